@@ -1,0 +1,96 @@
+/**
+ * One network out of all the devices a person owns: they find each other, know what each can do,
+ * and any of them runs an agent on the device that suits it best.
+ *
+ * @example An agent that any device of the network can be asked to run
+ * ```ts
+ * import { createAgent, createDistributedNetwork } from "@hanzo/network";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const greeter = createAgent({
+ *   name: "greeter",
+ *   description: "Greets whoever is named",
+ *   run: async function* ({ prompt }) {
+ *     yield "Hello, ";
+ *     yield prompt;
+ *   },
+ * });
+ *
+ * await using network = createDistributedNetwork({
+ *   agents: [greeter],
+ *   listenPort: 0,
+ *   broadcastPort: 45_680,
+ * });
+ * await network.start();
+ * const { output } = await network.run("world", { initialAgent: greeter });
+ * assertEquals(output, "Hello, world");
+ * ```
+ *
+ * @module
+ */
+
+export {
+  type Agent,
+  type AgentAnswer,
+  type AgentContext,
+  type AgentDescription,
+  type AgentOptions,
+  type AgentRun,
+  createAgent,
+} from "./src/agents/agent.ts";
+export type { Requirements, Workload } from "./src/agents/requirements.ts";
+export type { AgentEvent, RunEvent, RunResult } from "./src/agents/run_event.ts";
+export {
+  createTool,
+  type StandardIssue,
+  type StandardResult,
+  type StandardSchema,
+  type Tool,
+  type ToolContext,
+  type ToolOptions,
+} from "./src/agents/tool.ts";
+export type { JsonValue } from "./src/base/bounded_json.ts";
+export type { CancelTimer, Clock } from "./src/base/clock.ts";
+export { type ErrorCode, NetworkError, type NetworkErrorOptions } from "./src/base/errors.ts";
+export type { Logger } from "./src/base/log.ts";
+export type {
+  CapabilityOverrides,
+  DeviceCapabilities,
+  DeviceFlops,
+  Gpu,
+  GpuOverride,
+  GpuVendor,
+} from "./src/device/capabilities.ts";
+export type { CommandOptions, CommandResult, CommandRunner } from "./src/device/command.ts";
+export {
+  detectDevice,
+  detectDeviceCapabilities,
+  type DetectOptions,
+  type DeviceReport,
+} from "./src/device/detect.ts";
+export type { PeerEventType, PeerState } from "./src/membership/peer.ts";
+export { createDistributedNetwork } from "./src/network/create.ts";
+export {
+  DistributedNetwork,
+  type NodeOutcome,
+  type RunOptions,
+  type StartOptions,
+  type StopOptions,
+} from "./src/network/distributed_network.ts";
+export type { DiscoveryMode, NetworkOptions } from "./src/network/options.ts";
+export type {
+  NameConflict,
+  NetworkEvent,
+  NetworkState,
+  NetworkStatus,
+  PeerHealth,
+  PeerStatus,
+} from "./src/network/status.ts";
+export type { Candidate } from "./src/routing/candidate.ts";
+export {
+  type CustomRouter,
+  type RouterChoice,
+  type RouterState,
+  RoutingStrategy,
+} from "./src/routing/strategy.ts";
+export type { RunningTask } from "./src/tasks/executor.ts";

@@ -1,0 +1,43 @@
+/** What a run tells its caller, from the choice of a device to the result. */
+
+import type { JsonValue } from "../base/bounded_json.ts";
+
+/** What an agent itself has to say while it runs. */
+export type AgentEvent =
+  /** A piece of the answer, in order; the pieces joined are the answer so far. */
+  | { type: "token"; text: string }
+  /** The agent calls one of its tools. */
+  | { type: "tool-call"; tool: string; arguments: JsonValue }
+  /** The tool has answered. */
+  | { type: "tool-result"; tool: string; result: JsonValue };
+
+/** One event of a run; `result` is always the last, and comes exactly once. */
+export type RunEvent =
+  /** A device was chosen; `reason` says why in a sentence. */
+  | { type: "routed"; taskId: string; attempt: number; nodeId: string; reason: string }
+  /** The device has begun: from now on a slot there is taken. */
+  | { type: "started"; taskId: string; attempt: number; nodeId: string }
+  /** The attempt ended before anything was emitted; the next device is tried. */
+  | { type: "fallback"; taskId: string; attempt: number; nodeId: string; reason: string }
+  | AgentEvent
+  | { type: "result"; result: RunResult };
+
+/** What a run came to. */
+export interface RunResult {
+  /** The task's id: a ULID, also its idempotency key. */
+  taskId: string;
+  /** The agent that answered. */
+  agent: string;
+  /** The node that ran it. */
+  nodeId: string;
+  /** The answer as text. */
+  output: string;
+  /** The answer as data, from agents that give it. */
+  data?: JsonValue;
+  /** How many devices were tried, this one included; 1 or more. */
+  attempts: number;
+  /** From the call to the result, in milliseconds, as the caller saw it. */
+  durationMs: number;
+  /** Why this node: one sentence. */
+  reason: string;
+}

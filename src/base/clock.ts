@@ -1,0 +1,68 @@
+/** Time as it is handed to every room: real in a node, moved by hand in a test. */
+
+/** Cancels what a {@linkcode Clock} had scheduled; calling it again does nothing. */
+export type CancelTimer = () => void;
+
+/** A source of time. Nothing else in this package reads the system's clock. */
+export interface Clock {
+  /** Monotonic milliseconds since an arbitrary moment; never goes back. */
+  now(): number;
+  /** Milliseconds since 1970 as the system believes; may jump. */
+  wallTime(): number;
+  /**
+   * Calls `callback` once, `delayMs` from now.
+   *
+   * @param delayMs Milliseconds, 0 or more.
+   */
+  after(delayMs: number, callback: () => void): CancelTimer;
+}
+
+/** The system's time. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wallTime: () => Date.now(),
+  after(delayMs, callback) {
+    const id = setTimeout(callback, delayMs);
+    return () => clearTimeout(id);
+  },
+};
+
+/**
+ * Calls `callback` every `intervalMs` until the returned function is called.
+ * The next call is scheduled after the last one returned, so calls never pile up.
+ */
+export function every(clock: Clock, intervalMs: number, callback: () => void): CancelTimer {
+  let cancelled = false;
+  let cancel: CancelTimer;
+  const schedule = () => {
+    cancel = clock.after(intervalMs, () => {
+      callback();
+      if (!cancelled) schedule();
+    });
+  };
+  schedule();
+  return () => {
+    cancelled = true;
+    cancel();
+  };
+}
+
+/**
+ * Resolves after `delayMs`, or rejects with the signal's reason when it aborts.
+ *
+ * @throws The signal's reason, at once when it is aborted already.
+ */
+export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const onAbort = () => {
+      cancel();
+      reject(signal!.reason);
+    };
+    const cancel = clock.after(delayMs, () => {
+      signal?.removeEventListener("abort", onAbort);
+      resolve();
+    });
+    signal?.addEventListener("abort", onAbort, { once: true });
+  });
+}

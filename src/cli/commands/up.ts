@@ -1,0 +1,195 @@
+/** `up`: runs a node in the foreground until it is told to stop. */
+
+import type { Agent } from "../../agents/agent.ts";
+import { describeError, NetworkError } from "../../base/errors.ts";
+import { Gateway } from "../../gateway/gateway.ts";
+import { createDistributedNetwork } from "../../network/create.ts";
+import { type ClaimedNode, claimNode, dataDirectory } from "../../network/data_directory.ts";
+import type { DistributedNetwork } from "../../network/distributed_network.ts";
+import { defaultNodeId } from "../../network/options.ts";
+import type { NetworkEvent } from "../../network/status.ts";
+import { readCapabilities } from "../capabilities_file.ts";
+import { type Command, type Invocation, type OptionValues, UsageError } from "../command.ts";
+import { LOG_LEVELS, type LogLevel, stderrLogger } from "../log.ts";
+import { environment } from "../option_values.ts";
+import type { Terminal } from "../terminal.ts";
+import { UP_OPTIONS } from "./up_options.ts";
+
+export const command: Command = {
+  positionals: "",
+  summary: "Run a node in the foreground",
+  options: UP_OPTIONS,
+  example: "hanzo-network up",
+  async run({ options, terminal, signal }: Invocation): Promise<number> {
+    const logger = await stderrLogger(logLevel(options), terminal.json);
+    const open = openTo(options);
+    if (open !== false) warnOfOpen(open, options.flag("open-accept-tasks"), terminal);
+    const claimed = await claimNode(
+      dataDirectory(options.text("data-dir"), environment),
+      options.text("node-id"),
+      fallbackNodeId(),
+    );
+    let network: DistributedNetwork | undefined;
+    let gateway: Gateway | undefined;
+    try {
+      network = createDistributedNetwork({
+        agents: await loadAgents(options.list("agents")),
+        name: options.text("name"),
+        nodeId: claimed.nodeId,
+        listenPort: options.integer("listen-port", 0, 65_535),
+        broadcastPort: options.integer("broadcast-port", 1, 65_535),
+        discoveryMode: discoveryMode(options),
+        networkInterfaces: options.list("network-interface"),
+        open,
+        openAcceptTasks: options.flag("open-accept-tasks"),
+        deviceCapabilities: await readCapabilities(options.text("capabilities")),
+        slots: options.integer("slots", 1, 4_096),
+        logger,
+      });
+      const apiPort = options.integer("api-port", 0, 65_535);
+      const events = network.events();
+      await network.start();
+      const token = newToken();
+      gateway = Gateway.start({ network, port: apiPort, token, logger });
+      await publish(claimed, network, gateway, token);
+      announce(network, gateway, terminal);
+      void tell(events, terminal);
+      await aborted(signal);
+      if (!terminal.json) terminal.line("Stopping: finishing what runs here …");
+      return 0;
+    } finally {
+      await network?.stop();
+      await gateway?.stop();
+      await claimed.release();
+    }
+  },
+};
+
+async function publish(
+  claimed: ClaimedNode,
+  network: DistributedNetwork,
+  gateway: Gateway,
+  token: string,
+): Promise<void> {
+  const { nodeId, address } = network.getNetworkStatus();
+  await claimed.publish({
+    nodeId,
+    api: gateway.url,
+    grpc: address!,
+    pid: Deno.pid,
+    startedAt: Date.now(),
+  }, token);
+}
+
+function announce(network: DistributedNetwork, gateway: Gateway, terminal: Terminal): void {
+  const { nodeId, name, address } = network.getNetworkStatus();
+  if (terminal.json) {
+    terminal.value({ event: "ready", nodeId, api: gateway.url, grpc: address });
+    return;
+  }
+  terminal.line(`${terminal.style("bold", nodeId)} is up in network ${name}.`);
+  terminal.line(`Links at ${address}, API at ${gateway.url}. Stop with Ctrl-C.`);
+}
+
+async function tell(events: AsyncIterable<NetworkEvent>, terminal: Terminal): Promise<void> {
+  for await (const { type, nodeId, peer, reason } of events) {
+    if (terminal.json) {
+      terminal.value({ event: type, nodeId, peer, ...(reason && { reason }) });
+    } else if (type !== "peer-updated") {
+      const chip = peer.capabilities?.chip;
+      const details = [peer.address, chip, reason].filter(Boolean).join(", ");
+      terminal.line(`${type.replace("peer-", "")} ${terminal.style("bold", nodeId)} (${details})`);
+    }
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+function logLevel(options: OptionValues): LogLevel {
+  const level = options.text("log-level") ?? "info";
+  const known = LOG_LEVELS.find((one) => one === level);
+  if (known !== undefined) return known;
+  throw new UsageError(`--log-level is "${level}", expected ${LOG_LEVELS.join(", ")}.`);
+}
+
+function openTo(options: OptionValues): boolean | string {
+  const value = options.text("open");
+  if (value === undefined || value === "false") return false;
+  return value === "true" ? true : value;
+}
+
+function warnOfOpen(open: boolean | string, acceptsTasks: boolean, terminal: Terminal): void {
+  const who = open === true ? "every machine of this network" : `every machine of ${open}`;
+  terminal.error(terminal.style(
+    "red",
+    [
+      "WARNING: this node is OPEN. What it says and hears is not encrypted, and " + who,
+      acceptsTasks
+        ? "may see it and RUN ITS AGENTS."
+        : "may see it. It runs no agents for them (that would be --open-accept-tasks).",
+    ].join("\n"),
+  ));
+}
+
+function discoveryMode(options: OptionValues): "udp" | undefined {
+  const ways = options.list("discovery").flatMap((text) => text.split(","));
+  const unknown = ways.find((way) => way !== "udp");
+  if (unknown === undefined) return ways.length > 0 ? "udp" : undefined;
+  throw new UsageError(`--discovery is "${unknown}", expected udp.`);
+}
+
+function fallbackNodeId(): string {
+  const digits = Math.floor(Math.random() * 10_000).toString().padStart(4, "0");
+  try {
+    return defaultNodeId({ name: Deno.hostname(), digits });
+  } catch {
+    return defaultNodeId({ name: "", digits });
+  }
+}
+
+/** 256 bits, in the alphabet of URLs. */
+function newToken(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(32));
+  return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
+}
+
+/** The agents among the exports of each module. */
+async function loadAgents(files: readonly string[]): Promise<Agent[]> {
+  const agents: Agent[] = [];
+  for (const file of files) {
+    let exports: Record<string, unknown>;
+    try {
+      exports = await import(await moduleUrl(file));
+    } catch (cause) {
+      throw new NetworkError(
+        "INVALID_ARGUMENT",
+        `Cannot load the agents of ${file}: ${describeError(cause)}`,
+        { cause },
+      );
+    }
+    const found = Object.values(exports).flat().filter(isAgent);
+    if (found.length === 0) {
+      throw new NetworkError(
+        "INVALID_ARGUMENT",
+        `Cannot load the agents of ${file}: it exports none. Export what createAgent returns.`,
+      );
+    }
+    agents.push(...new Set(found));
+  }
+  return agents;
+}
+
+async function moduleUrl(file: string): Promise<string> {
+  if (/^[a-z]{2,}:/i.test(file)) return file;
+  const { pathToFileURL } = await import("node:url");
+  return pathToFileURL(await Deno.realPath(file)).href;
+}
+
+function isAgent(value: unknown): value is Agent {
+  return typeof value === "object" && value !== null && "run" in value && "toolset" in value;
+}

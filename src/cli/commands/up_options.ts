@@ -1,0 +1,104 @@
+/** The options of `up`, apart from it so that reading the settings does not load a node. */
+
+import type { OptionSpec } from "../command.ts";
+
+/** The options of `up`. */
+export const UP_OPTIONS: readonly OptionSpec[] = [
+  {
+    name: "name",
+    kind: "text",
+    value: "NAME",
+    help: "the network's name; nodes of other names are ignored (default: hanzo)",
+    setting: true,
+  },
+  {
+    name: "node-id",
+    kind: "text",
+    value: "ID",
+    help: "the label of this node (default: the host's name and four digits, kept)",
+    setting: true,
+  },
+  {
+    name: "listen-port",
+    kind: "text",
+    value: "PORT",
+    help: "where links are accepted (default: 5681, or the next free one)",
+    setting: true,
+  },
+  {
+    name: "broadcast-port",
+    kind: "text",
+    value: "PORT",
+    help: "the UDP port of the beacons, the same on every node (default: 5678)",
+    setting: true,
+  },
+  {
+    name: "api-port",
+    kind: "text",
+    value: "PORT",
+    help: "where the API listens, on 127.0.0.1 (default: 5680, or the next free one)",
+    setting: true,
+  },
+  {
+    name: "discovery",
+    kind: "list",
+    value: "WAY",
+    help: "how nodes are found: udp (default: udp)",
+    setting: true,
+  },
+  {
+    name: "network-interface",
+    kind: "list",
+    value: "NAME",
+    help: "the interface to use (default: all with --open, lo without)",
+    setting: true,
+  },
+  {
+    name: "open",
+    kind: "maybe",
+    value: "CIDR",
+    help: "talk to other machines of private addresses, or of this range, WITHOUT ENCRYPTION",
+    setting: true,
+  },
+  {
+    name: "open-accept-tasks",
+    kind: "flag",
+    help: "with --open: let any machine that reaches this one run its agents",
+    setting: true,
+  },
+  {
+    name: "agents",
+    kind: "list",
+    value: "FILE.ts",
+    help: "a module whose exports are agents made with createAgent",
+    setting: true,
+  },
+  {
+    name: "capabilities",
+    kind: "text",
+    value: "FILE.json",
+    help: "what this device is, instead of what is found",
+    setting: true,
+  },
+  {
+    name: "slots",
+    kind: "text",
+    value: "N",
+    help: "how many tasks run here at a time (default: half of the cores, 2 to 8)",
+    setting: true,
+  },
+  {
+    name: "data-dir",
+    kind: "text",
+    value: "DIR",
+    help: "where this machine's nodes keep their files",
+    setting: true,
+  },
+  {
+    name: "log-level",
+    kind: "text",
+    value: "LEVEL",
+    help: "debug, info, warning or error; the log goes to stderr (default: info)",
+    setting: true,
+  },
+];

@@ -1,0 +1,131 @@
+/** Finds the command that is meant, runs it, and turns what goes wrong into an exit code. */
+
+import type { Command } from "./command.ts";
+
+/** 0 ok, 1 failed, 2 wrong usage. */
+const FAILED = 1;
+const WRONG_USAGE = 2;
+
+// Summaries stand here so that `--help` loads nothing else.
+const COMMANDS: Record<string, { summary: string; load(): Promise<{ command: Command }> }> = {
+  up: { summary: "Run a node in the foreground", load: () => import("./commands/up.ts") },
+  run: {
+    summary: "Run an agent on the device that suits it best",
+    load: () => import("./commands/run.ts"),
+  },
+  status: {
+    summary: "Show this node, its peers and its tasks",
+    load: () => import("./commands/status.ts"),
+  },
+  peers: { summary: "List the peers", load: () => import("./commands/peers.ts") },
+  agents: { summary: "List the agents of the network", load: () => import("./commands/agents.ts") },
+  detect: {
+    summary: "Show what this device is and where each figure comes from",
+    load: () => import("./commands/detect.ts"),
+  },
+  demo: {
+    summary: "Three nodes on this machine, doing real work",
+    load: () => import("./commands/demo.ts"),
+  },
+  version: { summary: "Show the version", load: () => import("./commands/version.ts") },
+};
+
+/**
+ * Runs the command line.
+ *
+ * @param args What follows the program's name.
+ * @returns The exit code: 0 ok, 1 failed, 2 wrong usage.
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
+    return help(rest[0]);
+  }
+  if (name === "--version" || name === "-V") return await invoke("version", rest);
+  if (!Object.hasOwn(COMMANDS, name)) {
+    printError(`There is no command ${JSON.stringify(name)}. See: hanzo-network --help`);
+    return WRONG_USAGE;
+  }
+  return await invoke(name, rest);
+}
+
+async function help(name: string | undefined): Promise<number> {
+  if (name !== undefined && Object.hasOwn(COMMANDS, name)) return await invoke(name, ["--help"]);
+  const width = Math.max(...Object.keys(COMMANDS).map((command) => command.length));
+  console.log([
+    "One network out of all the devices you own.",
+    "",
+    "Usage: hanzo-network <command> [options]",
+    "",
+    "Commands:",
+    ...Object.entries(COMMANDS).map(([command, { summary }]) =>
+      `  ${command.padEnd(width)}  ${summary}`
+    ),
+    "",
+    "hanzo-network <command> --help shows the options of a command.",
+    "",
+    "Example: hanzo-network up",
+  ].join("\n"));
+  return 0;
+}
+
+async function invoke(name: string, args: readonly string[]): Promise<number> {
+  const { command } = await COMMANDS[name].load();
+  if (args.includes("--help") || args.includes("-h")) {
+    const { commandHelp } = await import("./command.ts");
+    console.log(commandHelp(name, command).trimEnd());
+    return 0;
+  }
+  const json = args.includes("--json");
+  const { Terminal } = await import("./terminal.ts");
+  const { environment, readInvocation } = await import("./option_values.ts");
+  const terminal = new Terminal({
+    json,
+    colours: !json && Deno.stdout.isTerminal() && !environment("NO_COLOR"),
+  });
+  const stop = stopSignal();
+  try {
+    const { positionals, options } = await readInvocation(name, command, args);
+    return await command.run({ positionals, options, terminal, signal: stop.signal });
+  } catch (thrown) {
+    // Whoever read our output has had enough: `hanzo-network peers | head -1`.
+    if (thrown instanceof Deno.errors.BrokenPipe) return 0;
+    return await fail(thrown, json);
+  } finally {
+    stop.dispose();
+  }
+}
+
+async function fail(thrown: unknown, json: boolean): Promise<number> {
+  const { NetworkError } = await import("../base/errors.ts");
+  const { UsageError } = await import("./command.ts");
+  const { safeText } = await import("../base/safe_text.ts");
+  const isUsage = thrown instanceof UsageError;
+  const { code, message } = isUsage
+    ? { code: "INVALID_ARGUMENT", message: thrown.message }
+    : NetworkError.from(thrown);
+  if (json) console.log(JSON.stringify({ error: { code, message } }));
+  printError(safeText(message));
+  return isUsage ? WRONG_USAGE : FAILED;
+}
+
+function printError(message: string): void {
+  console.error(`hanzo-network: ${message}`);
+}
+
+/** Aborts at the first SIGINT or SIGTERM; the second ends the process at once. */
+function stopSignal(): { signal: AbortSignal; dispose(): void } {
+  const controller = new AbortController();
+  const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
+  const onSignal = () => {
+    if (controller.signal.aborted) Deno.exit(130);
+    controller.abort();
+  };
+  for (const name of signals) Deno.addSignalListener(name, onSignal);
+  return {
+    signal: controller.signal,
+    dispose: () => {
+      for (const name of signals) Deno.removeSignalListener(name, onSignal);
+    },
+  };
+}

@@ -1,0 +1,149 @@
+/**
+ * Where the values of options come from: the command line, else the environment, else
+ * `hanzo-network.toml`.
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { describeError, NetworkError } from "../base/errors.ts";
+import {
+  type Command,
+  COMMON_OPTIONS,
+  type OptionSpec,
+  type OptionValues,
+  UsageError,
+} from "./command.ts";
+
+/** The file of settings, looked for in the working directory. */
+const SETTINGS_FILE = "hanzo-network.toml";
+
+type RawValues = Map<string, string[]>;
+
+/**
+ * Reads the command line of one command.
+ *
+ * @throws {UsageError} For an unknown option, one without its value, or a bad settings file.
+ */
+export async function readInvocation(
+  name: string,
+  command: Command,
+  args: readonly string[],
+): Promise<{ positionals: string[]; options: OptionValues }> {
+  const specs = [...command.options, ...COMMON_OPTIONS];
+  const given = parse(name, specs, args);
+  const settings = specs.some(({ setting }) => setting) ? await readSettings() : new Map();
+  const find = (option: string): string[] | undefined => {
+    const spec = specs.find((one) => one.name === option);
+    if (spec === undefined) throw new Error(`The command has no option --${option}.`);
+    const typed = given.values.get(option);
+    if (typed !== undefined || !spec.setting) return typed;
+    return fromEnvironment(spec) ?? settings.get(option);
+  };
+  const options: OptionValues = {
+    flag: (option) => {
+      const value = find(option)?.at(-1);
+      return value !== undefined && value !== "false" && value !== "0";
+    },
+    text: (option) => find(option)?.at(-1),
+    list: (option) => find(option) ?? [],
+    integer(option, least, most) {
+      const text = find(option)?.at(-1);
+      if (text === undefined) return undefined;
+      const value = /^\d+$/.test(text) ? Number(text) : NaN;
+      if (value >= least && value <= most) return value;
+      throw new UsageError(
+        `--${option} is ${JSON.stringify(text)}, expected a whole number from ${least} to ${most}.`,
+      );
+    },
+  };
+  return { positionals: given.positionals, options };
+}
+
+function parse(
+  name: string,
+  specs: readonly OptionSpec[],
+  args: readonly string[],
+): { positionals: string[]; values: RawValues } {
+  const named = (...kinds: OptionSpec["kind"][]) =>
+    specs.filter(({ kind }) => kinds.includes(kind)).map((spec) => spec.name);
+  // `--open` alone must not take the next argument for its value.
+  const maybe = new Set(named("maybe").map((option) => `--${option}`));
+  const parsed = parseArgs(args.map((arg) => maybe.has(arg) ? `${arg}=true` : arg), {
+    boolean: named("flag"),
+    string: named("text", "list", "maybe"),
+    collect: named("list"),
+    unknown(arg, key) {
+      if (key === undefined || !arg.startsWith("-") || arg === "-") return;
+      throw new UsageError(`Unknown option ${arg}. See: hanzo-network ${name} --help`);
+    },
+  }) as Record<string, unknown>;
+  const values: RawValues = new Map();
+  for (const { name: option, kind, value = "VALUE" } of specs) {
+    const found = parsed[option];
+    if (kind === "flag") {
+      if (found === true) values.set(option, ["true"]);
+      continue;
+    }
+    const texts = found === undefined
+      ? []
+      : Array.isArray(found)
+      ? found.map(String)
+      : [`${found}`];
+    if (texts.some((text) => text === "")) {
+      throw new UsageError(`--${option} needs a value: --${option} ${value}`);
+    }
+    if (texts.length > 0) values.set(option, texts);
+  }
+  return { positionals: (parsed._ as unknown[]).map(String), values };
+}
+
+function fromEnvironment({ name, kind }: OptionSpec): string[] | undefined {
+  const value = environment(`HANZO_NETWORK_${name.toUpperCase().replaceAll("-", "_")}`);
+  if (value === undefined || value === "") return undefined;
+  return kind === "list" ? value.split(",") : [value];
+}
+
+/** A variable of the environment; one that may not be read is as good as unset. */
+export function environment(name: string): string | undefined {
+  try {
+    return Deno.env.get(name);
+  } catch (thrown) {
+    if (thrown instanceof Deno.errors.NotCapable) return undefined;
+    throw thrown;
+  }
+}
+
+async function readSettings(): Promise<RawValues> {
+  let text: string;
+  try {
+    text = await Deno.readTextFile(SETTINGS_FILE);
+  } catch (thrown) {
+    const isAbsent = thrown instanceof Deno.errors.NotFound ||
+      thrown instanceof Deno.errors.NotCapable;
+    if (isAbsent) return new Map();
+    throw NetworkError.from(thrown, "FAILED_PRECONDITION", `Cannot read ${SETTINGS_FILE}`);
+  }
+  const { parse } = await import("@std/toml");
+  const { SETTING_NAMES } = await import("./settings.ts");
+  let table: Record<string, unknown>;
+  try {
+    table = parse(text);
+  } catch (cause) {
+    throw new UsageError(`${SETTINGS_FILE}: ${describeError(cause)}`);
+  }
+  const values: RawValues = new Map();
+  for (const [key, value] of Object.entries(table)) {
+    if (!SETTING_NAMES.includes(key)) {
+      throw new UsageError(
+        `${SETTINGS_FILE}: there is no setting "${key}". There are: ${SETTING_NAMES.join(", ")}.`,
+      );
+    }
+    const texts = Array.isArray(value) ? value : [value];
+    if (texts.some((one) => !["string", "number", "boolean", "bigint"].includes(typeof one))) {
+      throw new UsageError(
+        `${SETTINGS_FILE}: "${key}" must be a text, a number, or a list of them.`,
+      );
+    }
+    values.set(key, texts.map(String));
+  }
+  return values;
+}

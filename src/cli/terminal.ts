@@ -1,0 +1,73 @@
+/** Where a command writes: stdout for results, stderr for the rest. */
+
+/** Colours and weights that {@linkcode Terminal.style} knows. */
+export type Style = "bold" | "dim" | "red" | "green" | "yellow";
+
+const CODES: Record<Style, [on: number, off: number]> = {
+  bold: [1, 22],
+  dim: [2, 22],
+  red: [31, 39],
+  green: [32, 39],
+  yellow: [33, 39],
+};
+
+const encoder = new TextEncoder();
+
+/** Stdout and stderr of this process. */
+export class Terminal {
+  /** Whether the result is for a program: one JSON value on stdout. */
+  readonly json: boolean;
+  readonly #colours: boolean;
+
+  constructor(options: { json: boolean; colours: boolean }) {
+    this.json = options.json;
+    this.#colours = options.colours;
+  }
+
+  /** Whether a person is looking: only then may something be drawn anew. */
+  get isInteractive(): boolean {
+    return !this.json && Deno.stdout.isTerminal();
+  }
+
+  /** Columns of the terminal; plenty where there is none, so that nothing is cut in a file. */
+  get columns(): number {
+    if (!Deno.stdout.isTerminal()) return 500;
+    try {
+      return Deno.consoleSize().columns;
+    } catch {
+      return 80;
+    }
+  }
+
+  /** Writes text to stdout as it is. */
+  write(text: string): void {
+    writeAll(Deno.stdout, text);
+  }
+
+  /** Writes one line to stdout. */
+  line(text = ""): void {
+    this.write(`${text}\n`);
+  }
+
+  /** Writes a value to stdout, on one line. */
+  value(value: unknown): void {
+    this.write(`${JSON.stringify(value)}\n`);
+  }
+
+  /** Writes one line to stderr. */
+  error(text: string): void {
+    writeAll(Deno.stderr, `${text}\n`);
+  }
+
+  /** The text in a style, where the terminal shows it. */
+  style(style: Style, text: string): string {
+    if (!this.#colours) return text;
+    const [on, off] = CODES[style];
+    return `\x1b[${on}m${text}\x1b[${off}m`;
+  }
+}
+
+function writeAll(to: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  let bytes = encoder.encode(text);
+  while (bytes.length > 0) bytes = bytes.subarray(to.writeSync(bytes));
+}

@@ -1,0 +1,50 @@
+/** Who may use the HTTP API: programs of this machine that can read the node's token. */
+
+/** Why a request was refused: the status to answer with and what to say. */
+export interface Refusal {
+  readonly status: 400 | 401 | 403 | 415;
+  readonly message: string;
+}
+
+/**
+ * Checks a request before anything else looks at it.
+ *
+ * @param port The port that the API listens on.
+ * @param token What the request must bear.
+ * @returns Undefined when it may pass.
+ */
+export function refusalOf(request: Request, port: number, token: string): Refusal | undefined {
+  const hosts = [`127.0.0.1:${port}`, `localhost:${port}`, `[::1]:${port}`];
+  const { headers, method } = request;
+  // Exact lists: a page whose name was made to resolve to 127.0.0.1 names itself here.
+  if (!hosts.includes(headers.get("host") ?? "")) {
+    return { status: 403, message: "Refused: this API answers only to its own address." };
+  }
+  const origin = headers.get("origin");
+  if (origin !== null && !hosts.some((host) => origin === `http://${host}`)) {
+    return { status: 403, message: "Refused: this API does not answer to other pages." };
+  }
+  if (!isBearer(headers.get("authorization"), token)) {
+    return {
+      status: 401,
+      message: 'Refused: send "Authorization: Bearer TOKEN", with the content of the file ' +
+        '"token" in the node\'s directory.',
+    };
+  }
+  const isJson = /^application\/json\b/i.test(headers.get("content-type") ?? "");
+  if (method !== "GET" && !isJson) {
+    return { status: 415, message: "Refused: the body must be application/json." };
+  }
+  return undefined;
+}
+
+/** Compares in a time that does not depend on where the first difference is. */
+function isBearer(header: string | null, token: string): boolean {
+  const expected = `Bearer ${token}`;
+  const given = header ?? "";
+  let difference = given.length ^ expected.length;
+  for (let i = 0; i < expected.length; i++) {
+    difference |= expected.charCodeAt(i) ^ (given.charCodeAt(i) || 0);
+  }
+  return difference === 0;
+}

@@ -1,0 +1,63 @@
+/** A call over a link, as each side holds it. */
+
+import { NetworkError } from "../base/errors.ts";
+
+/** Bytes of items that a caller takes before it must have consumed some. */
+export const CREDIT_WINDOW: number = 256 * 1024;
+/** The longest body of one message; gRPC's own limit lies above it. */
+export const MAX_BODY_BYTES: number = 16 * 1024 * 1024;
+
+/** How a call that this side made came to its end. */
+export type CallEnd =
+  | { readonly ok: true; readonly body: Uint8Array }
+  | { readonly ok: false; readonly error: NetworkError };
+
+/** Takes the answer to a call. */
+export interface CallSink {
+  /** One item; tell {@linkcode OutgoingCall.consumed} when it has been dealt with. */
+  onItem(body: Uint8Array): void;
+  /**
+   * The end, exactly once. Its error is `UNKNOWN_OUTCOME` when the link broke after the call had
+   * gone out, and `UNAVAILABLE` when it broke before.
+   */
+  onEnd(end: CallEnd): void;
+}
+
+/** A call that this side made. */
+export interface OutgoingCall {
+  /** Asks the other side to stop; the end still comes. */
+  cancel(): void;
+  /** Makes room for `bytes` more of items. */
+  consumed(bytes: number): void;
+}
+
+/** A call that the other side made. */
+export interface IncomingCall {
+  readonly method: string;
+  readonly body: Uint8Array;
+  /** Aborts when the caller cancels or is lost. */
+  readonly signal: AbortSignal;
+  /**
+   * Sends one item. A returned promise settles when the caller can take more; until then nothing
+   * more should be sent.
+   */
+  send(body: string | Uint8Array): Promise<void> | undefined;
+  /** Ends the answer, with its last item. */
+  end(body?: string | Uint8Array): void;
+  /** Ends the answer with an error. */
+  fail(error: NetworkError): void;
+}
+
+/**
+ * Checks a body before anything is sent.
+ *
+ * @throws {NetworkError} `RESOURCE_EXHAUSTED` when it is too long.
+ */
+export function checkBody(body: string | Uint8Array): void {
+  if (body.length <= MAX_BODY_BYTES) return;
+  throw new NetworkError(
+    "RESOURCE_EXHAUSTED",
+    `Cannot send ${body.length} bytes in one message: at most ${MAX_BODY_BYTES} are taken. ` +
+      `Send less, or in several pieces.`,
+  );
+}

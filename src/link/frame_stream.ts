@@ -1,0 +1,63 @@
+/** The port under a link: frames in order, both ways, to one other process. */
+
+import type { NetworkError } from "../base/errors.ts";
+
+/** What a {@linkcode FrameStream} tells its owner. */
+export interface FrameStreamHandler {
+  /** A frame has arrived; the bytes belong to the receiver. */
+  onFrame(frame: Uint8Array): void;
+  /** Sending may go on after {@linkcode FrameStream.send} returned false. */
+  onDrain(): void;
+  /** Nothing more will arrive: the other side closed it, or it broke. Called once. */
+  onClose(error: NetworkError | undefined): void;
+}
+
+/** An open stream of frames. */
+export interface FrameStream {
+  /** The other side's host, as this side sees it. */
+  readonly remoteHost: string;
+  /** Begins to deliver; nothing is delivered, and nothing lost, before. */
+  start(handler: FrameStreamHandler): void;
+  /** Sends one frame; false asks to wait for `onDrain` before the next. */
+  send(frame: Uint8Array): boolean;
+  /** Ends the stream after what was sent; `onClose` follows. */
+  close(): void;
+}
+
+/** Where a node listens or is dialled. */
+export interface Address {
+  /** An IP address without brackets, or a host name. */
+  host: string;
+  /** 1 to 65535; when listening also 0, for one that the system chooses. */
+  port: number;
+}
+
+/** Listens until closed. */
+export interface FrameListener {
+  /** Where it listens, with the port that the system chose. */
+  readonly address: Address;
+  /** Stops listening and ends every stream that was accepted; idempotent. */
+  close(): Promise<void>;
+}
+
+/** A way to make streams: gRPC in a node, in memory in a test. Both pass one compliance suite. */
+export interface LinkTransport {
+  /**
+   * Opens a stream to the node at `address`.
+   *
+   * @throws {NetworkError} `UNAVAILABLE` when nobody answers there, with `refused` in the message
+   * when the host answered that no process listens.
+   */
+  dial(address: Address, signal: AbortSignal): Promise<FrameStream>;
+  /**
+   * Accepts streams at `address`.
+   *
+   * @throws {NetworkError} `PORT_IN_USE` when the port is taken.
+   */
+  listen(address: Address, accept: (stream: FrameStream) => void): Promise<FrameListener>;
+}
+
+/** `host:port`, with brackets around an IPv6 address. */
+export function formatAddress({ host, port }: Address): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}

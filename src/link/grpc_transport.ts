@@ -1,0 +1,207 @@
+/** Links over gRPC: the service `hanzo.network.v1.Network` of `proto/`, served and dialled. */
+
+import type { ClientDuplexStream, ServerDuplexStream, ServiceError } from "@grpc/grpc-js";
+import * as grpc from "@grpc/grpc-js";
+import { Buffer } from "node:buffer";
+import { describeError, NetworkError } from "../base/errors.ts";
+import {
+  type Address,
+  formatAddress,
+  type FrameListener,
+  type FrameStream,
+  type FrameStreamHandler,
+  type LinkTransport,
+} from "./frame_stream.ts";
+import { installGoawayGuard } from "./goaway_guard.ts";
+import { MAX_BODY_BYTES } from "./call.ts";
+
+const LINK_PATH = "/hanzo.network.v1.Network/Link";
+/** A frame may end with a message of the longest body, behind others that waited. */
+const MAX_FRAME_BYTES = MAX_BODY_BYTES + 1024 * 1024;
+
+const CHANNEL_OPTIONS: grpc.ChannelOptions = {
+  "grpc.max_receive_message_length": MAX_FRAME_BYTES,
+  "grpc.max_send_message_length": MAX_FRAME_BYTES,
+  // gRPC's default of 64 KiB halves the throughput of 4 KiB calls.
+  "grpc-node.flow_control_window": 4 * 1024 * 1024,
+};
+
+const CLIENT_OPTIONS: grpc.ChannelOptions = {
+  ...CHANNEL_OPTIONS,
+  // A link goes to a device of the owner's, never through a proxy of the environment's.
+  "grpc.enable_http_proxy": 0,
+  // Each link has a connection of its own, so that closing the one closes the other.
+  "grpc.use_local_subchannel_pool": 1,
+  "grpc.enable_retries": 0,
+  "grpc.service_config_disable_resolution": 1,
+};
+
+const SERVER_OPTIONS: grpc.ChannelOptions = {
+  ...CHANNEL_OPTIONS,
+  // A connection carries one link; the rest is room for the health service.
+  // Unlimited by default: 10,000 open streams cost 228 MB.
+  "grpc.max_concurrent_streams": 16,
+};
+
+const identity = (bytes: Uint8Array): Buffer =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+const LINK_SERVICE = {
+  Link: {
+    path: LINK_PATH,
+    requestStream: true,
+    responseStream: true,
+    requestSerialize: identity,
+    requestDeserialize: (bytes: Buffer): Uint8Array => bytes,
+    responseSerialize: identity,
+    responseDeserialize: (bytes: Buffer): Uint8Array => bytes,
+  },
+} satisfies grpc.ServiceDefinition;
+
+type Duplex =
+  | ServerDuplexStream<Uint8Array, Uint8Array>
+  | ClientDuplexStream<Uint8Array, Uint8Array>;
+
+/** Plaintext gRPC. */
+export function grpcTransport(): LinkTransport {
+  installGoawayGuard();
+  // It would print to the console what is thrown here as an error anyway.
+  grpc.setLogVerbosity(grpc.logVerbosity.NONE);
+  return { dial, listen };
+}
+
+function dial(address: Address, signal: AbortSignal): Promise<FrameStream> {
+  const target = formatAddress(address);
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason);
+    const client = new grpc.Client(target, grpc.credentials.createInsecure(), CLIENT_OPTIONS);
+    const call = client.makeBidiStreamRequest(
+      LINK_PATH,
+      LINK_SERVICE.Link.requestSerialize,
+      LINK_SERVICE.Link.responseDeserialize,
+    );
+    const onAbort = () => {
+      call.cancel();
+      client.close();
+      reject(signal.reason);
+    };
+    const onError = (cause: ServiceError) => {
+      signal.removeEventListener("abort", onAbort);
+      client.close();
+      reject(dialError(target, cause));
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+    call.once("error", onError);
+    call.once("metadata", () => {
+      signal.removeEventListener("abort", onAbort);
+      call.off("error", onError);
+      resolve(new GrpcFrameStream(call, address.host, () => client.close()));
+    });
+  });
+}
+
+function listen(
+  address: Address,
+  accept: (stream: FrameStream) => void,
+): Promise<FrameListener> {
+  const server = new grpc.Server(SERVER_OPTIONS);
+  server.addService(LINK_SERVICE, {
+    Link(call: ServerDuplexStream<Uint8Array, Uint8Array>) {
+      // The dialler counts the link as made when these arrive.
+      call.sendMetadata(new grpc.Metadata());
+      accept(new GrpcFrameStream(call, hostOf(call.getPeer()), () => {}));
+    },
+  });
+  return new Promise((resolve, reject) => {
+    const target = formatAddress(address);
+    server.bindAsync(target, grpc.ServerCredentials.createInsecure(), (cause, port) => {
+      if (cause !== null) {
+        server.forceShutdown();
+        return reject(listenError(target, cause));
+      }
+      resolve({
+        address: { host: address.host, port },
+        close() {
+          // Links have said goodbye before; what is still open is not waited for.
+          server.forceShutdown();
+          return Promise.resolve();
+        },
+      });
+    });
+  });
+}
+
+class GrpcFrameStream implements FrameStream {
+  readonly #call: Duplex;
+  readonly #release: () => void;
+  readonly remoteHost: string;
+  #closed = false;
+
+  constructor(call: Duplex, remoteHost: string, release: () => void) {
+    this.#call = call;
+    this.remoteHost = remoteHost;
+    this.#release = release;
+    // Before `start` an error must not go unheard: Node's streams throw it then.
+    call.on("error", ignore);
+  }
+
+  start(handler: FrameStreamHandler): void {
+    const call = this.#call;
+    let over = false;
+    const finish = (error?: NetworkError) => {
+      if (over) return;
+      over = true;
+      this.close();
+      this.#release();
+      handler.onClose(error);
+    };
+    call.on("error", (cause) => {
+      finish(new NetworkError("UNAVAILABLE", describeError(cause), { cause }));
+    });
+    call.on("end", () => finish());
+    // A server call whose connection broke reports only this.
+    call.on("cancelled", () => finish(new NetworkError("UNAVAILABLE", "the connection broke")));
+    call.on("drain", () => handler.onDrain());
+    call.on("data", (frame: Uint8Array) => handler.onFrame(frame));
+  }
+
+  send(frame: Uint8Array): boolean {
+    return this.#closed || this.#call.write(frame);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#call.end();
+  }
+}
+
+function ignore(): void {}
+
+function dialError(target: string, cause: ServiceError): NetworkError {
+  const details = cause.details || cause.message;
+  const refused = /ECONNREFUSED|Connection refused/i.test(details);
+  return new NetworkError(
+    "UNAVAILABLE",
+    `Cannot reach ${target}: ${refused ? "connection refused" : describeError(details)}. ` +
+      `Is a node running there?`,
+    { cause },
+  );
+}
+
+function listenError(target: string, cause: Error): NetworkError {
+  const reason = describeError(cause);
+  if (/EADDRINUSE|AddrInUse|in use/i.test(reason)) {
+    return new NetworkError(
+      "PORT_IN_USE",
+      `Cannot listen on ${target}: the port is taken. Choose another with --listen-port.`,
+      { cause },
+    );
+  }
+  return new NetworkError("UNAVAILABLE", `Cannot listen on ${target}: ${reason}`, { cause });
+}
+
+/** `127.0.0.1:1234` or `[::1]:1234` to its host. */
+function hostOf(peer: string): string {
+  return peer.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
+}

@@ -1,0 +1,252 @@
+/** The links of this node: at most one in use per peer, whoever dialled it. */
+
+import type { Clock } from "../base/clock.ts";
+import { NetworkError } from "../base/errors.ts";
+import { type NodeDescription, parseNodeDescription } from "../membership/node_description.ts";
+import type { Load } from "./frame.ts";
+import {
+  type Address,
+  formatAddress,
+  type FrameListener,
+  type FrameStream,
+} from "./frame_stream.ts";
+import type { LinkTransport } from "./frame_stream.ts";
+import type { IncomingCall } from "./call.ts";
+import { type LinkEnd, PeerLink } from "./peer_link.ts";
+
+/** What a pool tells its owner. */
+export interface LinkPoolHandler {
+  /** A peer that had no link has one. */
+  onLinked(link: PeerLink): void;
+  /** A peer's last link is gone. */
+  onUnlinked(nodeId: string, end: LinkEnd): void;
+  onCall(call: IncomingCall, link: PeerLink): void;
+  onNotice(topic: string, body: Uint8Array, link: PeerLink): void;
+  /** A peer claims the label of another one, or this node's own, and was refused. */
+  onConflict(nodeId: string, remoteHost: string): void;
+}
+
+/** What a pool is made of. */
+export interface LinkPoolOptions {
+  readonly transport: LinkTransport;
+  readonly clock: Clock;
+  /** This node as it describes itself now. */
+  readonly self: () => NodeDescription;
+  readonly load: () => Load;
+  /** Whether a node at `host` may be talked to at all. */
+  readonly allows: (host: string) => boolean;
+  /** Silence after which a link no longer defends its peer's label against another claim. */
+  readonly suspectAfterMs: number;
+  readonly handler: LinkPoolHandler;
+}
+
+/** How long dialling may take. A LAN answers in milliseconds; a cut cable never does. */
+const DIAL_TIMEOUT_MS = 3_000;
+
+/** See the top of the file. */
+export class LinkPool {
+  readonly #options: LinkPoolOptions;
+  /** Links by peer, the preferred first. */
+  readonly #links = new Map<string, PeerLink[]>();
+  readonly #greeting = new Set<PeerLink>();
+  #listener: FrameListener | undefined;
+  #closed = false;
+
+  constructor(options: LinkPoolOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Accepts links at `address`.
+   *
+   * @returns Where it listens, with the port that the system chose.
+   * @throws {NetworkError} `PORT_IN_USE` when the port is taken.
+   */
+  async listen(address: Address): Promise<Address> {
+    this.#listener = await this.#options.transport.listen(address, (stream) => {
+      if (this.#closed || !this.#options.allows(stream.remoteHost)) return stream.close();
+      this.#open(stream, false);
+    });
+    return this.#listener.address;
+  }
+
+  /**
+   * Opens a link to the node at `address` and resolves when both sides have introduced themselves.
+   *
+   * @throws {NetworkError} `UNAVAILABLE` when nobody answers, or whatever the other side refused
+   * the link with.
+   */
+  async dial(address: Address): Promise<PeerLink> {
+    if (!this.#options.allows(address.host)) {
+      throw new NetworkError(
+        "PERMISSION_DENIED",
+        `Cannot dial ${formatAddress(address)}: outside what this node may talk to.`,
+      );
+    }
+    const timeout = new AbortController();
+    const cancel = this.#options.clock.after(DIAL_TIMEOUT_MS, () => {
+      timeout.abort(
+        new NetworkError(
+          "UNAVAILABLE",
+          `Cannot reach ${formatAddress(address)}: no answer within ${DIAL_TIMEOUT_MS} ms. ` +
+            `Is it on, and does its firewall let the port through?`,
+        ),
+      );
+    });
+    let stream: FrameStream;
+    try {
+      stream = await this.#options.transport.dial(address, timeout.signal);
+    } finally {
+      cancel();
+    }
+    if (this.#closed) {
+      stream.start({ onFrame() {}, onDrain() {}, onClose() {} });
+      stream.close();
+      throw new NetworkError("CANCELLED", "Cannot dial: the node is stopping.");
+    }
+    return await new Promise<PeerLink>((resolve, reject) => {
+      this.#open(stream, true, { resolve, reject });
+    });
+  }
+
+  /** The link to use for a new call to `nodeId`. */
+  get(nodeId: string): PeerLink | undefined {
+    return this.#links.get(nodeId)?.find(({ state }) => state === "open");
+  }
+
+  /** When something last arrived from `nodeId`, on the local clock. */
+  lastHeard(nodeId: string): number | undefined {
+    const links = this.#links.get(nodeId);
+    return links && Math.max(...links.map(({ lastHeard }) => lastHeard));
+  }
+
+  /** Sends a one-way message to every peer. */
+  notifyAll(topic: string, body: string): void {
+    for (const nodeId of this.#links.keys()) this.get(nodeId)?.notify(topic, body);
+  }
+
+  /** Closes the links to `nodeId` without a word. */
+  drop(nodeId: string): void {
+    for (const link of [...this.#links.get(nodeId) ?? []]) link.close();
+  }
+
+  /** Says goodbye to every peer and stops listening; idempotent. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const link of this.#greeting) link.close();
+    for (const link of [...this.#links.values()].flat()) link.leave();
+    await this.#listener?.close();
+  }
+
+  #open(
+    stream: FrameStream,
+    dialled: boolean,
+    dial?: { resolve(link: PeerLink): void; reject(error: NetworkError): void },
+  ): void {
+    const { clock, self, load, handler } = this.#options;
+    const link = new PeerLink({
+      stream,
+      dialled,
+      clock,
+      load,
+      introduction: () => JSON.stringify(self()),
+      admit: (description) => this.#admit(parseNodeDescription(description), stream.remoteHost),
+      onOpen: (link) => {
+        this.#greeting.delete(link);
+        this.#add(link);
+        dial?.resolve(link);
+      },
+      onCall: handler.onCall,
+      onNotice: handler.onNotice,
+      onClose: (end, link) => {
+        this.#greeting.delete(link);
+        if (end.type === "refused") dial?.reject(end.error);
+        else if (end.type === "lost") dial?.reject(end.error);
+        else dial?.reject(new NetworkError("UNAVAILABLE", "The peer left."));
+        this.#remove(link, end);
+      },
+    });
+    if (link.state === "greeting") this.#greeting.add(link);
+  }
+
+  /** Takes or refuses who wants to be linked. */
+  #admit(peer: NodeDescription, remoteHost: string): NodeDescription {
+    const self = this.#options.self();
+    if (peer.network !== self.network) {
+      throw new NetworkError(
+        "PERMISSION_DENIED",
+        `This is a node of the network "${self.network}", not of "${peer.network}".`,
+      );
+    }
+    const conflict = () => {
+      this.#options.handler.onConflict(peer.nodeId, remoteHost);
+      return new NetworkError(
+        "NAME_CONFLICT",
+        `Another node is called "${peer.nodeId}" already. Start this one with another --node-id.`,
+      );
+    };
+    if (peer.nodeId === self.nodeId) {
+      if (peer.bootId !== self.bootId) throw conflict();
+      throw new NetworkError("PERMISSION_DENIED", "This node dialled itself.");
+    }
+    const defended = this.#links.get(peer.nodeId)?.some((link) =>
+      link.state !== "closed" && link.peer.bootId !== peer.bootId &&
+      this.#options.clock.now() - link.lastHeard < this.#options.suspectAfterMs
+    );
+    if (defended) throw conflict();
+    return peer;
+  }
+
+  #add(link: PeerLink): void {
+    const { nodeId, bootId } = link.peer;
+    const others = (this.#links.get(nodeId) ?? []).filter((other) => {
+      if (other.peer.bootId === bootId) return true;
+      // Of an earlier start of the peer, which is over.
+      other.close();
+      return false;
+    });
+    // The newest first: it is known to work now.
+    this.#links.set(nodeId, [link, ...others]);
+    if (others.length === 0) this.#options.handler.onLinked(link);
+    else this.#settleOn(this.#winner(link, others[0]), nodeId);
+  }
+
+  /**
+   * Which of two links both ends keep. Each end decides alike: the one that the node with the
+   * smaller id dialled; of two from the same dialler, the newer.
+   */
+  #winner(newer: PeerLink, older: PeerLink): PeerLink {
+    if (newer.dialled === older.dialled) return newer;
+    const { nodeId: self } = this.#options.self();
+    const smallerDialled = (link: PeerLink) => link.dialled === (self < link.peer.nodeId);
+    return smallerDialled(newer) ? newer : older;
+  }
+
+  /** Retires all links but `winner`, once that has shown that it lives. */
+  #settleOn(winner: PeerLink, nodeId: string): void {
+    void winner.ping().then(() => {
+      const links = this.#links.get(nodeId);
+      if (winner.state !== "open" || !links?.includes(winner)) return;
+      const others = links.filter((link) => link !== winner);
+      this.#links.set(nodeId, [winner, ...others]);
+      for (const other of others) other.retire();
+    });
+  }
+
+  #remove(link: PeerLink, end: LinkEnd): void {
+    for (const [nodeId, links] of this.#links) {
+      if (!links.includes(link)) continue;
+      const others = links.filter((other) => other !== link);
+      if (others.length > 0) {
+        this.#links.set(nodeId, others);
+        // A goodbye is said by the node, not by one of its links.
+        if (end.type === "goodbye") { for (const other of others) other.close(); }
+      } else {
+        this.#links.delete(nodeId);
+        this.#options.handler.onUnlinked(nodeId, end);
+      }
+      return;
+    }
+  }
+}

@@ -1,0 +1,197 @@
+/** Links in memory, on a {@linkcode MemoryNetwork}: for tests and the simulator. */
+
+import type { Clock } from "../base/clock.ts";
+import { NetworkError } from "../base/errors.ts";
+import type { MemoryNetwork } from "../transport/memory_network.ts";
+import {
+  type Address,
+  formatAddress,
+  type FrameListener,
+  type FrameStream,
+  type FrameStreamHandler,
+  type LinkTransport,
+} from "./frame_stream.ts";
+
+/** How long frames wait between two looks whether a partition has healed. */
+const RETRY_MS = 200;
+
+/**
+ * Streams between the hosts of one {@linkcode MemoryNetwork}. Like TCP they lose nothing: what
+ * cannot get through waits, in order, until it can.
+ */
+export class MemoryLinks {
+  readonly #clock: Clock;
+  readonly #network: MemoryNetwork;
+  readonly #listeners = new Map<string, (stream: FrameStream) => void>();
+  readonly #ends = new Set<MemoryStream>();
+  #nextPort = 40_000;
+
+  constructor(clock: Clock, network: MemoryNetwork) {
+    this.#clock = clock;
+    this.#network = network;
+  }
+
+  /** Ends of streams that are open: two for each stream. */
+  get openStreams(): number {
+    return this.#ends.size;
+  }
+
+  /** The transport of one host. */
+  transport(host: string): LinkTransport {
+    return {
+      dial: (address, signal) => this.#dial(host, address, signal),
+      listen: (address, accept) => this.#listen({ ...address, host }, accept),
+    };
+  }
+
+  /** The host's process dies: its streams break at once, and nothing listens any more. */
+  kill(host: string): void {
+    for (const key of [...this.#listeners.keys()]) {
+      if (key.startsWith(`${host}:`)) this.#listeners.delete(key);
+    }
+    for (const end of [...this.#ends]) if (end.localHost === host) end.break();
+  }
+
+  #listen(address: Address, accept: (stream: FrameStream) => void): Promise<FrameListener> {
+    const bound = { host: address.host, port: address.port || this.#nextPort++ };
+    const key = formatAddress(bound);
+    if (this.#listeners.has(key)) {
+      return Promise.reject(
+        new NetworkError("PORT_IN_USE", `Cannot listen on ${key}: the port is taken.`),
+      );
+    }
+    this.#listeners.set(key, accept);
+    return Promise.resolve({
+      address: bound,
+      close: () => {
+        if (this.#listeners.get(key) === accept) this.#listeners.delete(key);
+        return Promise.resolve();
+      },
+    });
+  }
+
+  #dial(from: string, to: Address, signal: AbortSignal): Promise<FrameStream> {
+    return new Promise((resolve, reject) => {
+      const onAbort = () => reject(signal.reason);
+      signal.addEventListener("abort", onAbort, { once: true });
+      // A packet there and one back; into a partition there is no answer, as from a cut cable.
+      this.#deliver(from, to.host, () => {
+        if (signal.aborted) return;
+        signal.removeEventListener("abort", onAbort);
+        const accept = this.#listeners.get(formatAddress(to));
+        if (accept === undefined) {
+          return reject(
+            new NetworkError(
+              "UNAVAILABLE",
+              `Cannot reach ${formatAddress(to)}: connection refused. Is a node running there?`,
+            ),
+          );
+        }
+        const near = this.#stream(from, to.host);
+        const far = this.#stream(to.host, from);
+        near.connect(far);
+        far.connect(near);
+        accept(far);
+        resolve(near);
+      });
+    });
+  }
+
+  #stream(localHost: string, remoteHost: string): MemoryStream {
+    const stream: MemoryStream = new MemoryStream(
+      localHost,
+      remoteHost,
+      (then) => this.#deliver(localHost, remoteHost, then),
+      () => this.#ends.delete(stream),
+    );
+    this.#ends.add(stream);
+    return stream;
+  }
+
+  #deliver(from: string, to: string, then: () => void): void {
+    this.#clock.after(this.#network.delayMs(), () => {
+      if (this.#network.reaches(from, to)) then();
+      else this.#clock.after(RETRY_MS, () => this.#deliver(from, to, then));
+    });
+  }
+}
+
+class MemoryStream implements FrameStream {
+  readonly localHost: string;
+  readonly remoteHost: string;
+  readonly #deliver: (then: () => void) => void;
+  readonly #onOver: () => void;
+  /** What is on the way, in order: jitter must not let one frame overtake another. */
+  readonly #way: (() => void)[] = [];
+  readonly #early: Uint8Array[] = [];
+  #other: MemoryStream | undefined;
+  #handler: FrameStreamHandler | undefined;
+  #closed = false;
+  #over = false;
+
+  constructor(
+    localHost: string,
+    remoteHost: string,
+    deliver: (then: () => void) => void,
+    onOver: () => void,
+  ) {
+    this.localHost = localHost;
+    this.remoteHost = remoteHost;
+    this.#deliver = deliver;
+    this.#onOver = onOver;
+  }
+
+  connect(other: MemoryStream): void {
+    this.#other = other;
+  }
+
+  start(handler: FrameStreamHandler): void {
+    this.#handler = handler;
+    for (const frame of this.#early.splice(0)) handler.onFrame(frame);
+  }
+
+  send(frame: Uint8Array): boolean {
+    if (!this.#closed) {
+      const copy = frame.slice();
+      this.#post(() => this.#other!.#take(copy));
+    }
+    return true;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#post(() => this.#other!.#finish(undefined));
+    // Like a stream of gRPC, it is over for the one that closes it when the other side knows.
+    this.#post(() => this.#finish(undefined));
+  }
+
+  /** The process at this end is gone. */
+  break(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#over = true;
+    this.#onOver();
+    const error = new NetworkError("UNAVAILABLE", "the connection was reset");
+    this.#post(() => this.#other!.#finish(error));
+  }
+
+  #post(arrive: () => void): void {
+    this.#way.push(arrive);
+    this.#deliver(() => this.#way.shift()!());
+  }
+
+  #take(frame: Uint8Array): void {
+    if (this.#over) return;
+    if (this.#handler === undefined) this.#early.push(frame);
+    else this.#handler.onFrame(frame);
+  }
+
+  #finish(error: NetworkError | undefined): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#closed = true;
+    this.#onOver();
+    this.#handler?.onClose(error);
+  }
+}

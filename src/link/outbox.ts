@@ -1,0 +1,86 @@
+/** What waits to be sent on a link: messages become frames, and every frame carries the load. */
+
+import { Kind, type OutgoingMessage, type ReportedLoad } from "./frame.ts";
+import { FrameWriter } from "./frame_codec.ts";
+import type { FrameStream } from "./frame_stream.ts";
+
+/** A frame is sent when it has grown to this: 26,000 calls of 4 KiB a second, 6,000 unbounded. */
+const FLUSH_BYTES = 128 * 1024;
+
+/** Gathers what is posted in one turn of the event loop into one frame. */
+export class Outbox {
+  readonly #stream: FrameStream;
+  readonly #load: () => ReportedLoad;
+  readonly #writer = new FrameWriter();
+  readonly #frames: Uint8Array[] = [];
+  #loadSent: ReportedLoad | undefined;
+  #flushScheduled = false;
+  #writable = true;
+  #closed = false;
+  #lastCallPosted = 0;
+  #lastCallSent = 0;
+
+  /** @param load How busy this node is now. */
+  constructor(stream: FrameStream, load: () => ReportedLoad) {
+    this.#stream = stream;
+    this.#load = load;
+  }
+
+  /** Whether the call with this number may have gone out. */
+  hasSent(call: number): boolean {
+    return call <= this.#lastCallSent;
+  }
+
+  /** Takes a message to be sent soon, and returns how many bytes its body takes. */
+  post(message: OutgoingMessage): number {
+    if (this.#closed) return 0;
+    const bodyBytes = this.#writer.message(message);
+    if (message.kind === Kind.Call) this.#lastCallPosted = message.call ?? 0;
+    if (this.#writer.length >= FLUSH_BYTES) this.flush();
+    else if (!this.#flushScheduled) {
+      this.#flushScheduled = true;
+      // As soon as the promises that are ready have run: answers to one frame leave in one frame.
+      queueMicrotask(this.#flushLater);
+    }
+    return bodyBytes;
+  }
+
+  /** Sends what waits, as far as the stream takes it. */
+  flush(): void {
+    this.#flushScheduled = false;
+    if (this.#closed) return;
+    if (this.#writer.length > 0) {
+      this.#writeLoad();
+      this.#frames.push(this.#writer.take());
+    }
+    if (this.#writable) this.#lastCallSent = this.#lastCallPosted;
+    while (this.#writable && this.#frames.length > 0) {
+      this.#writable = this.#stream.send(this.#frames.shift()!);
+    }
+  }
+
+  /** The stream takes more again. */
+  resume(): void {
+    this.#writable = true;
+    this.flush();
+  }
+
+  /** Drops what waits; nothing is sent any more. */
+  close(): void {
+    this.#closed = true;
+    this.#frames.length = 0;
+  }
+
+  readonly #flushLater = () => this.flush();
+
+  #writeLoad(): void {
+    const load = this.#load();
+    const sent = this.#loadSent;
+    const isKnown = sent !== undefined && sent.running === load.running &&
+      sent.queued === load.queued && sent.slots === load.slots &&
+      sent.callsReceived === load.callsReceived;
+    if (isKnown) return;
+    this.#loadSent = load;
+    this.#writer.load(load);
+  }
+}

@@ -1,0 +1,451 @@
+/**
+ * One link to one peer: calls in both directions, notices and pings, multiplexed on one stream of
+ * frames. How it works and why is in docs/decisions/0002-links.md.
+ */
+
+import type { CancelTimer, Clock } from "../base/clock.ts";
+import { type ErrorCode, NetworkError } from "../base/errors.ts";
+import type { NodeDescription } from "../membership/node_description.ts";
+import {
+  type CallSink,
+  checkBody,
+  CREDIT_WINDOW,
+  type IncomingCall,
+  type OutgoingCall,
+} from "./call.ts";
+import { Kind, type Load, type Message, type OutgoingMessage, type ReportedLoad } from "./frame.ts";
+import { decodeFrame } from "./frame_codec.ts";
+import type { FrameStream } from "./frame_stream.ts";
+import { Outbox } from "./outbox.ts";
+import { ServedCall } from "./served_call.ts";
+
+/** Calls of one peer that may be open at a time. */
+const MAX_INCOMING_CALLS = 4096;
+/** How long the other side may take to introduce itself. */
+const GREETING_TIMEOUT_MS = 5_000;
+
+/** Why a link is no more. */
+export type LinkEnd =
+  /** The peer said that it leaves. */
+  | { readonly type: "goodbye" }
+  /** A better link to the same peer took over. */
+  | { readonly type: "retired" }
+  /** This side closed it. */
+  | { readonly type: "closed" }
+  /** One side refused the other when they introduced themselves. */
+  | { readonly type: "refused"; readonly error: NetworkError }
+  /** It broke. */
+  | { readonly type: "lost"; readonly error: NetworkError };
+
+/** What a link needs from its owner. */
+export interface LinkOptions {
+  readonly stream: FrameStream;
+  /** Whether this side opened the stream. */
+  readonly dialled: boolean;
+  readonly clock: Clock;
+  /** This node's own description, as JSON. */
+  readonly introduction: () => string;
+  /** How busy this node is. */
+  readonly load: () => Load;
+  /**
+   * Reads and checks the other side's description.
+   *
+   * @throws {NetworkError} When it cannot be taken; the other side is told why.
+   */
+  readonly admit: (description: Uint8Array) => NodeDescription;
+  readonly onOpen: (link: PeerLink) => void;
+  readonly onCall: (call: IncomingCall, link: PeerLink) => void;
+  readonly onNotice: (topic: string, body: Uint8Array, link: PeerLink) => void;
+  readonly onClose: (end: LinkEnd, link: PeerLink) => void;
+}
+
+/**
+ * - `greeting`: one side has not introduced itself yet.
+ * - `open`: calls go both ways.
+ * - `retiring`: no new calls; those that run go on.
+ * - `closed`: over; nothing is sent or delivered any more.
+ */
+export type LinkState = "greeting" | "open" | "retiring" | "closed";
+
+interface WaitingCall {
+  readonly sink: CallSink;
+  /** Bytes that the other side may still send. */
+  credit: number;
+  /** Bytes consumed and not yet granted again. */
+  consumed: number;
+}
+
+/** See the top of the file. */
+export class PeerLink {
+  readonly #options: LinkOptions;
+  readonly #stream: FrameStream;
+  readonly #clock: Clock;
+  readonly #outbox: Outbox;
+  readonly #waiting = new Map<number, WaitingCall>();
+  readonly #serving = new Map<number, ServedCall>();
+  readonly #pings = new Map<number, { sentAt: number; resolve(roundTripMs: number): void }>();
+  #state: LinkState = "greeting";
+  #peer: NodeDescription | undefined;
+  #lastHeard: number;
+  #nextCall: number;
+  #callsSent = 0;
+  #callsReceived = 0;
+  #remoteLoad: ReportedLoad = { running: 0, queued: 0, slots: 1, callsReceived: 0 };
+  #retireReceived = false;
+  #retireSent = false;
+  #nextPing = 1;
+  #cancelGreetingTimer: CancelTimer;
+  #greetingFailed: NetworkError | undefined;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.#stream = options.stream;
+    this.#clock = options.clock;
+    this.#outbox = new Outbox(options.stream, () => {
+      const { running, queued, slots } = options.load();
+      return { running, queued, slots, callsReceived: this.#callsReceived };
+    });
+    this.#lastHeard = options.clock.now();
+    this.#nextCall = options.dialled ? 1 : 2;
+    this.#cancelGreetingTimer = options.clock.after(GREETING_TIMEOUT_MS, () => {
+      this.#refuse(
+        new NetworkError(
+          "DEADLINE_EXCEEDED",
+          "Cannot open link: the peer did not introduce itself.",
+        ),
+      );
+    });
+    this.#stream.start({
+      onFrame: (frame) => this.#receive(frame),
+      onDrain: () => this.#outbox.resume(),
+      onClose: (error) => {
+        this.#finish(
+          this.#greetingFailed !== undefined
+            ? { type: "refused", error: this.#greetingFailed }
+            : { type: "lost", error: error ?? linkLost() },
+        );
+      },
+    });
+    if (options.dialled) this.#post({ kind: Kind.Hello, body: options.introduction() });
+  }
+
+  /** Where the link is in its life. */
+  get state(): LinkState {
+    return this.#state;
+  }
+
+  /** Whether this side opened it. */
+  get dialled(): boolean {
+    return this.#options.dialled;
+  }
+
+  /** The other side's host, as this side sees it. */
+  get remoteHost(): string {
+    return this.#stream.remoteHost;
+  }
+
+  /**
+   * Who is on the other side.
+   *
+   * @throws {NetworkError} `FAILED_PRECONDITION` before the link was open.
+   */
+  get peer(): NodeDescription {
+    if (this.#peer === undefined) {
+      throw new NetworkError("FAILED_PRECONDITION", "Cannot name the peer: the link is not open.");
+    }
+    return this.#peer;
+  }
+
+  /** When something last arrived, on the local clock. */
+  get lastHeard(): number {
+    return this.#lastHeard;
+  }
+
+  /** How busy the other side last said it was. */
+  get remoteLoad(): Load {
+    return this.#remoteLoad;
+  }
+
+  /** Calls sent from here that the other side's figures cannot contain yet. */
+  get unreflectedCalls(): number {
+    return Math.max(0, this.#callsSent - this.#remoteLoad.callsReceived);
+  }
+
+  /** Calls in flight in both directions. */
+  get callsInFlight(): number {
+    return this.#waiting.size + this.#serving.size;
+  }
+
+  /**
+   * Calls `method` on the other side.
+   *
+   * @throws {NetworkError} `UNAVAILABLE` when the link takes no new calls; `RESOURCE_EXHAUSTED`
+   * when the body is too long. Nothing has been sent then.
+   */
+  call(method: string, body: string | Uint8Array, sink: CallSink): OutgoingCall {
+    if (this.#state !== "open") {
+      throw new NetworkError("UNAVAILABLE", `Cannot call ${method}: the link is ${this.#state}.`);
+    }
+    checkBody(body);
+    const id = this.#nextCall;
+    this.#nextCall += 2;
+    this.#callsSent++;
+    const waiting: WaitingCall = { sink, credit: CREDIT_WINDOW, consumed: 0 };
+    this.#waiting.set(id, waiting);
+    this.#post({ kind: Kind.Call, call: id, method, body });
+    return {
+      cancel: () => {
+        if (this.#waiting.has(id)) this.#post({ kind: Kind.Cancel, call: id });
+      },
+      consumed: (bytes) => {
+        waiting.consumed += bytes;
+        if (waiting.consumed * 2 < CREDIT_WINDOW || !this.#waiting.has(id)) return;
+        this.#post({ kind: Kind.Credit, call: id, credit: waiting.consumed });
+        waiting.credit += waiting.consumed;
+        waiting.consumed = 0;
+      },
+    };
+  }
+
+  /** Sends a one-way message; nothing happens when the link is not open. */
+  notify(topic: string, body: string): void {
+    if (this.#state === "open") this.#post({ kind: Kind.Notice, method: topic, body });
+  }
+
+  /** Resolves to the round trip in milliseconds; never settles when the link closes before. */
+  ping(): Promise<number> {
+    return new Promise((resolve) => {
+      if (this.#state === "closed" || this.#state === "greeting") return;
+      const id = this.#nextPing++;
+      this.#pings.set(id, { sentAt: this.#clock.now(), resolve });
+      this.#post({ kind: Kind.Ping, call: id });
+    });
+  }
+
+  /**
+   * Stops making calls here, because a better link to the same peer exists; the link closes when
+   * those in flight have ended.
+   */
+  retire(): void {
+    if (this.#state !== "open" && this.#state !== "retiring") return;
+    this.#state = "retiring";
+    if (!this.#retireSent) {
+      this.#retireSent = true;
+      this.#post({ kind: Kind.Retire });
+    }
+    this.#closeIfRetired();
+  }
+
+  /** Says goodbye and closes. */
+  leave(): void {
+    if (this.#state === "closed") return;
+    this.#post({ kind: Kind.Goodbye });
+    this.#outbox.flush();
+    this.#finish({ type: "closed" });
+  }
+
+  /** Closes without a word: the other side sees a lost link. */
+  close(): void {
+    this.#finish({ type: "closed" });
+  }
+
+  #receive(bytes: Uint8Array): void {
+    if (this.#state === "closed") return;
+    this.#lastHeard = this.#clock.now();
+    try {
+      const frame = decodeFrame(bytes);
+      if (frame.load !== undefined) this.#remoteLoad = frame.load;
+      for (const message of frame.messages) {
+        this.#handle(message);
+        // Through the getter: `#handle` may have closed it, which narrowing does not see.
+        if (this.state === "closed") return;
+      }
+    } catch (thrown) {
+      const error = NetworkError.from(thrown, "PROTOCOL", "Cannot read what the peer sent");
+      if (this.#peer === undefined) this.#refuse(error);
+      else this.#finish({ type: "lost", error });
+    }
+  }
+
+  #handle(message: Message): void {
+    if (this.#peer === undefined) return this.#greet(message);
+    switch (message.kind) {
+      case Kind.Call:
+        return this.#serve(message);
+      case Kind.Item:
+        return this.#takeItem(message);
+      case Kind.End: {
+        const waiting = this.#waiting.get(message.call);
+        if (waiting === undefined) return;
+        this.#waiting.delete(message.call);
+        waiting.sink.onEnd(
+          message.errorCode === undefined
+            ? { ok: true, body: message.body }
+            : { ok: false, error: readError(message) },
+        );
+        return this.#closeIfRetired();
+      }
+      case Kind.Cancel:
+        return this.#serving.get(message.call)?.cancel(cancelledByCaller());
+      case Kind.Credit:
+        return this.#serving.get(message.call)?.grant(message.credit);
+      case Kind.Ping:
+        return void this.#post({ kind: Kind.Pong, call: message.call });
+      case Kind.Pong: {
+        const ping = this.#pings.get(message.call);
+        this.#pings.delete(message.call);
+        return ping?.resolve(this.#clock.now() - ping.sentAt);
+      }
+      case Kind.Notice:
+        return this.#options.onNotice(message.method, message.body, this);
+      case Kind.Retire:
+        this.#retireReceived = true;
+        return this.retire();
+      case Kind.Goodbye:
+        return this.#finish({ type: "goodbye" });
+      default:
+        // A kind of a later version: ignoring it is what lets versions mix.
+    }
+  }
+
+  #greet(message: Message): void {
+    if (message.kind === Kind.Goodbye) {
+      const error = readError(message);
+      return this.#finish({ type: "refused", error });
+    }
+    if (message.kind !== Kind.Hello) {
+      throw new NetworkError("PROTOCOL", "Cannot open link: the peer did not introduce itself.");
+    }
+    this.#peer = this.#admitted(message.body);
+    if (this.#peer === undefined) return;
+    this.#cancelGreetingTimer();
+    if (!this.#options.dialled) {
+      this.#post({ kind: Kind.Hello, body: this.#options.introduction() });
+    }
+    this.#state = "open";
+    this.#options.onOpen(this);
+  }
+
+  #admitted(description: Uint8Array): NodeDescription | undefined {
+    try {
+      return this.#options.admit(description);
+    } catch (thrown) {
+      this.#refuse(NetworkError.from(thrown, "PROTOCOL", "Cannot open link"));
+      return undefined;
+    }
+  }
+
+  /** Tells the other side why it is not wanted, and closes. */
+  #refuse(error: NetworkError): void {
+    this.#greetingFailed = error;
+    this.#post({ kind: Kind.Goodbye, errorCode: error.code, body: error.message });
+    this.#outbox.flush();
+    this.#finish({ type: "refused", error });
+  }
+
+  #serve(message: Message): void {
+    const { call: id } = message;
+    // The caller's numbers only grow, and their parity says who made them.
+    if (id % 2 === this.#nextCall % 2 || this.#serving.has(id)) {
+      throw new NetworkError("PROTOCOL", `Cannot take call ${id}: not a number of the peer's.`);
+    }
+    this.#callsReceived++;
+    const call = new ServedCall(
+      message.method,
+      message.body,
+      (kind, body, error) => {
+        if (kind === Kind.End) this.#serving.delete(id);
+        const bytes = this.#post({
+          kind,
+          call: id,
+          body: error?.message ?? body,
+          errorCode: error?.code,
+          retryAfterMs: error?.retryAfterMs,
+        });
+        if (kind === Kind.End) this.#closeIfRetired();
+        return bytes;
+      },
+    );
+    this.#serving.set(id, call);
+    if (this.#serving.size > MAX_INCOMING_CALLS) {
+      return call.fail(
+        new NetworkError(
+          "RESOURCE_EXHAUSTED",
+          `Cannot take the call: ${MAX_INCOMING_CALLS} are open on this link.`,
+          { retryAfterMs: 100 },
+        ),
+      );
+    }
+    this.#options.onCall(call, this);
+  }
+
+  #takeItem(message: Message): void {
+    const waiting = this.#waiting.get(message.call);
+    if (waiting === undefined) return;
+    if (waiting.credit <= 0) {
+      throw new NetworkError("PROTOCOL", "The peer sent more than it was given credit for.");
+    }
+    waiting.credit -= message.body.length;
+    waiting.sink.onItem(message.body);
+  }
+
+  #post(message: OutgoingMessage): number {
+    return this.#outbox.post(message);
+  }
+
+  #closeIfRetired(): void {
+    if (this.#state !== "retiring" || !this.#retireReceived || this.callsInFlight > 0) return;
+    // The dialler closes, so that the two ends never both do.
+    if (!this.#options.dialled) return;
+    this.#outbox.flush();
+    this.#finish({ type: "retired" });
+  }
+
+  #finish(end: LinkEnd): void {
+    if (this.#state === "closed") return;
+    const retired = this.#state === "retiring" && this.#retireReceived && end.type === "lost";
+    this.#state = "closed";
+    this.#cancelGreetingTimer();
+    this.#outbox.close();
+    this.#stream.close();
+    const error = end.type === "lost" ? end.error : linkLost();
+    for (const [id, { sink }] of this.#waiting) {
+      sink.onEnd({ ok: false, error: lostCall(this.#outbox.hasSent(id), error) });
+    }
+    this.#waiting.clear();
+    for (const call of this.#serving.values()) call.cancel(callerLost());
+    this.#serving.clear();
+    this.#pings.clear();
+    this.#options.onClose(retired ? { type: "retired" } : end, this);
+  }
+}
+
+function readError(message: Message): NetworkError {
+  const code: ErrorCode = message.errorCode ?? "UNAVAILABLE";
+  const text = new TextDecoder().decode(message.body.subarray(0, 4096));
+  return new NetworkError(code, text === "" ? "The peer left." : text, {
+    ...(message.retryAfterMs > 0 ? { retryAfterMs: message.retryAfterMs } : {}),
+  });
+}
+
+function lostCall(wasSent: boolean, cause: NetworkError): NetworkError {
+  return wasSent
+    ? new NetworkError("UNKNOWN_OUTCOME", `The link was lost during the call: ${cause.message}`, {
+      cause,
+    })
+    : new NetworkError("UNAVAILABLE", `The link was lost before the call: ${cause.message}`, {
+      cause,
+    });
+}
+
+function linkLost(): NetworkError {
+  return new NetworkError("UNAVAILABLE", "The peer closed the link.");
+}
+
+function callerLost(): NetworkError {
+  return new NetworkError("CANCELLED", "Cancelled: the caller's link was lost.");
+}
+
+function cancelledByCaller(): NetworkError {
+  return new NetworkError("CANCELLED", "Cancelled by the caller.");
+}

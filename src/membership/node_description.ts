@@ -1,0 +1,91 @@
+/** What a node says of itself when a link opens, and the one place where it is checked. */
+
+import { z } from "zod";
+import type { AgentDescription } from "../agents/agent.ts";
+import { parseBoundedJson } from "../base/bounded_json.ts";
+import { NetworkError } from "../base/errors.ts";
+import { LABEL_PATTERN, safeName, safeText } from "../base/safe_text.ts";
+import { type DeviceCapabilities, deviceCapabilitiesSchema } from "../device/capabilities.ts";
+
+/** The version of what is said on a link; nodes of different ones do not talk. */
+export const PROTOCOL_VERSION = 1;
+
+/** What a node says of itself. */
+export interface NodeDescription {
+  /** {@linkcode PROTOCOL_VERSION} of the speaker. */
+  readonly protocol: number;
+  /** The network's name; nodes of different ones do not talk. */
+  readonly network: string;
+  /** The label that its owner chose for it. */
+  readonly nodeId: string;
+  /** A ULID made at each start: tells a restart from a second node of the same label. */
+  readonly bootId: string;
+  /** The version of the program. */
+  readonly version: string;
+  /** The port where it accepts links. */
+  readonly listenPort: number;
+  readonly capabilities: DeviceCapabilities;
+  readonly agents: readonly AgentDescription[];
+}
+
+const MAX_DESCRIPTION_BYTES = 256 * 1024;
+const MAX_AGENTS = 256;
+
+const label = z.string().regex(LABEL_PATTERN);
+const name = (length: number) => z.string().max(4 * length).transform((s) => safeName(s, length));
+const figure = z.number().nonnegative().finite();
+
+const agentSchema: z.ZodType<AgentDescription> = z.object({
+  name: label,
+  description: z.string().max(4096).transform(safeText),
+  workload: z.enum(["heavy", "light", "background"]),
+  idempotent: z.boolean(),
+  tools: z.array(label).max(256),
+  requirements: z.object({
+    memory: figure.optional(),
+    vram: figure.optional(),
+    flops: z.object({
+      fp32: figure.optional(),
+      fp16: figure.optional(),
+      int8: figure.optional(),
+    }).optional(),
+    gpu: z.boolean().optional(),
+    chip: name(128).optional(),
+  }),
+});
+
+const schema: z.ZodType<NodeDescription> = z.object({
+  protocol: z.number().int(),
+  network: name(128),
+  nodeId: label,
+  bootId: z.string().max(64).regex(/^[0-9A-Z]+$/),
+  version: name(64),
+  listenPort: z.number().int().min(1).max(65_535),
+  capabilities: deviceCapabilitiesSchema,
+  agents: z.array(agentSchema).max(MAX_AGENTS),
+});
+
+/**
+ * Reads what a peer says of itself.
+ *
+ * @throws {NetworkError} `PROTOCOL` naming the field that does not fit, or the version.
+ */
+export function parseNodeDescription(bytes: Uint8Array): NodeDescription {
+  const value = parseBoundedJson(bytes, { maxBytes: MAX_DESCRIPTION_BYTES });
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) {
+    const [{ path, message }] = parsed.error.issues;
+    throw new NetworkError(
+      "PROTOCOL",
+      `Cannot read the peer's description: ${path.join(".") || "it"}: ${safeText(message)}`,
+    );
+  }
+  if (parsed.data.protocol !== PROTOCOL_VERSION) {
+    throw new NetworkError(
+      "PROTOCOL",
+      `Cannot talk to "${parsed.data.nodeId}": it speaks protocol ${parsed.data.protocol}, this ` +
+        `node speaks ${PROTOCOL_VERSION}. Bring both to the same version of hanzo-network.`,
+    );
+  }
+  return parsed.data;
+}

@@ -1,0 +1,90 @@
+/** The devices that may be given tasks now, kept ready so that a task need not build the list. */
+
+import type { Load } from "../link/frame.ts";
+import type { PeerLink } from "../link/peer_link.ts";
+import type { Membership } from "../membership/membership.ts";
+import type { NodeDescription } from "../membership/node_description.ts";
+import type { Candidate } from "../routing/candidate.ts";
+
+/** What the list is made of. */
+export interface CandidateSources {
+  readonly membership: Pick<Membership, "version" | "peers" | "get">;
+  readonly link: (nodeId: string) => PeerLink | undefined;
+  readonly self: () => NodeDescription;
+  readonly load: () => Load;
+}
+
+/**
+ * A function that returns the devices that may be given tasks now: this one, and every peer that is
+ * alive. Their figures are read when they are looked at.
+ */
+export function candidateList(sources: CandidateSources): () => readonly Candidate[] {
+  const { membership, link, self, load } = sources;
+  let list: Candidate[] = [];
+  let madeFrom: { version: number; self: NodeDescription } | undefined;
+  return () => {
+    const description = self();
+    if (madeFrom?.version !== membership.version || madeFrom.self !== description) {
+      madeFrom = { version: membership.version, self: description };
+      const local = new LiveCandidate(description, true, load, () => 0, () => 0);
+      const peers = membership.peers()
+        .filter(({ state, description }) => state === "alive" && description !== undefined)
+        .map(({ nodeId, description }) =>
+          new LiveCandidate(
+            description!,
+            false,
+            () => link(nodeId)?.remoteLoad ?? NO_LOAD,
+            () => link(nodeId)?.unreflectedCalls ?? 0,
+            () => membership.get(nodeId)?.roundTripMs ?? 0,
+          )
+        );
+      list = [local, ...peers];
+    }
+    return list;
+  };
+}
+
+const NO_LOAD: Load = { running: 0, queued: 0, slots: 1 };
+
+class LiveCandidate implements Candidate {
+  readonly nodeId: string;
+  readonly capabilities: NodeDescription["capabilities"];
+  readonly agents: ReadonlySet<string>;
+  readonly isLocal: boolean;
+  readonly #load: () => Load;
+  readonly #justSent: () => number;
+  readonly #roundTripMs: () => number;
+
+  constructor(
+    description: NodeDescription,
+    isLocal: boolean,
+    load: () => Load,
+    justSent: () => number,
+    roundTripMs: () => number,
+  ) {
+    this.nodeId = description.nodeId;
+    this.capabilities = description.capabilities;
+    this.agents = new Set(description.agents.map(({ name }) => name));
+    this.isLocal = isLocal;
+    this.#load = load;
+    this.#justSent = justSent;
+    this.#roundTripMs = roundTripMs;
+  }
+
+  get pending(): number {
+    const { running, queued } = this.#load();
+    return running + queued + this.#justSent();
+  }
+
+  get slots(): number {
+    return Math.max(1, this.#load().slots);
+  }
+
+  get currentLoad(): number {
+    return this.pending / this.slots;
+  }
+
+  get roundTripMs(): number {
+    return this.#roundTripMs();
+  }
+}

@@ -1,0 +1,313 @@
+/** The only place where a node is put together. */
+
+import type { Agent } from "../agents/agent.ts";
+import { createCalculatorAgent } from "../agents/builtin/calculator.ts";
+import { createMonitorAgent } from "../agents/builtin/monitor.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
+import { NetworkError } from "../base/errors.ts";
+import { type Random, systemRandom } from "../base/random.ts";
+import { ulidMaker } from "../base/ulid.ts";
+import type { CapabilityOverrides, DeviceCapabilities } from "../device/capabilities.ts";
+import { detectDeviceCapabilities } from "../device/detect.ts";
+import { DeviceReader, type DeviceReading } from "../device/reading.ts";
+import { UdpDiscovery } from "../discovery/udp.ts";
+import type { LinkTransport } from "../link/frame_stream.ts";
+import { LinkPool } from "../link/link_pool.ts";
+import type { IncomingCall } from "../link/call.ts";
+import type { PeerLink } from "../link/peer_link.ts";
+import { Membership } from "../membership/membership.ts";
+import {
+  type NodeDescription,
+  parseNodeDescription,
+  PROTOCOL_VERSION,
+} from "../membership/node_description.ts";
+import { Router } from "../routing/router.ts";
+import { Dispatcher } from "../tasks/dispatcher.ts";
+import { Executor } from "../tasks/executor.ts";
+import { RUN_METHOD, serveRun } from "../tasks/remote.ts";
+import type { DatagramTransport } from "../transport/datagram.ts";
+import { systemDatagrams } from "../transport/system_datagrams.ts";
+import { candidateList } from "./candidates.ts";
+import { describeAgents, DistributedNetwork } from "./distributed_network.ts";
+import { type NetworkOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
+import { reachOf } from "./reach.ts";
+import type { NameConflict } from "./status.ts";
+import { VERSION } from "./version.ts";
+
+/** What a node stands on: the system in a program, a simulation in a test. */
+export interface Platform {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly datagrams: DatagramTransport;
+  readonly links: LinkTransport;
+  /** Where links are accepted when the node may leave the machine, and when it may not. */
+  readonly listenHosts: { readonly lan: string; readonly loopback: string };
+  readonly hostName: string;
+  readonly cores: number;
+  readonly detect: (overrides: CapabilityOverrides) => Promise<DeviceCapabilities>;
+  readonly readDevice: () => Promise<DeviceReading>;
+}
+
+/** The topic under which a node tells its peers what has changed about it. */
+const DESCRIPTION_TOPIC = "description";
+/** Refused claims of labels that are kept for the status. */
+const MAX_CONFLICTS = 16;
+
+/**
+ * Makes one node of a network; nothing happens before its `start()`.
+ *
+ * @example
+ * ```ts
+ * import { createDistributedNetwork } from "@hanzo/network";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using network = createDistributedNetwork({ listenPort: 0, broadcastPort: 45_679 });
+ * await network.start();
+ * const { output } = await network.run("2^10", { initialAgent: "calculator" });
+ * assertEquals(output, "1024");
+ * ```
+ *
+ * @throws {NetworkError} `INVALID_ARGUMENT` naming the option, what it was and what it may be.
+ */
+export function createDistributedNetwork(options: NetworkOptions = {}): DistributedNetwork {
+  return assembleNetwork(options, systemPlatform());
+}
+
+/** Puts a node together on a given platform; see {@linkcode createDistributedNetwork}. */
+export function assembleNetwork(options: NetworkOptions, platform: Platform): DistributedNetwork {
+  const { clock, random, hostName, cores } = platform;
+  const digits = Math.floor(random.next() * 10_000).toString().padStart(4, "0");
+  const resolved = resolveOptions(options, { name: hostName, cores, digits });
+  const { nodeId, logger, open } = resolved;
+  const allows = reachOf(open);
+  const newId = ulidMaker(clock, random);
+  const conflicts: NameConflict[] = [];
+
+  const calculator = createCalculatorAgent({ clock });
+  const monitor = createMonitorAgent(async () => ({
+    ...await platform.readDevice(),
+    tasksRunning: executor.running,
+    tasksQueued: executor.queued,
+  }));
+  const agents = agentsByName([monitor, calculator.agent], resolved.agents);
+  const executor = new Executor({ nodeId, clock, agents, slots: resolved.slots });
+
+  let description: NodeDescription = Object.freeze({
+    protocol: PROTOCOL_VERSION,
+    network: resolved.name,
+    nodeId,
+    bootId: newId(),
+    version: VERSION,
+    listenPort: resolved.listenPort || 1,
+    capabilities: UNKNOWN_DEVICE,
+    agents: describeAgents(agents.values()),
+  });
+  const self = () => description;
+  // What is not accepted is not offered.
+  const acceptsTasks = open === false || resolved.openAcceptTasks;
+  const offered = () => acceptsTasks ? description : { ...description, agents: [] };
+
+  const pool: LinkPool = new LinkPool({
+    transport: platform.links,
+    clock,
+    self: offered,
+    load: () => executor,
+    allows,
+    suspectAfterMs: 3 * resolved.healthCheckIntervalMs,
+    handler: {
+      onLinked: (link) => {
+        // Its claim was refused only while an earlier start of it still seemed to live.
+        const settled = conflicts.findIndex(({ nodeId, host }) =>
+          nodeId === link.peer.nodeId && host === link.remoteHost
+        );
+        if (settled >= 0) conflicts.splice(settled, 1);
+        membership.linked(link.peer, addressOf(link));
+      },
+      onUnlinked: (id, end) => {
+        const reason = "error" in end ? end.error.message : "its link was closed";
+        membership.unlinked(id, { goodbye: end.type === "goodbye", reason });
+      },
+      onCall: (call) => void serve(call, executor, acceptsTasks),
+      onNotice: (topic, body, link) => {
+        if (topic === DESCRIPTION_TOPIC) takeDescription(body, link, membership);
+      },
+      onConflict: (id, host) => {
+        logger.error('Refused a second node called "{nodeId}" at {host}', { nodeId: id, host });
+        if (conflicts.some((one) => one.nodeId === id && one.host === host)) return;
+        if (conflicts.push({ nodeId: id, host }) > MAX_CONFLICTS) conflicts.shift();
+      },
+    },
+  });
+
+  const membership: Membership = new Membership({
+    nodeId,
+    clock,
+    logger,
+    ...timesOf(resolved),
+    ports: {
+      connect: async (id, address) => {
+        const { peer } = await pool.dial(address);
+        if (peer.nodeId !== id) {
+          throw new NetworkError("UNAVAILABLE", `Node "${peer.nodeId}" answers there now.`);
+        }
+      },
+      disconnect: (id) => pool.drop(id),
+      lastHeard: (id) => pool.lastHeard(id),
+      probe: (id) => pool.get(id)?.ping() ?? new Promise(() => {}),
+    },
+  });
+
+  const link = (id: string) => pool.get(id);
+  const candidates = candidateList({ membership, link, self, load: () => executor });
+  const router = new Router({
+    strategy: resolved.routingStrategy,
+    customRouter: resolved.customRouter,
+    clock,
+    random,
+    logger,
+    agents: () => network.agents().map(({ agent }) => agent.name),
+  });
+  const dispatcher = new Dispatcher({
+    clock,
+    logger,
+    newTaskId: newId,
+    router,
+    executor,
+    candidates,
+    link,
+  });
+  const discovery = new UdpDiscovery({
+    transport: platform.datagrams,
+    clock,
+    logger,
+    interfaces: { names: resolved.networkInterfaces, lan: open !== false },
+    broadcastPort: resolved.broadcastPort,
+    self,
+    allows,
+  });
+
+  const network: DistributedNetwork = new DistributedNetwork({
+    options: resolved,
+    clock,
+    self,
+    describe: (change) => {
+      description = Object.freeze({ ...description, ...change });
+      pool.notifyAll(DESCRIPTION_TOPIC, JSON.stringify(offered()));
+    },
+    detect: () => platform.detect(resolved.deviceCapabilities),
+    listenHost: open === false ? platform.listenHosts.loopback : platform.listenHosts.lan,
+    pool,
+    membership,
+    discoveries: [discovery],
+    executor,
+    dispatcher,
+    candidates,
+    conflicts: () => [...conflicts],
+    builtinAgents: new Set([monitor.name, calculator.agent.name]),
+    dispose: calculator.dispose,
+  });
+  return network;
+}
+
+/** Known from the start; what is found later takes its place. */
+const UNKNOWN_DEVICE: DeviceCapabilities = {
+  model: null,
+  chip: null,
+  memory: null,
+  vram: null,
+  unifiedMemory: false,
+  flops: { fp32: null, fp16: null, int8: null },
+  cores: null,
+  gpus: [],
+  os: "",
+  arch: "",
+};
+
+function systemPlatform(): Platform {
+  const reader = new DeviceReader();
+  return {
+    clock: systemClock,
+    random: systemRandom,
+    datagrams: systemDatagrams(),
+    links: lazyGrpc(),
+    listenHosts: { lan: "0.0.0.0", loopback: "127.0.0.1" },
+    hostName: systemHostName(),
+    cores: navigator.hardwareConcurrency,
+    detect: (overrides) => detectDeviceCapabilities({ overrides }),
+    readDevice: () => reader.read(),
+  };
+}
+
+/** gRPC costs 40 ms to load: that is spent in `start()`, beside the look at the device. */
+function lazyGrpc(): LinkTransport {
+  let loading: Promise<LinkTransport> | undefined;
+  const load = () =>
+    loading ??= import("../link/grpc_transport.ts").then(({ grpcTransport }) => grpcTransport());
+  return {
+    dial: async (...args) => (await load()).dial(...args),
+    listen: async (...args) => (await load()).listen(...args),
+  };
+}
+
+function systemHostName(): string {
+  try {
+    return Deno.hostname();
+  } catch {
+    // Without --allow-sys=hostname a node is called by its digits alone.
+    return "node";
+  }
+}
+
+function agentsByName(builtin: readonly Agent[], own: readonly Agent[]): Map<string, Agent> {
+  return new Map([...builtin, ...own].map((agent) => [agent.name, agent]));
+}
+
+/** The times of the table of peers, all from one: the interval of the heartbeats. */
+function timesOf({ healthCheckIntervalMs }: ResolvedOptions) {
+  return {
+    heartbeatMs: healthCheckIntervalMs,
+    suspectAfterMs: 3 * healthCheckIntervalMs,
+    deadAfterMs: Math.max(10_000, 10 * healthCheckIntervalMs),
+    // Four beacons and some.
+    forgetAfterMs: 12_000,
+    redialMs: 250,
+    maxRedialMs: 5_000,
+    politeDialMs: 200,
+  };
+}
+
+function addressOf(link: PeerLink) {
+  return { host: link.remoteHost, port: link.peer.listenPort, via: "link" };
+}
+
+function serve(call: IncomingCall, executor: Executor, acceptsTasks: boolean): Promise<void> {
+  if (call.method !== RUN_METHOD) {
+    call.fail(new NetworkError("NOT_FOUND", `There is no call "${call.method}" here.`));
+    return Promise.resolve();
+  }
+  if (!acceptsTasks) {
+    call.fail(
+      new NetworkError(
+        "PERMISSION_DENIED",
+        "This node runs no tasks of others: it is open, and was started without " +
+          "--open-accept-tasks.",
+      ),
+    );
+    return Promise.resolve();
+  }
+  return serveRun(call, executor);
+}
+
+/** A peer may only speak of itself. */
+function takeDescription(body: Uint8Array, link: PeerLink, membership: Membership): void {
+  let description: NodeDescription;
+  try {
+    description = parseNodeDescription(body);
+  } catch {
+    return;
+  }
+  const { nodeId, bootId } = link.peer;
+  if (description.nodeId === nodeId && description.bootId === bootId) {
+    membership.described(description);
+  }
+}

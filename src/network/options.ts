@@ -1,0 +1,215 @@
+/** What a network can be told, with each default and its reason. */
+
+import type { Agent } from "../agents/agent.ts";
+import { NetworkError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import { silentLogger } from "../base/log.ts";
+import { isLabel, safeName } from "../base/safe_text.ts";
+import type { CapabilityOverrides } from "../device/capabilities.ts";
+import { type CustomRouter, RoutingStrategy } from "../routing/strategy.ts";
+
+/** What {@linkcode createDistributedNetwork} takes. Everything has a default. */
+export interface NetworkOptions {
+  /**
+   * What this node can run, beside the built-in `monitor` and `calculator`; one of its own with
+   * such a name takes the built-in one's place.
+   *
+   * @default {[]}
+   */
+  agents?: readonly Agent[];
+  /**
+   * The network's name. Nodes of different names ignore each other.
+   *
+   * @default {"hanzo"}
+   */
+  name?: string;
+  /**
+   * The label of this node: letters, digits, `.`, `_` and `-`, 63 at most. By default the host's
+   * name and four random digits.
+   */
+  nodeId?: string;
+  /**
+   * Where links are accepted, 0 to 65535. By default 5681 or, where that is taken, one of the next
+   * hundred; a port that is given here is used or refused. 0 lets the system choose.
+   */
+  listenPort?: number;
+  /**
+   * The UDP port of the beacons, the same on every node; the nodes of one machine share it.
+   *
+   * @default {5678}
+   */
+  broadcastPort?: number;
+  /**
+   * How nodes are found.
+   *
+   * @default {"udp"}
+   */
+  discoveryMode?: DiscoveryMode;
+  /**
+   * The interfaces to use, by name. By default every one that may lead to a device with `open`,
+   * and the loopback without.
+   *
+   * @default {[]}
+   */
+  networkInterfaces?: readonly string[];
+  /**
+   * Whether to talk to other machines without encryption: `true` for all private addresses, or a
+   * CIDR range of them such as `"192.168.1.0/24"`. Without it the node stays on the loopback.
+   *
+   * @default {false}
+   */
+  open?: boolean | string;
+  /**
+   * Whether nodes of other machines may run agents here while the network is open.
+   *
+   * @default {false}
+   */
+  openAcceptTasks?: boolean;
+  /** What this device is, instead of what is found; what is left out is found. */
+  deviceCapabilities?: CapabilityOverrides;
+  /**
+   * How devices are chosen.
+   *
+   * @default {RoutingStrategy.CapabilityBased}
+   */
+  routingStrategy?: RoutingStrategy;
+  /** Chooses instead of the strategy. */
+  customRouter?: CustomRouter;
+  /**
+   * Between two heartbeats on a link, in milliseconds, 50 to 60,000. Three missed ones make a peer
+   * suspect; ten make it dead, but never before 10 s: a pause of 4 s must not remove a node.
+   *
+   * @default {1000}
+   */
+  healthCheckIntervalMs?: number;
+  /**
+   * How many tasks run here at a time, 1 to 4,096; four times as many may wait. By default half of
+   * the cores, 2 to 8: an agent that computes needs a core, and one must be left for the links.
+   */
+  slots?: number;
+  /**
+   * Where the log goes.
+   *
+   * @default {silentLogger}
+   */
+  logger?: Logger;
+}
+
+/** How nodes are found. */
+export type DiscoveryMode = "udp";
+
+/** {@linkcode NetworkOptions} copied, filled, checked and frozen. */
+export interface ResolvedOptions {
+  readonly agents: readonly Agent[];
+  readonly name: string;
+  readonly nodeId: string;
+  readonly listenPort: number | undefined;
+  readonly broadcastPort: number;
+  readonly networkInterfaces: readonly string[];
+  readonly open: boolean | string;
+  readonly openAcceptTasks: boolean;
+  readonly deviceCapabilities: CapabilityOverrides;
+  readonly routingStrategy: RoutingStrategy;
+  readonly customRouter: CustomRouter | undefined;
+  readonly healthCheckIntervalMs: number;
+  readonly slots: number;
+  readonly logger: Logger;
+}
+
+/** The first port that is tried for links when none is given: the specification's. */
+export const DEFAULT_LISTEN_PORT = 5681;
+/** The port of the beacons: the specification's and that of existing peers. */
+export const DEFAULT_BROADCAST_PORT = 5678;
+
+/**
+ * Copies, fills and checks options.
+ *
+ * @param host What the defaults follow from: the host's name, its cores, and four random digits.
+ * @throws {NetworkError} `INVALID_ARGUMENT` naming the option, what it was and what it may be.
+ */
+export function resolveOptions(
+  options: NetworkOptions,
+  host: { name: string; cores: number; digits: string },
+): ResolvedOptions {
+  const resolved: ResolvedOptions = {
+    agents: [...options.agents ?? []],
+    name: options.name ?? "hanzo",
+    nodeId: options.nodeId ?? defaultNodeId(host),
+    listenPort: options.listenPort,
+    broadcastPort: options.broadcastPort ?? DEFAULT_BROADCAST_PORT,
+    networkInterfaces: [...options.networkInterfaces ?? []],
+    open: options.open ?? false,
+    openAcceptTasks: options.openAcceptTasks ?? false,
+    deviceCapabilities: options.deviceCapabilities ?? {},
+    routingStrategy: options.routingStrategy ?? RoutingStrategy.CapabilityBased,
+    customRouter: options.customRouter,
+    healthCheckIntervalMs: options.healthCheckIntervalMs ?? 1_000,
+    slots: options.slots ?? Math.min(8, Math.max(2, Math.floor(host.cores / 2))),
+    logger: options.logger ?? silentLogger,
+  };
+  check(resolved);
+  if (options.discoveryMode !== undefined && options.discoveryMode !== "udp") {
+    refuse("discoveryMode", options.discoveryMode, '"udp"');
+  }
+  return Object.freeze(resolved);
+}
+
+/** A label made of the host's name and four digits that tell two hosts of one name apart. */
+export function defaultNodeId({ name, digits }: { name: string; digits: string }): string {
+  const label = name.split(".")[0].replaceAll(/[^A-Za-z0-9-]/g, "-").replace(/^-+/, "").slice(
+    0,
+    58,
+  );
+  return `${label || "node"}-${digits}`;
+}
+
+function check(options: ResolvedOptions): void {
+  const { name, nodeId, open, routingStrategy, agents, networkInterfaces } = options;
+  if (name === "" || safeName(name) !== name) {
+    refuse("name", name, "1 to 128 characters without control characters");
+  }
+  if (!isLabel(nodeId)) {
+    refuse(
+      "nodeId",
+      nodeId,
+      '1 to 63 letters, digits, ".", "_" or "-", beginning with a letter or digit',
+    );
+  }
+  if (options.listenPort !== undefined) checkRange("listenPort", options.listenPort, 0, 65_535);
+  checkRange("broadcastPort", options.broadcastPort, 1, 65_535);
+  checkRange("healthCheckIntervalMs", options.healthCheckIntervalMs, 50, 60_000);
+  checkRange("slots", options.slots, 1, 4_096);
+  if (!Object.values(RoutingStrategy).includes(routingStrategy)) {
+    refuse("routingStrategy", routingStrategy, Object.values(RoutingStrategy).join(" or "));
+  }
+  const names = agents.map((agent) => agent.name);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) {
+    throw new NetworkError(
+      "INVALID_ARGUMENT",
+      `Cannot create network: two agents are called "${twice}". Rename one.`,
+    );
+  }
+  if (
+    open === false &&
+    networkInterfaces.some((name) => !/^lo\d*$/i.test(name) && !/loopback/i.test(name))
+  ) {
+    throw new NetworkError(
+      "INVALID_ARGUMENT",
+      `Cannot use the interfaces ${networkInterfaces.join(", ")}: they lead to other machines, ` +
+        `and links there are not encrypted. Allow that with --open, or use lo.`,
+    );
+  }
+}
+
+function checkRange(option: string, value: number, least: number, most: number): void {
+  if (Number.isInteger(value) && value >= least && value <= most) return;
+  refuse(option, value, `a whole number from ${least} to ${most}`);
+}
+
+function refuse(option: string, value: unknown, expected: string): never {
+  throw new NetworkError(
+    "INVALID_ARGUMENT",
+    `Cannot create network: ${option} is ${JSON.stringify(value)}, expected ${expected}.`,
+  );
+}

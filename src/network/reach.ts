@@ -1,0 +1,57 @@
+/** To which addresses a node may talk at all. */
+
+import { NetworkError } from "../base/errors.ts";
+import { isLoopback, isPrivateAddress } from "../transport/interfaces.ts";
+
+/**
+ * A function that says whether a node at an address may be talked to.
+ *
+ * @param open `false`: only this machine. `true`: private addresses. A CIDR range: only that.
+ * @throws {NetworkError} `INVALID_ARGUMENT` when the range is none, or not private.
+ */
+export function reachOf(open: boolean | string): (host: string) => boolean {
+  if (open === false) return isThisMachine;
+  if (open === true) return isPrivateAddress;
+  const range = parseRange(open);
+  return (host) => isThisMachine(host) || range(host);
+}
+
+function isThisMachine(host: string): boolean {
+  return isLoopback({ address: host.replace(/^::ffff:/i, "") }) || host === "::1" ||
+    host === "localhost";
+}
+
+function parseRange(text: string): (host: string) => boolean {
+  const match = /^(\d{1,3}(?:\.\d{1,3}){3})\/(\d{1,2})$/.exec(text);
+  const base = match === null ? undefined : toNumber(match[1]);
+  const bits = Number(match?.[2]);
+  if (match === null || base === undefined || bits > 32) {
+    throw new NetworkError(
+      "INVALID_ARGUMENT",
+      `Cannot open to ${JSON.stringify(text)}: expected an IPv4 range such as 192.168.1.0/24.`,
+    );
+  }
+  // The narrowest private range, 192.168.0.0/16, sets the least length.
+  if (bits < 8 || !isPrivateAddress(match[1])) {
+    throw new NetworkError(
+      "INVALID_ARGUMENT",
+      `Cannot open to ${text}: without encryption only private ranges are allowed ` +
+        `(10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10, 169.254.0.0/16).`,
+    );
+  }
+  const size = 2 ** (32 - bits);
+  const first = Math.floor(base / size) * size;
+  return (host) => {
+    const address = toNumber(host.replace(/^::ffff:/i, ""));
+    // A wide range may reach beyond a private one: both must hold.
+    return address !== undefined && address >= first && address < first + size &&
+      isPrivateAddress(host);
+  };
+}
+
+function toNumber(address: string): number | undefined {
+  const octets = address.split(".").map(Number);
+  const isAddress = octets.length === 4 &&
+    octets.every((octet) => Number.isInteger(octet) && octet >= 0 && octet <= 255);
+  return isAddress ? octets.reduce((sum, octet) => sum * 256 + octet, 0) : undefined;
+}

@@ -1,0 +1,99 @@
+/** What a network says of itself. */
+
+import type { AgentDescription } from "../agents/agent.ts";
+import type { DeviceCapabilities } from "../device/capabilities.ts";
+import type { PeerEventType, PeerState } from "../membership/peer.ts";
+import type { RunningTask } from "../tasks/executor.ts";
+
+/** Where a network is in its life; it goes through these in order, once. */
+export type NetworkState = "created" | "starting" | "running" | "stopping" | "stopped";
+
+/** What {@linkcode DistributedNetwork.getNetworkStatus} returns: plain data. */
+export interface NetworkStatus {
+  /** The network's name. */
+  name: string;
+  /** The label of this node. */
+  nodeId: string;
+  /** Where the network is in its life. */
+  state: NetworkState;
+  /** The version of the program. */
+  version: string;
+  /** Where links are accepted, `host:port`; null before the start. */
+  address: string | null;
+  /** Peers that are alive. */
+  peerCount: number;
+  /** Agents that this node can run. */
+  agentCount: number;
+  /** Tasks that run here. */
+  activeTasks: number;
+  /** Tasks that wait here. */
+  queuedTasks: number;
+  /** How many tasks run here at a time. */
+  slots: number;
+  /** What this device is. */
+  capabilities: DeviceCapabilities;
+  /** What this node can run. */
+  agents: AgentDescription[];
+  /** What runs here, the longest first. */
+  tasks: RunningTask[];
+  /** The peers that are discovered, alive or suspect, by node id. */
+  peers: Record<string, PeerStatus>;
+  /** Nodes that claimed a label that is taken, and were refused. */
+  nameConflicts: NameConflict[];
+}
+
+/** A peer as it is shown. */
+export interface PeerStatus {
+  /** The label of the peer. */
+  nodeId: string;
+  /** How it is, as far as this node knows. */
+  state: PeerState;
+  /** Whether it may be given tasks. */
+  healthy: boolean;
+  /** Where it accepts links, `host:port`. */
+  address: string;
+  /** How it was found: `"udp"`, or `"link"` when it dialled us. */
+  via: string;
+  /** Known once a link was open. */
+  capabilities: DeviceCapabilities | null;
+  /** The names of its agents. */
+  agents: string[];
+  /** Tasks that run or wait there, per slot: 0 is idle, 1 is full. */
+  currentLoad: number;
+  /** Smoothed round trip in milliseconds. */
+  latencyMs: number | null;
+  /** When it was last heard of, in milliseconds since 1970 by this machine's clock. */
+  lastSeen: number;
+  /** Why it cannot be used, if it cannot. */
+  problem: string | null;
+}
+
+/** What {@linkcode DistributedNetwork.checkPeerHealth} finds. */
+export interface PeerHealth {
+  /** Whether it answered in time. */
+  healthy: boolean;
+  /** The round trip of this check in milliseconds; null without an answer. */
+  latencyMs: number | null;
+  /** When it was last heard of, in milliseconds since 1970 by this machine's clock. */
+  lastSeen: number;
+}
+
+/** A node that claimed a label that is taken. */
+export interface NameConflict {
+  /** The label that both claim. */
+  nodeId: string;
+  /** The host that it came from. */
+  host: string;
+}
+
+/** What happens in a network, as {@linkcode DistributedNetwork.events} tells it. */
+export interface NetworkEvent {
+  /** What has happened. */
+  type: PeerEventType;
+  /** To which peer. */
+  nodeId: string;
+  /** The peer after the change. */
+  peer: PeerStatus;
+  /** Why, where that is not plain from the type. */
+  reason?: string;
+}

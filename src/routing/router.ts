@@ -1,0 +1,103 @@
+/** Chooses a device for a task: by the owner's function if there is one, else by strategy. */
+
+import type { Clock } from "../base/clock.ts";
+import { describeError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import type { Candidate } from "./candidate.ts";
+import { explain, pick, rank, type Verdict } from "./rank.ts";
+import type { CustomRouter, RouterChoice, RouteRequest, RoutingStrategy } from "./strategy.ts";
+
+/** Which device gets a task, and why. */
+export interface Route {
+  readonly candidate: Candidate;
+  /** One sentence without a full stop. */
+  readonly reason: string;
+}
+
+/** What came of routing: a route, or why no device will do. */
+export type RouteOutcome = Route | { readonly candidate: undefined; readonly verdicts: Verdict[] };
+
+/** What a {@linkcode Router} is made of. */
+export interface RouterOptions {
+  readonly strategy: RoutingStrategy;
+  readonly customRouter?: CustomRouter;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** The names of all agents of the network, for the custom router. */
+  readonly agents: () => string[];
+}
+
+/** How long a custom router may think; a device that waits for its router is of no use. */
+const CUSTOM_ROUTER_TIMEOUT_MS = 1_000;
+
+/** See the top of the file. */
+export class Router {
+  readonly #options: RouterOptions;
+
+  constructor(options: RouterOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Chooses among `candidates`; at once, unless a custom router takes its time.
+   *
+   * @param strategy Instead of the router's own, for this task.
+   */
+  route(
+    candidates: readonly Candidate[],
+    request: RouteRequest,
+    strategy: RoutingStrategy = this.#options.strategy,
+  ): RouteOutcome | Promise<RouteOutcome> {
+    const verdicts = rank(candidates, request, strategy);
+    const byStrategy = (): RouteOutcome => {
+      const chosen = pick(verdicts, this.#options.random);
+      if (chosen === undefined) return { candidate: undefined, verdicts };
+      return { candidate: chosen.candidate, reason: explain(chosen, verdicts, request, strategy) };
+    };
+    const { customRouter } = this.#options;
+    if (customRouter === undefined) return byStrategy();
+    const fitting = verdicts.filter(({ fits }) => fits).map(({ candidate }) => candidate);
+    if (fitting.length === 0) return byStrategy();
+    return this.#ask(customRouter, fitting, request).then((candidate) =>
+      candidate === undefined ? byStrategy() : { candidate, reason: "the custom router chose it" }
+    );
+  }
+
+  /** The custom router's choice; undefined when it makes none that can be used. */
+  async #ask(
+    customRouter: CustomRouter,
+    fitting: readonly Candidate[],
+    { query, context, agent, workload }: RouteRequest,
+  ): Promise<Candidate | undefined> {
+    const { clock, logger, agents } = this.#options;
+    let cancel = () => {};
+    try {
+      const timeout = new Promise<never>((_, reject) => {
+        cancel = clock.after(CUSTOM_ROUTER_TIMEOUT_MS, () => {
+          reject(new Error(`no choice within ${CUSTOM_ROUTER_TIMEOUT_MS} ms`));
+        });
+      });
+      const asked = Promise.resolve(
+        customRouter(agents(), { query, context, agent, workload }, fitting),
+      );
+      const choice = await Promise.race([asked, timeout]);
+      const candidate = fitting.find((one) => one === choice || one.nodeId === idOf(choice));
+      if (candidate !== undefined || choice === undefined || choice === null) return candidate;
+      throw new Error("it returned neither one of the peers nor a node id of theirs");
+    } catch (thrown) {
+      logger.warn("The custom router failed; choosing by strategy: {reason}", {
+        reason: describeError(thrown),
+      });
+      return undefined;
+    } finally {
+      cancel();
+    }
+  }
+}
+
+function idOf(choice: RouterChoice): string | undefined {
+  if (typeof choice === "string") return choice;
+  return typeof choice === "object" && choice !== null ? choice.nodeId : undefined;
+}

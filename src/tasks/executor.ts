@@ -1,0 +1,242 @@
+/** Runs tasks on this device: so many at a time, so many waiting, the rest refused. */
+
+import type { Agent, AgentAnswer } from "../agents/agent.ts";
+import { runAgent } from "../agents/run_agent.ts";
+import type { Clock } from "../base/clock.ts";
+import { type ErrorCode, NetworkError } from "../base/errors.ts";
+import type { EmitAttemptEvent, Task } from "./task.ts";
+
+/** What an {@linkcode Executor} is made of. */
+export interface ExecutorOptions {
+  readonly nodeId: string;
+  readonly clock: Clock;
+  readonly agents: ReadonlyMap<string, Agent>;
+  /** How many tasks run at a time; 1 or more. */
+  readonly slots: number;
+}
+
+/** Tasks that may wait for each slot. */
+const QUEUE_PER_SLOT = 4;
+/** What the prompts and contexts of all waiting tasks may take, in UTF-16 units. */
+const MAX_QUEUED_LENGTH = 64 * 1024 * 1024;
+/** Attempts that are remembered so that none is started twice. */
+const REMEMBERED_ATTEMPTS = 10_000;
+/** What a task is guessed to take before the first one has ended. */
+const FIRST_GUESS_MS = 1_000;
+
+/** Codes with which an agent may fail by itself; any other would be taken for the network's. */
+const AGENT_CODES: ReadonlySet<ErrorCode> = new Set([
+  "INVALID_ARGUMENT",
+  "PERMISSION_DENIED",
+  "AGENT_FAILED",
+]);
+
+interface Waiting {
+  readonly length: number;
+  start(): void;
+}
+
+/** A task that runs here. */
+export interface RunningTask {
+  /** The task's id. */
+  readonly taskId: string;
+  /** Which attempt at it this is, from 1. */
+  readonly attempt: number;
+  /** The agent that runs. */
+  readonly agent: string;
+  /** For how long already, in milliseconds. */
+  readonly runningMs: number;
+}
+
+/** See the top of the file. */
+export class Executor {
+  readonly #options: ExecutorOptions;
+  readonly #running = new Map<Task, { since: number; abort: AbortController }>();
+  readonly #queue: Waiting[] = [];
+  readonly #attempts = new Set<string>();
+  #queuedLength = 0;
+  #averageMs = FIRST_GUESS_MS;
+  #draining = false;
+  #onIdle: (() => void) | undefined;
+
+  constructor(options: ExecutorOptions) {
+    this.#options = options;
+  }
+
+  /** Tasks that occupy a slot. */
+  get running(): number {
+    return this.#running.size;
+  }
+
+  /** Tasks that wait for one. */
+  get queued(): number {
+    return this.#queue.length;
+  }
+
+  /** How many tasks run at a time. */
+  get slots(): number {
+    return this.#options.slots;
+  }
+
+  /** What runs now, the longest first. */
+  tasks(): RunningTask[] {
+    const now = this.#options.clock.now();
+    return [...this.#running].map(([{ taskId, attempt, agent }, { since }]) => ({
+      taskId,
+      attempt,
+      agent,
+      runningMs: now - since,
+    }));
+  }
+
+  /**
+   * Runs one attempt.
+   *
+   * @param emit Told `started` as soon as a slot is taken: before that, any failure means that
+   * nothing was begun.
+   * @param signal Stops it.
+   * @throws {NetworkError} Before the start: `NOT_FOUND` without the agent, `RESOURCE_EXHAUSTED`
+   * when the queue is full, `FAILED_PRECONDITION` when the node is stopping or has seen the attempt
+   * already. After it: `DEADLINE_EXCEEDED`, the signal's reason, or the agent's own error.
+   */
+  async execute(task: Task, emit: EmitAttemptEvent, signal?: AbortSignal): Promise<AgentAnswer> {
+    const agent = this.#options.agents.get(task.agent);
+    this.#check(task, agent);
+    signal?.throwIfAborted();
+    const { clock } = this.#options;
+    const abort = new AbortController();
+    const onAbort = () => abort.abort(signal!.reason);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    const cancelDeadline = clock.after(task.timeoutMs, () => {
+      abort.abort(deadlineExceeded(task));
+    });
+    try {
+      if (this.#running.size >= this.#options.slots) await this.#slot(task, abort.signal);
+      return await this.#run(task, agent!, emit, abort);
+    } finally {
+      cancelDeadline();
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** Takes no new tasks; resolves when the last one has ended. Idempotent. */
+  drain(): Promise<void> {
+    this.#draining = true;
+    if (this.#running.size + this.#queue.length === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const before = this.#onIdle;
+      this.#onIdle = () => {
+        before?.();
+        resolve();
+      };
+    });
+  }
+
+  /** Stops what runs, with `reason`. */
+  abort(reason: NetworkError): void {
+    for (const { abort } of this.#running.values()) abort.abort(reason);
+  }
+
+  #check(task: Task, agent: Agent | undefined): void {
+    const { nodeId } = this.#options;
+    if (this.#draining) {
+      throw new NetworkError("FAILED_PRECONDITION", `Node "${nodeId}" is stopping.`);
+    }
+    if (agent === undefined) {
+      throw new NetworkError("NOT_FOUND", `Node "${nodeId}" has no agent "${task.agent}".`);
+    }
+    const key = `${task.taskId}/${task.attempt}`;
+    if (this.#attempts.has(key)) {
+      throw new NetworkError(
+        "FAILED_PRECONDITION",
+        `Attempt ${task.attempt} of task ${task.taskId} was started here already.`,
+      );
+    }
+    const length = task.prompt.length + task.context.length;
+    const queueIsFull = this.#queue.length >= QUEUE_PER_SLOT * this.#options.slots ||
+      this.#queuedLength + length > MAX_QUEUED_LENGTH;
+    if (this.#running.size >= this.#options.slots && queueIsFull) {
+      throw new NetworkError(
+        "RESOURCE_EXHAUSTED",
+        `Node "${nodeId}" is busy: ${this.#running.size} tasks run and ${this.#queue.length} wait.`,
+        { retryAfterMs: Math.ceil(this.#averageMs) },
+      );
+    }
+    this.#attempts.add(key);
+    if (this.#attempts.size > REMEMBERED_ATTEMPTS) {
+      // A set keeps the order of insertion: the first is the oldest.
+      for (const oldest of this.#attempts) {
+        this.#attempts.delete(oldest);
+        break;
+      }
+    }
+  }
+
+  /** Waits for a slot. */
+  #slot({ prompt, context }: Task, signal: AbortSignal): Promise<void> {
+    const length = prompt.length + context.length;
+    this.#queuedLength += length;
+    return new Promise((resolve, reject) => {
+      const waiting: Waiting = {
+        length,
+        start: () => {
+          signal.removeEventListener("abort", onAbort);
+          this.#queuedLength -= length;
+          resolve();
+        },
+      };
+      const onAbort = () => {
+        this.#queue.splice(this.#queue.indexOf(waiting), 1);
+        this.#queuedLength -= length;
+        this.#wakeIfIdle();
+        reject(signal.reason);
+      };
+      signal.addEventListener("abort", onAbort, { once: true });
+      this.#queue.push(waiting);
+    });
+  }
+
+  async #run(
+    task: Task,
+    agent: Agent,
+    emit: EmitAttemptEvent,
+    abort: AbortController,
+  ): Promise<AgentAnswer> {
+    const { signal } = abort;
+    const { clock, nodeId } = this.#options;
+    const { prompt, context, taskId } = task;
+    const since = clock.now();
+    this.#running.set(task, { since, abort });
+    try {
+      emit({ type: "started" });
+      return await runAgent(agent, { prompt, context, taskId, nodeId, signal, emit });
+    } catch (thrown) {
+      if (signal.aborted) throw signal.reason;
+      throw agentError(thrown);
+    } finally {
+      this.#running.delete(task);
+      this.#averageMs += (clock.now() - since - this.#averageMs) / 8;
+      this.#queue.shift()?.start();
+      this.#wakeIfIdle();
+    }
+  }
+
+  #wakeIfIdle(): void {
+    if (this.#running.size + this.#queue.length === 0) this.#onIdle?.();
+  }
+}
+
+/** Keeps an agent's error from being taken for one of the network's, which would be retried. */
+function agentError(thrown: unknown): NetworkError {
+  const error = NetworkError.from(thrown, "AGENT_FAILED");
+  if (AGENT_CODES.has(error.code)) return error;
+  return new NetworkError("AGENT_FAILED", error.message, { cause: error });
+}
+
+function deadlineExceeded({ taskId, agent, timeoutMs }: Task): NetworkError {
+  return new NetworkError(
+    "DEADLINE_EXCEEDED",
+    `Task ${taskId} on agent "${agent}" was not done within ${Math.round(timeoutMs)} ms. ` +
+      `Allow more with --timeout.`,
+  );
+}

@@ -1,0 +1,95 @@
+/** A task: one request to run an agent, and what an executor needs to know of it. */
+
+import { z } from "zod";
+import type { AgentEvent } from "../agents/run_event.ts";
+import type { AgentAnswer } from "../agents/agent.ts";
+import { type JsonValue, parseBoundedJson } from "../base/bounded_json.ts";
+import { NetworkError } from "../base/errors.ts";
+import { LABEL_PATTERN } from "../base/safe_text.ts";
+import { ULID_PATTERN } from "../base/ulid.ts";
+
+/** One attempt at a task, as it is given to an executor. */
+export interface Task {
+  /** A ULID, also the idempotency key. */
+  readonly taskId: string;
+  /** 1, 2, …: each attempt is started at most once. */
+  readonly attempt: number;
+  readonly agent: string;
+  readonly prompt: string;
+  /** The text beside the prompt; "" if there is none. */
+  readonly context: string;
+  /** How long it may take from now on, in milliseconds; shrinks at each hop. */
+  readonly timeoutMs: number;
+}
+
+/** What an executor tells while an attempt runs. */
+export type AttemptEvent = { type: "started" } | AgentEvent;
+
+/** Takes what an attempt tells; while a returned promise is pending the agent waits. */
+export type EmitAttemptEvent = (event: AttemptEvent) => Promise<void> | void;
+
+/** The longest a task may be asked to take: a week. */
+export const MAX_TIMEOUT_MS = 7 * 24 * 3_600_000;
+/** The longest JSON of a task, of an event and of an answer. */
+export const MAX_TASK_BYTES = 16 * 1024 * 1024;
+
+const taskSchema: z.ZodType<Task> = z.object({
+  taskId: z.string().regex(ULID_PATTERN),
+  attempt: z.number().int().min(1).max(1000),
+  agent: z.string().regex(LABEL_PATTERN),
+  prompt: z.string(),
+  context: z.string(),
+  timeoutMs: z.number().positive().max(MAX_TIMEOUT_MS),
+});
+
+const jsonSchema: z.ZodType<JsonValue> = z.any();
+
+const attemptEventSchema: z.ZodType<AttemptEvent> = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("started") }),
+  z.object({ type: z.literal("token"), text: z.string() }),
+  z.object({ type: z.literal("tool-call"), tool: z.string(), arguments: jsonSchema }),
+  z.object({ type: z.literal("tool-result"), tool: z.string(), result: jsonSchema }),
+]);
+
+const answerSchema: z.ZodType<AgentAnswer> = z.object({
+  output: z.string(),
+  data: jsonSchema.optional(),
+});
+
+/**
+ * Reads a task off the wire.
+ *
+ * @throws {NetworkError} `PROTOCOL` naming the field that does not fit.
+ */
+export function parseTask(bytes: Uint8Array): Task {
+  return parse("task", taskSchema, bytes);
+}
+
+/**
+ * Reads an event off the wire.
+ *
+ * @throws {NetworkError} `PROTOCOL` naming the field that does not fit.
+ */
+export function parseAttemptEvent(bytes: Uint8Array): AttemptEvent {
+  return parse("event", attemptEventSchema, bytes);
+}
+
+/**
+ * Reads an answer off the wire.
+ *
+ * @throws {NetworkError} `PROTOCOL` naming the field that does not fit.
+ */
+export function parseAnswer(bytes: Uint8Array): AgentAnswer {
+  return parse("answer", answerSchema, bytes);
+}
+
+function parse<T>(what: string, schema: z.ZodType<T>, bytes: Uint8Array): T {
+  const value = parseBoundedJson(bytes, { maxBytes: MAX_TASK_BYTES, maxDepth: 64 });
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [{ path, message }] = parsed.error.issues;
+  throw new NetworkError(
+    "PROTOCOL",
+    `Cannot read the peer's ${what}: ${path.join(".") || "it"}: ${message}`,
+  );
+}

@@ -1,0 +1,60 @@
+/** This machine's network interfaces, and on which of them to look for peers. */
+
+/** One IPv4 address of one interface. */
+export interface NetworkInterface {
+  /** As the system calls it: `eth0`, `en0`, `lo`. */
+  readonly name: string;
+  readonly address: string;
+  readonly netmask: string;
+}
+
+/** Which interfaces to use. */
+export interface InterfaceChoice {
+  /** Exactly these; empty: every one that may lead to a peer. */
+  readonly names: readonly string[];
+  /** Whether to leave this machine at all. */
+  readonly lan: boolean;
+}
+
+/** Interfaces that lead to containers and virtual machines of this machine, not to devices. */
+const INTERNAL =
+  /^(docker|br-|veth|cni|flannel|cali|weave|virbr|vmnet|vboxnet|bridge|utun|awdl|llw|gif)/;
+
+/** The interfaces of `all` on which to look for peers. */
+export function chooseInterfaces(
+  all: readonly NetworkInterface[],
+  choice: InterfaceChoice,
+): NetworkInterface[] {
+  if (choice.names.length > 0) return all.filter(({ name }) => choice.names.includes(name));
+  if (!choice.lan) return all.filter(isLoopback);
+  const outside = all.filter((one) => !isLoopback(one) && !INTERNAL.test(one.name));
+  // Loopback too: several nodes of one machine may have no other way to meet.
+  return [...outside, ...all.filter(isLoopback)];
+}
+
+/** Whether `address` can only be reached on this machine. */
+export function isLoopback({ address }: { address: string }): boolean {
+  return address.startsWith("127.");
+}
+
+/** The address that reaches everybody on the interface's network (RFC 919). */
+export function broadcastAddress({ address, netmask }: NetworkInterface): string {
+  const mask = octets(netmask);
+  return octets(address).map((octet, i) => octet | (~mask[i] & 0xff)).join(".");
+}
+
+/**
+ * Whether `host` is an address that the public internet does not route: loopback, link-local,
+ * RFC 1918, RFC 6598 (which Tailscale uses), or the unique-local range of IPv6.
+ */
+export function isPrivateAddress(host: string): boolean {
+  const plain = host.replace(/^::ffff:/i, "");
+  if (plain.includes(":")) return /^(::1$|f[cd]|fe[89ab])/i.test(plain);
+  const [a, b] = octets(plain);
+  return a === 127 || a === 10 || (a === 192 && b === 168) || (a === 172 && b >= 16 && b <= 31) ||
+    (a === 169 && b === 254) || (a === 100 && b >= 64 && b <= 127);
+}
+
+function octets(address: string): number[] {
+  return address.split(".").map(Number);
+}

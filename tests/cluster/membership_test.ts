@@ -1,0 +1,172 @@
+/** Membership of whole networks in memory: who sees whom, when, through which trouble. */
+
+import { assert, assertEquals } from "@std/assert";
+import { MemoryFleet, type MemoryNode } from "../support/memory_fleet.ts";
+
+function seenBy(node: MemoryNode): string[] {
+  return Object.values(node.network.getNetworkStatus().peers)
+    .filter(({ state }) => state === "alive")
+    .map(({ nodeId }) => nodeId)
+    .sort();
+}
+
+function stateOf(node: MemoryNode, nodeId: string): string | undefined {
+  return node.network.getNetworkStatus().peers[nodeId]?.state;
+}
+
+async function startAll(fleet: MemoryFleet, ...names: string[]): Promise<MemoryNode[]> {
+  const nodes: MemoryNode[] = [];
+  for (const nodeId of names) nodes.push(await fleet.start({ nodeId }));
+  return nodes;
+}
+
+Deno.test("five nodes all see each other within 300 ms of the last start", async () => {
+  await using fleet = new MemoryFleet(1);
+  const names = ["a", "b", "c", "d", "e"];
+  const nodes = await startAll(fleet, ...names);
+  await fleet.advance(300);
+  for (const [i, node] of nodes.entries()) {
+    assertEquals(seenBy(node), names.filter((_, j) => j !== i));
+  }
+});
+
+Deno.test("a node whose process dies is gone from every table within a second", async () => {
+  await using fleet = new MemoryFleet(2);
+  const [a, b, c] = await startAll(fleet, "a", "b", "c");
+  await fleet.advance(500);
+  fleet.links.kill(b.host);
+  await fleet.advance(1);
+  assertEquals(seenBy(a), ["c"], "no work goes there any more");
+  await fleet.advance(999);
+  assertEquals(stateOf(a, "b"), undefined);
+  assertEquals(stateOf(c, "b"), undefined);
+  assertEquals(a.told.filter((line) => line.endsWith(" b")), [
+    "peer-discovered b",
+    "peer-joined b",
+    "peer-suspect b",
+    "peer-died b",
+  ]);
+});
+
+Deno.test("a node that stops has left, and is never called dead", async () => {
+  await using fleet = new MemoryFleet(3);
+  const [a, b] = await startAll(fleet, "a", "b");
+  await fleet.advance(500);
+  await fleet.wait(b.network.stop());
+  await fleet.advance(5);
+  assertEquals(stateOf(a, "b"), undefined);
+  assertEquals(a.told.at(-1), "peer-left b");
+  await fleet.advance(20_000);
+  assert(!a.told.includes("peer-died b"));
+});
+
+Deno.test("a pause of four seconds makes a peer suspect and never removes it", async () => {
+  await using fleet = new MemoryFleet(4);
+  const [a, b] = await startAll(fleet, "a", "b");
+  await fleet.advance(500);
+  for (let round = 0; round < 5; round++) {
+    fleet.lan.setDown(b.host, true);
+    await fleet.advance(4_000);
+    assertEquals(stateOf(a, "b"), "suspect");
+    fleet.lan.setDown(b.host, false);
+    await fleet.advance(2_000);
+    assertEquals(stateOf(a, "b"), "alive");
+  }
+  assert(!a.told.includes("peer-died b"));
+});
+
+Deno.test("a cut cable: no new work after 3.5 s, dead after 10.5 s, back when it is mended", async () => {
+  await using fleet = new MemoryFleet(5);
+  const [a, b] = await startAll(fleet, "a", "b");
+  await fleet.advance(500);
+  fleet.lan.setDown(b.host, true);
+  await fleet.advance(3_500);
+  assertEquals(stateOf(a, "b"), "suspect");
+  await fleet.advance(7_000);
+  assertEquals(stateOf(a, "b"), undefined);
+  fleet.lan.setDown(b.host, false);
+  await fleet.advance(3_000);
+  assertEquals(seenBy(a), ["b"]);
+  assertEquals(seenBy(b), ["a"]);
+});
+
+Deno.test("a partition that heals leaves everybody with everybody", async () => {
+  await using fleet = new MemoryFleet(6);
+  const nodes = await startAll(fleet, "a", "b", "c", "d", "e");
+  await fleet.advance(500);
+  const hosts = nodes.map(({ host }) => host);
+  fleet.lan.partition(hosts.slice(0, 2), hosts.slice(2));
+  await fleet.advance(30_000);
+  assertEquals(seenBy(nodes[0]), ["b"]);
+  assertEquals(seenBy(nodes[2]), ["d", "e"]);
+  fleet.lan.heal();
+  await fleet.advance(5_000);
+  for (const node of nodes) assertEquals(seenBy(node).length, 4);
+});
+
+Deno.test("10 % loss with 50 ms jitter for two minutes kills nobody", async () => {
+  await using fleet = new MemoryFleet(7, { loss: 0.1, latencyMs: 5, jitterMs: 50 });
+  const nodes = await startAll(fleet, "a", "b", "c", "d");
+  await fleet.advance(120_000);
+  for (const node of nodes) {
+    assertEquals(seenBy(node).length, 3);
+    assertEquals(node.told.filter((line) => /died|suspect/.test(line)), []);
+  }
+});
+
+Deno.test("two nodes with one label: the later one is refused and the first one says so", async () => {
+  await using fleet = new MemoryFleet(8);
+  const [a, first] = await startAll(fleet, "a", "twin");
+  await fleet.advance(500);
+  const second = await fleet.start({ nodeId: "twin" });
+  await fleet.advance(3_000);
+  assertEquals(seenBy(a), ["twin"]);
+  assertEquals(seenBy(second), []);
+  const [conflict] = a.network.getNetworkStatus().nameConflicts;
+  assertEquals(conflict, { nodeId: "twin", host: second.host });
+  assertEquals(seenBy(first), ["a"]);
+});
+
+Deno.test("a node whose process restarts is taken back at once", async () => {
+  await using fleet = new MemoryFleet(9);
+  const [a, b] = await startAll(fleet, "a", "b");
+  await fleet.advance(500);
+  fleet.links.kill(b.host);
+  await fleet.advance(1);
+  const again = await fleet.start({ nodeId: "b" });
+  await fleet.advance(300);
+  assertEquals(seenBy(a), ["b"]);
+  assertEquals(seenBy(again), ["a"]);
+});
+
+Deno.test("a node whose machine restarts is taken back when its old link has fallen silent", async () => {
+  await using fleet = new MemoryFleet(9);
+  const [a, b] = await startAll(fleet, "a", "b");
+  await fleet.advance(500);
+  fleet.kill(b);
+  const again = await fleet.start({ nodeId: "b" });
+  await fleet.advance(5_000);
+  assertEquals(seenBy(a), ["b"]);
+  assertEquals(seenBy(again), ["a"]);
+  assertEquals(a.network.getNetworkStatus().nameConflicts, []);
+});
+
+Deno.test("nodes of another network's name do not meet", async () => {
+  await using fleet = new MemoryFleet(10);
+  const home = await fleet.start({ nodeId: "a", name: "home" });
+  const office = await fleet.start({ nodeId: "b", name: "office" });
+  await fleet.advance(10_000);
+  assertEquals(home.told, []);
+  assertEquals(office.told, []);
+});
+
+Deno.test("however two nodes come to dial each other, one link is left between them", async () => {
+  for (let seed = 20; seed < 40; seed++) {
+    await using fleet = new MemoryFleet(seed, { latencyMs: 1, jitterMs: 400 });
+    const [a, b] = await startAll(fleet, "a", "b");
+    await fleet.advance(20_000);
+    assertEquals(seenBy(a), ["b"], `seed ${seed}`);
+    assertEquals(seenBy(b), ["a"], `seed ${seed}`);
+    assertEquals(fleet.links.openStreams, 2, `seed ${seed}: two ends of one link`);
+  }
+});

@@ -1,0 +1,110 @@
+/** Whole networks in memory: nodes on one `MemoryNetwork`, with time that only the test moves. */
+
+import { ManualClock } from "../../src/base/manual_clock.ts";
+import { seededRandom } from "../../src/base/random.ts";
+import type { CapabilityOverrides } from "../../src/device/capabilities.ts";
+import { detectDeviceCapabilities } from "../../src/device/detect.ts";
+import { MemoryLinks } from "../../src/link/memory_transport.ts";
+import { assembleNetwork, type Platform } from "../../src/network/create.ts";
+import type { DistributedNetwork } from "../../src/network/distributed_network.ts";
+import type { NetworkOptions } from "../../src/network/options.ts";
+import type { NetworkEvent } from "../../src/network/status.ts";
+import { MemoryNetwork, type MemoryNetworkConditions } from "../../src/transport/memory_network.ts";
+
+/** A node of a {@linkcode MemoryFleet}. */
+export interface MemoryNode {
+  readonly network: DistributedNetwork;
+  readonly host: string;
+  /** What it has told of its peers so far: `"peer-joined b"`. */
+  readonly told: string[];
+  readonly events: NetworkEvent[];
+}
+
+/** Any number of nodes in one process. */
+export class MemoryFleet implements AsyncDisposable {
+  readonly clock = new ManualClock();
+  readonly lan: MemoryNetwork;
+  readonly links: MemoryLinks;
+  readonly #nodes: MemoryNode[] = [];
+  readonly #seed: number;
+
+  constructor(seed: number, conditions: Partial<MemoryNetworkConditions> = {}) {
+    this.#seed = seed;
+    this.lan = new MemoryNetwork(this.clock, seededRandom(seed), { latencyMs: 0.2, ...conditions });
+    this.links = new MemoryLinks(this.clock, this.lan);
+  }
+
+  /** Starts a node at a host of its own. */
+  async start(options: NetworkOptions & { nodeId: string }): Promise<MemoryNode> {
+    const host = `10.0.${this.#nodes.length >> 8}.${(this.#nodes.length & 255) + 1}`;
+    const network = assembleNetwork(
+      { open: true, openAcceptTasks: true, listenPort: 5681, ...options },
+      this.#platform(host),
+    );
+    const node: MemoryNode = { network, host, told: [], events: [] };
+    this.#nodes.push(node);
+    void this.#listen(node);
+    await this.wait(network.start());
+    return node;
+  }
+
+  /** The node's process dies without a word. */
+  kill(node: MemoryNode): void {
+    this.lan.setDown(node.host, true);
+    this.links.kill(node.host);
+  }
+
+  /** Moves time on. */
+  advance(ms: number): Promise<void> {
+    return this.clock.advance(ms);
+  }
+
+  /** Moves time on until `promise` settles, and returns what it settles to. */
+  async wait<T>(promise: Promise<T>, withinMs = 60_000): Promise<T> {
+    let settled = false;
+    const done = () => settled = true;
+    promise.then(done, done);
+    for (let waited = 0; !settled && waited < withinMs; waited += 10) await this.advance(10);
+    if (!settled) throw new Error(`The promise did not settle within ${withinMs} simulated ms.`);
+    return await promise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { network } of this.#nodes) await this.wait(network.stop({ drainMs: 0 }));
+  }
+
+  async #listen(node: MemoryNode): Promise<void> {
+    for await (const event of node.network.events()) {
+      node.events.push(event);
+      node.told.push(`${event.type} ${event.nodeId}`);
+    }
+  }
+
+  #platform(host: string): Platform {
+    const { clock, lan, links } = this;
+    return {
+      clock,
+      random: seededRandom(this.#seed * 1_000 + this.#nodes.length),
+      datagrams: lan.datagrams(host),
+      links: links.transport(host),
+      listenHosts: { lan: host, loopback: host },
+      hostName: "memory",
+      cores: 4,
+      detect: (overrides) => detectNothing(overrides, clock),
+      readDevice: () => Promise.reject(new Error("A device in memory does nothing.")),
+    };
+  }
+}
+
+/** The device is what the test says: no tool is asked. */
+function detectNothing(overrides: CapabilityOverrides, clock: ManualClock) {
+  return detectDeviceCapabilities({
+    overrides,
+    clock,
+    os: "memory",
+    arch: "x86_64",
+    cores: 4,
+    memoryInfo: () => ({ total: 8 * 2 ** 30 }),
+    run: () => Promise.reject(new Error("no tool is asked here")),
+  });
+}
