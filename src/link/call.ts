@@ -35,8 +35,8 @@ export interface OutgoingCall {
 export interface IncomingCall {
   readonly method: string;
   readonly body: Uint8Array;
-  /** Aborts when the caller cancels or is lost. */
-  readonly signal: AbortSignal;
+  /** Aborts when the caller cancels or is lost; whoever serves the call may abort it, too. */
+  readonly abort: AbortController;
   /**
    * Sends one item. A returned promise settles when the caller can take more; until then nothing
    * more should be sent.

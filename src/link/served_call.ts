@@ -29,13 +29,13 @@ export class ServedCall implements IncomingCall {
     this.#answer = answer;
   }
 
-  get signal(): AbortSignal {
-    // Made when asked for: most calls end before anybody could cancel them.
+  get abort(): AbortController {
+    // Made when asked for: a call that is refused needs none.
     if (this.#abort === undefined) {
       this.#abort = new AbortController();
       if (this.#cancelled !== undefined) this.#abort.abort(this.#cancelled);
     }
-    return this.#abort.signal;
+    return this.#abort;
   }
 
   send(body: string | Uint8Array): Promise<void> | undefined {

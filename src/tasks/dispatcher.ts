@@ -86,7 +86,8 @@ export class Dispatcher {
       const route = await this.#route(request, tried, lastFailure);
       const { candidate: { nodeId }, reason } = route;
       tried.add(nodeId);
-      await emit({ type: "routed", taskId, attempt, nodeId, reason });
+      const told = emit({ type: "routed", taskId, attempt, nodeId, reason });
+      if (told !== undefined) await told;
       const task: Task = {
         taskId,
         attempt,
@@ -137,13 +138,29 @@ export class Dispatcher {
     signal: AbortSignal | undefined,
     emit: (event: AttemptEvent) => Promise<void> | void,
   ): Promise<AgentAnswer> {
-    const { executor, link } = this.#options;
-    if (isLocal) return executor.execute(task, emit, signal);
+    const { link } = this.#options;
+    if (isLocal) return this.#executeHere(task, signal, emit);
     const open = link(nodeId);
     if (open === undefined) {
       throw new NetworkError("UNAVAILABLE", `Node "${nodeId}" has no open link now.`);
     }
     return runRemotely(open, task, emit, signal);
+  }
+
+  async #executeHere(
+    task: Task,
+    signal: AbortSignal | undefined,
+    emit: (event: AttemptEvent) => Promise<void> | void,
+  ): Promise<AgentAnswer> {
+    // The deadline must not abort the caller's own signal.
+    const abort = new AbortController();
+    const onAbort = () => abort.abort(signal!.reason);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      return await this.#options.executor.execute(task, emit, abort);
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+    }
   }
 
   async #route(

@@ -27,7 +27,6 @@ const FIRST_GUESS_MS = 1_000;
 /** Codes with which an agent may fail by itself; any other would be taken for the network's. */
 const AGENT_CODES: ReadonlySet<ErrorCode> = new Set([
   "INVALID_ARGUMENT",
-  "PERMISSION_DENIED",
   "AGENT_FAILED",
 ]);
 
@@ -54,6 +53,9 @@ export class Executor {
   readonly #running = new Map<Task, { since: number; abort: AbortController }>();
   readonly #queue: Waiting[] = [];
   readonly #attempts = new Set<string>();
+  /** The same, in a ring: the oldest is where the next one goes. */
+  readonly #attemptOrder: string[] = [];
+  #nextAttempt = 0;
   #queuedLength = 0;
   #averageMs = FIRST_GUESS_MS;
   #draining = false;
@@ -94,19 +96,20 @@ export class Executor {
    *
    * @param emit Told `started` as soon as a slot is taken: before that, any failure means that
    * nothing was begun.
-   * @param signal Stops it.
+   * @param abort Stops it; the deadline aborts it, too.
    * @throws {NetworkError} Before the start: `NOT_FOUND` without the agent, `RESOURCE_EXHAUSTED`
    * when the queue is full, `FAILED_PRECONDITION` when the node is stopping or has seen the attempt
    * already. After it: `DEADLINE_EXCEEDED`, the signal's reason, or the agent's own error.
    */
-  async execute(task: Task, emit: EmitAttemptEvent, signal?: AbortSignal): Promise<AgentAnswer> {
+  async execute(
+    task: Task,
+    emit: EmitAttemptEvent,
+    abort: AbortController,
+  ): Promise<AgentAnswer> {
     const agent = this.#options.agents.get(task.agent);
     this.#check(task, agent);
-    signal?.throwIfAborted();
+    abort.signal.throwIfAborted();
     const { clock } = this.#options;
-    const abort = new AbortController();
-    const onAbort = () => abort.abort(signal!.reason);
-    signal?.addEventListener("abort", onAbort, { once: true });
     const cancelDeadline = clock.after(task.timeoutMs, () => {
       abort.abort(deadlineExceeded(task));
     });
@@ -115,7 +118,6 @@ export class Executor {
       return await this.#run(task, agent!, emit, abort);
     } finally {
       cancelDeadline();
-      signal?.removeEventListener("abort", onAbort);
     }
   }
 
@@ -162,14 +164,15 @@ export class Executor {
         { retryAfterMs: Math.ceil(this.#averageMs) },
       );
     }
-    this.#attempts.add(key);
-    if (this.#attempts.size > REMEMBERED_ATTEMPTS) {
-      // A set keeps the order of insertion: the first is the oldest.
-      for (const oldest of this.#attempts) {
-        this.#attempts.delete(oldest);
-        break;
-      }
-    }
+    this.#remember(key);
+  }
+
+  #remember(attempt: string): void {
+    const oldest = this.#attemptOrder[this.#nextAttempt];
+    if (oldest !== undefined) this.#attempts.delete(oldest);
+    this.#attemptOrder[this.#nextAttempt] = attempt;
+    this.#nextAttempt = (this.#nextAttempt + 1) % REMEMBERED_ATTEMPTS;
+    this.#attempts.add(attempt);
   }
 
   /** Waits for a slot. */

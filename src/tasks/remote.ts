@@ -6,15 +6,19 @@ import type { IncomingCall } from "../link/call.ts";
 import type { PeerLink } from "../link/peer_link.ts";
 import type { Executor } from "./executor.ts";
 import {
+  type AttemptEvent,
   type EmitAttemptEvent,
+  parseAgentEvent,
   parseAnswer,
-  parseAttemptEvent,
   parseTask,
   type Task,
 } from "./task.ts";
 
 /** The name of the call on a link. */
 export const RUN_METHOD = "run";
+
+/** Every task says it once, so it goes as an empty item: nothing to write, nothing to read. */
+const STARTED: AttemptEvent = { type: "started" };
 
 /**
  * Runs one attempt on the node at the other end of `link`.
@@ -40,7 +44,7 @@ export function runRemotely(
         const bytes = body.length;
         let taken: Promise<void> | void;
         try {
-          taken = emit(parseAttemptEvent(body));
+          taken = emit(bytes === 0 ? STARTED : parseAgentEvent(body));
         } catch (thrown) {
           call.cancel();
           return reject(NetworkError.from(thrown, "PROTOCOL"));
@@ -67,8 +71,8 @@ export async function serveRun(call: IncomingCall, executor: Executor): Promise<
   try {
     const answer = await executor.execute(
       parseTask(call.body),
-      (event) => call.send(JSON.stringify(event)),
-      call.signal,
+      (event) => call.send(event.type === "started" ? "" : JSON.stringify(event)),
+      call.abort,
     );
     call.end(JSON.stringify(answer));
   } catch (thrown) {

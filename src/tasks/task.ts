@@ -44,8 +44,7 @@ const taskSchema: z.ZodType<Task> = z.object({
 
 const jsonSchema: z.ZodType<JsonValue> = z.any();
 
-const attemptEventSchema: z.ZodType<AttemptEvent> = z.discriminatedUnion("type", [
-  z.object({ type: z.literal("started") }),
+const agentEventSchema: z.ZodType<AgentEvent> = z.discriminatedUnion("type", [
   z.object({ type: z.literal("token"), text: z.string() }),
   z.object({ type: z.literal("tool-call"), tool: z.string(), arguments: jsonSchema }),
   z.object({ type: z.literal("tool-result"), tool: z.string(), result: jsonSchema }),
@@ -66,12 +65,12 @@ export function parseTask(bytes: Uint8Array): Task {
 }
 
 /**
- * Reads an event off the wire.
+ * Reads an agent's event off the wire.
  *
  * @throws {NetworkError} `PROTOCOL` naming the field that does not fit.
  */
-export function parseAttemptEvent(bytes: Uint8Array): AttemptEvent {
-  return parse("event", attemptEventSchema, bytes);
+export function parseAgentEvent(bytes: Uint8Array): AgentEvent {
+  return parse("event", agentEventSchema, bytes);
 }
 
 /**

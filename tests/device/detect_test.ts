@@ -32,7 +32,7 @@ const denied = (command: string) =>
 
 Deno.test("a Mac is known with its chip, its unified memory and the specification's rates", async () => {
   const { capabilities } = await detectDevice(options("darwin", {
-    system_profiler: fixture("macos/m2_pro.json"),
+    system_profiler: fixture("macos/m2_pro.txt"),
     sysctl: fixture("macos/sysctl_m1_pro.txt").replace("M1 Pro", "M2 Pro"),
   }));
   assertEquals(capabilities, {
@@ -67,7 +67,7 @@ Deno.test("a Mac without system_profiler still has its chip and rates, from sysc
 
 Deno.test("a virtual Mac has no rates, because its GPU is not the chip's", async () => {
   const { capabilities, missing } = await detectDevice(
-    options("darwin", { system_profiler: fixture("macos/virtual_hardware.json") }),
+    options("darwin", { system_profiler: fixture("macos/virtual_hardware.txt") }),
   );
   assertEquals(capabilities.chip, "Apple M4 Max (Virtual)");
   assertEquals(capabilities.flops.fp16, null);
@@ -77,7 +77,7 @@ Deno.test("a virtual Mac has no rates, because its GPU is not the chip's", async
 Deno.test("a GPU server's memory adds up and its rates are those of one card", async () => {
   const { capabilities, sources } = await detectDevice(options("linux", {
     "nvidia-smi": fixture("nvidia_smi/two_rtx_4090.csv"),
-    lscpu: fixture("linux/lscpu_flat.json"),
+    lscpu: fixture("linux/lscpu_flat.txt"),
   }));
   assertEquals(capabilities.chip, "NVIDIA GeForce RTX 4090");
   assertEquals(capabilities.vram, 49128);
@@ -120,7 +120,7 @@ Deno.test("a Jetson takes its rates from its board, and its GPU shares the RAM",
 Deno.test("a GB10 is known by nvidia-smi alone", async () => {
   const capabilities = await detectDeviceCapabilities(options("linux", {
     "nvidia-smi": fixture("nvidia_smi/gb10.csv"),
-    lscpu: fixture("linux/lscpu_nested.json"),
+    lscpu: fixture("linux/lscpu_nested.txt"),
   }));
   assertEquals(capabilities.chip, "NVIDIA GB10");
   assertEquals([capabilities.unifiedMemory, capabilities.flops.fp16], [true, 62.5]);
@@ -139,11 +139,11 @@ Deno.test("a Raspberry Pi has 0.1 TFLOPS and says why the other rates are unknow
 });
 
 Deno.test("an AMD card is known through rocm-smi, amd-smi or lspci, whichever is there", async () => {
-  const rocm = options("linux", { "rocm-smi": fixture("amd/rocm_rx_7900_xt.json") });
+  const rocm = options("linux", { "rocm-smi": fixture("amd/rocm_rx_7900_xt.txt") });
   const { gpus, vram } = await detectDeviceCapabilities(rocm);
   assertEquals([gpus[0].name, gpus[0].flops.fp32, vram], ["Radeon RX 7900 XT", 51.5, 20464]);
 
-  const amd = options("linux", { "amd-smi": fixture("amd/amd_smi_mi210.json") });
+  const amd = options("linux", { "amd-smi": fixture("amd/amd_smi_mi210.txt") });
   assertEquals((await detectDeviceCapabilities(amd)).flops.fp16, 181);
 
   const pci = await detectDevice(options("linux", { lspci: fixture("linux/lspci_radeon.txt") }));
@@ -154,7 +154,7 @@ Deno.test("an AMD card is known through rocm-smi, amd-smi or lspci, whichever is
 
 Deno.test("a processor with graphics says which graphics they are", async () => {
   const { capabilities } = await detectDevice(options("linux", {
-    "rocm-smi": fixture("amd/rocm_phoenix.json"),
+    "rocm-smi": fixture("amd/rocm_phoenix.txt"),
     lscpu: JSON.stringify({
       lscpu: [{ field: "Model name:", data: "AMD Ryzen 7 7840HS w/ Radeon 780M Graphics" }],
     }),
@@ -164,9 +164,24 @@ Deno.test("a processor with graphics says which graphics they are", async () => 
   assertEquals(capabilities.chip, "AMD Ryzen 7 7840HS w/ Radeon 780M Graphics");
 });
 
+Deno.test("what the firmware sets aside for a processor's graphics is no memory of their own", async () => {
+  const { capabilities, missing } = await detectDevice(options("linux", {
+    "rocm-smi": JSON.stringify({
+      card0: { "Card Series": "AMD Radeon Graphics", "VRAM Total Memory (B)": "536870912" },
+    }),
+    lscpu: JSON.stringify({
+      lscpu: [{ field: "Model name:", data: "AMD RYZEN AI MAX+ 395 w/ Radeon 8060S" }],
+    }),
+  }));
+  assertEquals(capabilities.gpus[0].memory, null);
+  assertEquals([capabilities.vram, capabilities.unifiedMemory], [null, true]);
+  assertEquals(capabilities.flops.fp32, 29.7);
+  assert(missing["vram"].includes("unified memory"));
+});
+
 Deno.test("a card beside a processor with graphics keeps its own rates and memory", async () => {
   const { gpus, vram, unifiedMemory } = await detectDeviceCapabilities(options("linux", {
-    "rocm-smi": fixture("amd/rocm_rx_7900_xt.json"),
+    "rocm-smi": fixture("amd/rocm_rx_7900_xt.txt"),
     lscpu: JSON.stringify({
       lscpu: [{ field: "Model name:", data: "AMD Ryzen 7 7840HS w/ Radeon 780M Graphics" }],
     }),
@@ -177,7 +192,7 @@ Deno.test("a card beside a processor with graphics keeps its own rates and memor
 Deno.test("a laptop's NVIDIA GPU and Intel graphics are told apart on Windows", async () => {
   const { capabilities } = await detectDevice(options("windows", {
     "nvidia-smi": "NVIDIA GeForce RTX 3050 Laptop GPU, 4096, 0, 0, 45\r\n",
-    powershell: fixture("windows/laptop.json"),
+    powershell: fixture("windows/laptop.txt"),
   }));
   assertEquals(capabilities.model, "LENOVO 82RG");
   assertEquals(capabilities.gpus.map(({ name, memory }) => [name, memory]), [
@@ -189,7 +204,7 @@ Deno.test("a laptop's NVIDIA GPU and Intel graphics are told apart on Windows", 
 
 Deno.test("a Windows PC without nvidia-smi keeps its card's name and rates", async () => {
   const { capabilities, missing } = await detectDevice(
-    options("windows", { powershell: fixture("windows/laptop.json") }),
+    options("windows", { powershell: fixture("windows/laptop.txt") }),
   );
   assertEquals(capabilities.chip, "NVIDIA GeForce RTX 3050 Laptop GPU");
   assert((capabilities.flops.fp32 ?? 0) > 5);
@@ -203,7 +218,7 @@ Deno.test("nvidia-smi that hangs costs only its own figures", async () => {
     ...options("linux", {
       "nvidia-smi": "never",
       lspci: fixture("linux/lspci_desktop.txt"),
-      lscpu: fixture("linux/lscpu_flat.json"),
+      lscpu: fixture("linux/lscpu_flat.txt"),
     }),
     clock,
   });
@@ -342,18 +357,18 @@ Deno.test("whatever the tools do, each figure has an origin and each null a reas
         "nvidia_smi/two_rtx_4090.csv",
         "nvidia_smi/orin.csv",
         "nvidia_smi/no_devices.txt",
-        "amd/rocm_rx_7900_xt.json",
-        "amd/rocm_phoenix.json",
-        "amd/amd_smi_mi210.json",
-        "macos/m2_pro.json",
-        "macos/m1_displays.json",
-        "macos/m4_hardware.json",
+        "amd/rocm_rx_7900_xt.txt",
+        "amd/rocm_phoenix.txt",
+        "amd/amd_smi_mi210.txt",
+        "macos/m2_pro.txt",
+        "macos/m1_displays.txt",
+        "macos/m4_hardware.txt",
         "macos/sysctl_m1_pro.txt",
-        "linux/lscpu_flat.json",
+        "linux/lscpu_flat.txt",
         "linux/lspci_laptop.txt",
         "linux/lspci_radeon.txt",
-        "windows/laptop.json",
-        "windows/radeon.json",
+        "windows/laptop.txt",
+        "windows/radeon.txt",
       ].map(fixture),
       "Raspberry Pi 5 Model B Rev 1.0\0",
     ),

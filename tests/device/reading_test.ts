@@ -180,7 +180,7 @@ Deno.test("figures that a GPU's tool leaves out have a reason each", async () =>
   const clock = new ManualClock();
   const reading = reader(clock, {
     "nvidia-smi": fixture("nvidia_smi/orin.csv"),
-    "rocm-smi": fixture("amd/rocm_navi_31.json"),
+    "rocm-smi": fixture("amd/rocm_navi_31.txt"),
   }).read();
   await clock.advance(200);
   const { gpus, missing } = await reading;

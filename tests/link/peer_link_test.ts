@@ -108,7 +108,7 @@ Deno.test("cancelling a call aborts its signal on the other side", async () => {
   await pair.open();
   const call = pair.dialler.link.call("run", "", sink());
   await pair.clock.advance(5);
-  const { signal } = pair.acceptor.calls[0];
+  const { abort: { signal } } = pair.acceptor.calls[0];
   assert(!signal.aborted);
   call.cancel();
   await pair.clock.advance(5);
@@ -121,7 +121,7 @@ Deno.test("a broken link ends calls that went out with UNKNOWN_OUTCOME, and abor
   const answer = sink();
   pair.dialler.link.call("run", "", answer);
   await pair.clock.advance(5);
-  const { signal } = pair.acceptor.calls[0];
+  const { abort: { signal } } = pair.acceptor.calls[0];
   pair.links.kill("10.0.0.1");
   await pair.clock.advance(5);
   assertEquals(pair.acceptor.end?.type, "lost");

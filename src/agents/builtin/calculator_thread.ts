@@ -5,7 +5,7 @@ import { describeError, NetworkError } from "../../base/errors.ts";
 import type { CalculatorMessage } from "./calculator_worker.ts";
 import type { Calculated } from "./expression.ts";
 
-// The first start on a device may download mathjs (9 MB); on a Raspberry Pi loading takes seconds.
+// The first start on a device may download mathjs; on a Raspberry Pi loading takes seconds.
 const LOAD_MS = 60_000;
 
 interface Job {

@@ -1,6 +1,7 @@
 /** `up`: runs a node in the foreground until it is told to stop. */
 
 import type { Agent } from "../../agents/agent.ts";
+import { systemClock } from "../../base/clock.ts";
 import { describeError, NetworkError } from "../../base/errors.ts";
 import { Gateway } from "../../gateway/gateway.ts";
 import { createDistributedNetwork } from "../../network/create.ts";
@@ -11,9 +12,13 @@ import type { NetworkEvent } from "../../network/status.ts";
 import { readCapabilities } from "../capabilities_file.ts";
 import { type Command, type Invocation, type OptionValues, UsageError } from "../command.ts";
 import { LOG_LEVELS, type LogLevel, stderrLogger } from "../log.ts";
+import { giveBackStartMemory } from "../memory.ts";
 import { environment } from "../option_values.ts";
 import type { Terminal } from "../terminal.ts";
 import { UP_OPTIONS } from "./up_options.ts";
+
+/** By then a node that finds peers has found them. */
+const SETTLED_MS = 2_000;
 
 export const command: Command = {
   positionals: "",
@@ -54,7 +59,9 @@ export const command: Command = {
       await publish(claimed, network, gateway, token);
       announce(network, gateway, terminal);
       void tell(events, terminal);
+      const cancelTidying = systemClock.after(SETTLED_MS, () => void giveBackStartMemory());
       await aborted(signal);
+      cancelTidying();
       if (!terminal.json) terminal.line("Stopping: finishing what runs here …");
       return 0;
     } finally {

@@ -1,0 +1,357 @@
+/** One run of an agent: its answer, its events in order, and its end when it is given up. */
+
+import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { type AgentAnswer, type AgentRun, createAgent } from "../../src/agents/agent.ts";
+import { runAgent } from "../../src/agents/run_agent.ts";
+import type { AgentEvent } from "../../src/agents/run_event.ts";
+import { createTool } from "../../src/agents/tool.ts";
+import { NetworkError } from "../../src/base/errors.ts";
+import { callOf } from "./calls.ts";
+
+const add = createTool<{ a: number; b: number }>({
+  name: "add",
+  description: "Adds",
+  handler: ({ a, b }) => a + b,
+});
+
+function agentOf(run: AgentRun) {
+  return createAgent({ name: "subject", description: "", run, tools: [add] });
+}
+
+/** Lets everything happen that needs no further time. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+for (
+  const [what, run, answer] of [
+    ["a string", () => "yes", { output: "yes" }],
+    ["a promise of a string", () => Promise.resolve("yes"), { output: "yes" }],
+    ["text with data", () => ({ output: "yes", data: [1] }), { output: "yes", data: [1] }],
+    ["the empty string", () => "", { output: "" }],
+  ] satisfies [string, AgentRun, AgentAnswer][]
+) {
+  Deno.test(`an agent may answer with ${what}`, async () => {
+    assertEquals(await runAgent(agentOf(run), callOf()), answer);
+  });
+}
+
+Deno.test("an agent is given the prompt, the context, the task and the node", async () => {
+  const given: unknown[] = [];
+  const agent = agentOf(({ prompt, context, taskId, nodeId }) => {
+    given.push(prompt, context, taskId, nodeId);
+    return "";
+  });
+
+  await runAgent(agent, callOf({ prompt: "p", context: "c", taskId: "t", nodeId: "n" }));
+
+  assertEquals(given, ["p", "c", "t", "n"]);
+});
+
+Deno.test("what a generator yields is streamed in order, and is the answer", async () => {
+  const events: AgentEvent[] = [];
+  const agent = agentOf(async function* () {
+    yield "Hel";
+    yield "lo";
+  });
+
+  const answer = await runAgent(agent, callOf({ emit: (event) => void events.push(event) }));
+
+  assertEquals(answer, { output: "Hello" });
+  assertEquals(events, [{ type: "token", text: "Hel" }, { type: "token", text: "lo" }]);
+});
+
+Deno.test("what a generator returns is the answer instead of what it yielded", async () => {
+  const agent = agentOf(async function* () {
+    yield "thinking…";
+    return { output: "42", data: 42 };
+  });
+
+  assertEquals(await runAgent(agent, callOf()), { output: "42", data: 42 });
+});
+
+Deno.test("a generator waits while its caller takes no more", async () => {
+  let produced = 0;
+  let takeOne: () => void = () => {};
+  const agent = agentOf(async function* () {
+    for (; produced < 3; produced++) yield "x";
+  });
+  const running = runAgent(
+    agent,
+    callOf({ emit: () => new Promise<void>((resolve) => takeOne = resolve) }),
+  );
+
+  await turn();
+  assertEquals(produced, 0);
+  takeOne();
+  await turn();
+  assertEquals(produced, 1);
+  takeOne();
+  await turn();
+  takeOne();
+
+  assertEquals((await running).output, "xxx");
+});
+
+Deno.test("an abort ends a run at once with the signal's reason, and the generator's finally runs", async () => {
+  const abort = new AbortController();
+  const reason = new NetworkError("CANCELLED", "Given up.");
+  const steps: string[] = [];
+  const agent = agentOf(async function* ({ signal }) {
+    try {
+      yield "one";
+      await new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error())));
+      yield "never";
+    } finally {
+      steps.push("cleaned up");
+    }
+  });
+  const running = runAgent(
+    agent,
+    callOf({ signal: abort.signal, emit: (event) => void steps.push(event.type) }),
+  );
+  await turn();
+
+  abort.abort(reason);
+
+  assertStrictEquals(await running.catch((thrown) => thrown), reason);
+  await turn();
+  assertEquals(steps, ["token", "cleaned up"]);
+});
+
+Deno.test("the generator's finally runs even while its caller never takes the last token", async () => {
+  const abort = new AbortController();
+  let cleanedUp = false;
+  const agent = agentOf(async function* () {
+    try {
+      yield "one";
+    } finally {
+      cleanedUp = true;
+    }
+  });
+  const running = runAgent(
+    agent,
+    callOf({ signal: abort.signal, emit: () => new Promise(() => {}) }),
+  );
+  await turn();
+
+  abort.abort(new NetworkError("CANCELLED", "Given up."));
+
+  await assertRejects(() => running, NetworkError, "Given up.");
+  await turn();
+  assertEquals(cleanedUp, true);
+});
+
+Deno.test("an agent that ignores the abort holds nobody up and says nothing more", async () => {
+  const abort = new AbortController();
+  const events: string[] = [];
+  const { promise: blocked, resolve: release } = Promise.withResolvers<void>();
+  const agent = agentOf(async function* ({ callTool }) {
+    await blocked;
+    yield "too late";
+    await callTool("add", { a: 1, b: 1 });
+    return "too late";
+  });
+  const running = runAgent(
+    agent,
+    callOf({ signal: abort.signal, emit: (event) => void events.push(event.type) }),
+  );
+
+  abort.abort(new NetworkError("DEADLINE_EXCEEDED", "Time is up."));
+  await assertRejects(() => running, NetworkError, "Time is up.");
+  release();
+  await turn();
+
+  assertEquals(events, []);
+});
+
+Deno.test("a run whose signal is aborted already does not start", async () => {
+  let started = false;
+  const agent = agentOf(() => {
+    started = true;
+    return "";
+  });
+  const signal = AbortSignal.abort(new NetworkError("CANCELLED", "Given up."));
+
+  await assertRejects(() => runAgent(agent, callOf({ signal })), NetworkError, "Given up.");
+  assertEquals(started, false);
+});
+
+Deno.test("when the caller is lost the generator's finally runs and the run fails", async () => {
+  let cleanedUp = false;
+  const agent = agentOf(async function* () {
+    try {
+      yield "one";
+      yield "two";
+    } finally {
+      cleanedUp = true;
+    }
+  });
+  const emit = () => Promise.reject(new NetworkError("UNAVAILABLE", "The caller is gone."));
+
+  await assertRejects(() => runAgent(agent, callOf({ emit })), NetworkError, "is gone");
+  assertEquals(cleanedUp, true);
+});
+
+for (
+  const [how, run] of [
+    ["at once", () => {
+      throw new TypeError("no\n  good");
+    }],
+    ["later", () => Promise.reject(new TypeError("no good"))],
+    ["while it streams", async function* () {
+      yield "so far";
+      throw new TypeError("no good");
+    }],
+  ] satisfies [string, AgentRun][]
+) {
+  Deno.test(`an agent that throws ${how} fails with its own message, in one line`, async () => {
+    const error = await assertRejects(() => runAgent(agentOf(run), callOf()), NetworkError);
+
+    assertEquals(error.code, "AGENT_FAILED");
+    assertEquals(error.message, 'Agent "subject" failed: no good');
+    assertEquals(error.cause instanceof TypeError, true);
+  });
+}
+
+Deno.test("a coded error of an agent keeps its code", async () => {
+  const fault = new NetworkError("INVALID_ARGUMENT", "Cannot read the prompt.");
+  const agent = agentOf(() => {
+    throw fault;
+  });
+
+  assertStrictEquals(await runAgent(agent, callOf()).catch((thrown) => thrown), fault);
+});
+
+for (
+  const [what, run] of [
+    ["returned undefined", () => undefined],
+    ["returned null", () => null],
+    ["returned a value of type number", () => 42],
+    ["returned a value of type object", () => ({ text: "42" })],
+    ["yielded a value of type number", async function* () {
+      yield 42;
+    }],
+  ] satisfies [string, () => unknown][]
+) {
+  // What an agent's file does is checked by no compiler.
+  Deno.test(`an agent that ${what} fails and says so`, async () => {
+    const error = await assertRejects(
+      () => runAgent(agentOf(run as unknown as AgentRun), callOf()),
+      NetworkError,
+      what,
+    );
+
+    assertEquals(error.code, "AGENT_FAILED");
+  });
+}
+
+Deno.test("a call of a tool is seen as two events, in order with the tokens", async () => {
+  const events: AgentEvent[] = [];
+  const agent = agentOf(async function* ({ callTool }) {
+    yield "1 + 2 = ";
+    yield String(await callTool("add", { a: 1, b: 2 }));
+  });
+
+  const answer = await runAgent(agent, callOf({ emit: (event) => void events.push(event) }));
+
+  assertEquals(answer.output, "1 + 2 = 3");
+  assertEquals(events, [
+    { type: "token", text: "1 + 2 = " },
+    { type: "tool-call", tool: "add", arguments: { a: 1, b: 2 } },
+    { type: "tool-result", tool: "add", result: 3 },
+    { type: "token", text: "3" },
+  ]);
+});
+
+Deno.test("a tool that the agent does not have is named, with those that it has", async () => {
+  const agent = agentOf(async ({ callTool }) => String(await callTool("subtract", {})));
+
+  const error = await assertRejects(() => runAgent(agent, callOf()), NetworkError);
+
+  assertEquals(error.code, "NOT_FOUND");
+  assertEquals(error.message, 'Cannot call tool "subtract": agent "subject" has only add.');
+});
+
+Deno.test("a tool is told of the abort, and calls after it are refused", async () => {
+  const abort = new AbortController();
+  const told: string[] = [];
+  const wait = createTool({
+    name: "wait",
+    description: "Waits for the abort",
+    handler: (_, { signal }) =>
+      new Promise<never>((_, reject) =>
+        signal.addEventListener("abort", () => {
+          told.push("tool");
+          reject(signal.reason);
+        })
+      ),
+  });
+  const agent = createAgent({
+    name: "subject",
+    description: "",
+    tools: [wait],
+    run: async ({ callTool }) => {
+      await callTool("wait", {}).catch(() => {});
+      await callTool("wait", {}).catch((thrown) => told.push((thrown as Error).message));
+      return "";
+    },
+  });
+  const running = runAgent(agent, callOf({ signal: abort.signal }));
+  await turn();
+
+  abort.abort(new NetworkError("CANCELLED", "Given up."));
+  await assertRejects(() => running, NetworkError, "Given up.");
+  await turn();
+
+  assertEquals(told, ["tool", "Given up."]);
+});
+
+Deno.test("a call of a tool that outlives the answer emits nothing and ends no process", async () => {
+  const events: string[] = [];
+  const { promise: blocked, resolve: release } = Promise.withResolvers<void>();
+  const slow = createTool({
+    name: "slow",
+    description: "",
+    handler: async () => {
+      await blocked;
+      return 1;
+    },
+  });
+  const agent = createAgent({
+    name: "subject",
+    description: "",
+    tools: [slow],
+    run: ({ callTool }) => {
+      void callTool("slow", {});
+      void callTool("unknown", {});
+      return "done";
+    },
+  });
+
+  await runAgent(agent, callOf({ emit: (event) => void events.push(event.type) }));
+  release();
+  await turn();
+
+  assertEquals(events, ["tool-call"]);
+});
+
+Deno.test("a run leaves no listener on its signal", async () => {
+  const { signal } = new AbortController();
+  let listeners = 0;
+  const counting = new Proxy(signal, {
+    get(target, key) {
+      if (key === "addEventListener") listeners++;
+      if (key === "removeEventListener") listeners--;
+      const value = Reflect.get(target, key);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  const agent = agentOf(async function* () {
+    yield "x";
+  });
+
+  await runAgent(agent, callOf({ signal: counting }));
+
+  assertEquals(listeners, 0);
+});
