@@ -104,6 +104,16 @@ function listen(
   address: Address,
   accept: (stream: FrameStream) => void,
 ): Promise<FrameListener> {
+  const target = formatAddress(address);
+  // Node's listener throws this where nobody can catch it.
+  if (Deno.permissions.querySync({ name: "net", host: target }).state !== "granted") {
+    return Promise.reject(
+      new NetworkError(
+        "PERMISSION_DENIED",
+        `Cannot listen on ${target}: not permitted. Grant --allow-net.`,
+      ),
+    );
+  }
   const server = new grpc.Server(SERVER_OPTIONS);
   server.addService(LINK_SERVICE, {
     Link(call: ServerDuplexStream<Uint8Array, Uint8Array>) {
@@ -113,7 +123,6 @@ function listen(
     },
   });
   return new Promise((resolve, reject) => {
-    const target = formatAddress(address);
     server.bindAsync(target, grpc.ServerCredentials.createInsecure(), (cause, port) => {
       if (cause !== null) {
         server.forceShutdown();

@@ -242,7 +242,18 @@ function systemPlatform(): Platform {
 function lazyGrpc(): LinkTransport {
   let loading: Promise<LinkTransport> | undefined;
   const load = () =>
-    loading ??= import("../link/grpc_transport.ts").then(({ grpcTransport }) => grpcTransport());
+    loading ??= import("../link/grpc_transport.ts").then(
+      ({ grpcTransport }) => grpcTransport(),
+      (cause) => {
+        if (!(cause instanceof Deno.errors.NotCapable)) throw cause;
+        throw new NetworkError(
+          "PERMISSION_DENIED",
+          "Cannot load gRPC: it reads its settings from the environment, which is not permitted. " +
+            "Grant --allow-env, or give --ignore-env, which answers it with nothing.",
+          { cause },
+        );
+      },
+    );
   return {
     dial: async (...args) => (await load()).dial(...args),
     listen: async (...args) => (await load()).listen(...args),

@@ -59,7 +59,7 @@ Deno.test({
 Deno.test("a client survives every rude way in which a server can part", async () => {
   await using server = startRudeServer(RUDENESSES, SEED);
 
-  assertSurvived(await runClient("guarded", server.port, 5 * RUDENESSES.length), RUDE);
+  assertSurvived(await runClient("guarded", server.port, 10 * RUDENESSES.length), RUDE);
 });
 
 Deno.test("a server survives every rude way in which a client can part", async () => {
@@ -67,7 +67,7 @@ Deno.test("a server survives every rude way in which a client can part", async (
   let ended = false;
   void server.process.status.then(() => ended = true);
 
-  await partRudely(server.port, 5, SEED);
+  await partRudely(server.port, 10, SEED);
 
   assertSurvived(await runClient("guarded", server.port, 1), POLITE);
   assertEquals(ended, false);

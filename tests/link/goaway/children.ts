@@ -36,7 +36,10 @@ export function startPythonServer(python: string): Promise<Server> {
 }
 
 async function listening(process: TestProcess): Promise<Server> {
-  const line = await process.waitForLine((line) => /^\d+$/.test(line), { what: "a port" });
+  const line = await process.waitForLine((line) => /^\d+$/.test(line), {
+    what: "a port",
+    timeoutMs: 20_000,
+  });
   return {
     process,
     port: Number(line),

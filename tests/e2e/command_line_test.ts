@@ -1,0 +1,187 @@
+/** Each command as a user meets it: help, wrong usage, failures, and what a program reads. */
+
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { freeUdpPort, hanzo, programArgs, ready, TestMachine } from "../support/nodes.ts";
+import { startProcess } from "../support/process.ts";
+import { withTempDir } from "../support/temp.ts";
+
+const COMMANDS = ["up", "run", "status", "peers", "agents", "detect", "demo", "version"];
+
+Deno.test("--help lists every command, and each command's --help has an example", async () => {
+  const { code, stdout } = await hanzo(["--help"]);
+  assertEquals(code, 0);
+  for (const command of COMMANDS) assertMatch(stdout, new RegExp(`^  ${command} `, "m"));
+  assertEquals((await hanzo([])).stdout, stdout);
+  for (const command of COMMANDS) {
+    const help = await hanzo([command, "--help"]);
+    assertEquals([help.code, help.stderr], [0, ""]);
+    assertStringIncludes(help.stdout, `Usage: hanzo-network ${command}`);
+    assertStringIncludes(help.stdout, "Example: hanzo-network");
+    assertStringIncludes(help.stdout, "--json");
+  }
+});
+
+Deno.test("wrong usage ends with 2 and one line that says what is right", async () => {
+  const cases: [string[], string][] = [
+    [["fly"], 'no command "fly"'],
+    [["status", "--verbose"], "Unknown option --verbose"],
+    [["up", "--listen-port"], "--listen-port needs a value"],
+    [["up", "--listen-port=http"], '--listen-port is "http", expected a whole number'],
+    [["up", "--listen-port=70000"], "expected a whole number from 0 to 65535"],
+    [["up", "--log-level=loud"], "expected debug, info, warning, error"],
+    [["up", "--discovery=smoke"], '--discovery is "smoke", expected udp'],
+    [["run"], "Say what to run"],
+    [["run", "x", "--strategy=best"], "expected capability-based or least-loaded"],
+    [["run", "x", "--all", "--node=B"], "--all and --node exclude each other"],
+    [["run", "x", "--context=/no/such/file"], "there is no file /no/such/file"],
+    [["detect", "--capabilities=/no/such/file"], "/no/such/file"],
+  ];
+  await withTempDir(async (directory) => {
+    for (const [args, message] of cases) {
+      const outcome = await hanzo(args, { env: { HANZO_NETWORK_DATA_DIR: directory } });
+      assertEquals(outcome.code, 2, args.join(" "));
+      assertStringIncludes(outcome.stderr, message);
+      assertEquals(outcome.stderr.trim().split("\n").length, 1, outcome.stderr);
+    }
+  });
+});
+
+Deno.test("what fails ends with 1, one line without a stack, and with --json an error as JSON", async () => {
+  await withTempDir(async (directory) => {
+    const machine = new TestMachine(directory);
+    const noNode = await machine.ask("A", "status");
+    assertEquals(noNode.code, 1);
+    assertStringIncludes(noNode.stderr, "Start one: hanzo-network up");
+
+    await using a = machine.up("A");
+    const { api, grpc } = await ready(a);
+    const cases: [string[], string, string][] = [
+      [["run", "x", "--agent=poet"], "NOT_FOUND", "no node of the network has it. There are: calc"],
+      [["run", "x", "--agent=monitor", "--node=Z"], "NOT_FOUND", "no such node is here now"],
+      [["run", "x"], "INVALID_ARGUMENT", "name one of calculator, monitor"],
+      [["run", "2 +", "--agent=calculator"], "INVALID_ARGUMENT", "2 +"],
+    ];
+    for (const [args, code, message] of cases) {
+      const outcome = await machine.ask("A", ...args, "--json");
+      assertEquals(outcome.code, 1, args.join(" "));
+      const { error } = JSON.parse(outcome.stdout);
+      assertEquals(error.code, code);
+      assertStringIncludes(error.message, message);
+      assert(!/^\s+at /m.test(outcome.stderr), outcome.stderr);
+    }
+
+    const other = await machine.ask("B", "status");
+    assertStringIncludes(other.stderr, `There are: A (${api})`);
+
+    const port = grpc.split(":")[1];
+    for (
+      const [option, message] of [
+        [`--listen-port=${port}`, `127.0.0.1:${port}: the port is taken`],
+        [`--api-port=${new URL(api).port}`, "Choose another with --api-port"],
+        ["--open=8.8.8.0/24", "only private ranges"],
+        ["--open=soon", "expected an IPv4 range"],
+        ["--network-interface=eth0", "Allow that with --open"],
+        ["--agents=/no/such/file.ts", "Cannot load the agents of /no/such/file.ts"],
+      ]
+    ) {
+      const outcome = await machine.ask("C", "up", option);
+      assertEquals(outcome.code, 1, option);
+      assertStringIncludes(outcome.stderr, message);
+      assert(!/^\s+at /m.test(outcome.stderr), outcome.stderr);
+    }
+    const twice = await machine.ask("A", "up");
+    assertStringIncludes(twice.stderr, "it runs already on this machine");
+  });
+});
+
+Deno.test("a port that was not asked for and is taken moves to the next free one, and says so", async () => {
+  await withTempDir(async (directory) => {
+    const args = [
+      "up",
+      "--json",
+      "--network-interface=lo",
+      `--broadcast-port=${freeUdpPort()}`,
+      `--data-dir=${directory}`,
+    ];
+    await using a = startProcess(Deno.execPath(), programArgs(...args));
+    const first = await ready(a);
+    await using b = startProcess(Deno.execPath(), programArgs(...args));
+    const second = await ready(b);
+    assert(first.nodeId !== second.nodeId);
+    assert(first.api !== second.api && first.grpc !== second.grpc);
+    assertStringIncludes(b.stderrText(), "taken");
+    b.kill();
+    await b.status;
+    await using again = startProcess(Deno.execPath(), programArgs(...args));
+    assertEquals((await ready(again)).nodeId, second.nodeId, "a label that was made up is kept");
+  });
+});
+
+Deno.test("a permission that is missing is named with its flag, and never asked for", async () => {
+  await withTempDir(async (directory) => {
+    const up = ["up", `--data-dir=${directory}`, "--network-interface=lo"];
+    const cases: [string[], string][] = [
+      [["--allow-net", "--allow-sys"], "--allow-read"],
+      [["--allow-read", "--allow-write", "--allow-sys", "--allow-net"], "--allow-env"],
+      [["--allow-read", "--allow-write", "--allow-sys", "--ignore-env"], "--allow-net"],
+      [
+        ["--allow-read", "--allow-write", "--allow-net", "--ignore-env"],
+        "--allow-sys=networkInterfaces",
+      ],
+    ];
+    for (const [denoArgs, flag] of cases) {
+      const outcome = await hanzo(up, { denoArgs });
+      assertEquals(outcome.code, 1, denoArgs.join(" "));
+      assertStringIncludes(outcome.stderr, flag);
+      assert(!/^\s+at /m.test(outcome.stderr), outcome.stderr);
+    }
+    const blind = await hanzo(["detect", "--json"], { denoArgs: [] });
+    assertEquals(blind.code, 0);
+    assertStringIncludes(blind.stdout, "--allow-run");
+  });
+});
+
+Deno.test("settings come from the command line, else the environment, else the file", async () => {
+  await withTempDir(async (directory) => {
+    const file = `${directory}/hanzo-network.toml`;
+    const env = { HANZO_NETWORK_DATA_DIR: directory };
+    await Deno.writeTextFile(file, 'capabilities = "from-file.json"\n');
+    const fromFile = await hanzo(["detect"], { cwd: directory, env });
+    assertStringIncludes(fromFile.stderr, "from-file.json");
+    const fromEnv = { ...env, HANZO_NETWORK_CAPABILITIES: "from-env.json" };
+    const fromEnvironment = await hanzo(["detect"], { cwd: directory, env: fromEnv });
+    assertStringIncludes(fromEnvironment.stderr, "from-env.json");
+    const typed = await hanzo(["detect", "--capabilities=typed.json"], {
+      cwd: directory,
+      env: fromEnv,
+    });
+    assertStringIncludes(typed.stderr, "typed.json");
+
+    await Deno.writeTextFile(file, "listen-prot = 1\n");
+    const typo = await hanzo(["status"], { cwd: directory, env });
+    assertEquals(typo.code, 2);
+    assertStringIncludes(typo.stderr, 'there is no setting "listen-prot"');
+    await Deno.writeTextFile(file, "listen-port = \n");
+    const broken = await hanzo(["status"], { cwd: directory, env });
+    assertEquals(broken.code, 2);
+    assertStringIncludes(broken.stderr, "hanzo-network.toml");
+  });
+});
+
+Deno.test("detect prints one JSON value with every figure's source or the reason why not", async () => {
+  const { code, stdout } = await hanzo(["detect", "--json"]);
+  assertEquals(code, 0);
+  const { capabilities, sources, missing } = JSON.parse(stdout);
+  for (const field of ["model", "chip", "memory", "cores"]) {
+    assert(capabilities[field] !== null || field in missing, field);
+    assert(capabilities[field] === null || field in sources, field);
+    assert(capabilities[field] !== 0, field);
+  }
+});
+
+Deno.test("version names the program, Deno and the system", async () => {
+  const { version } = JSON.parse((await hanzo(["version", "--json"])).stdout);
+  const config = JSON.parse(await Deno.readTextFile(new URL("../../deno.json", import.meta.url)));
+  assertEquals(version, config.version);
+  assertStringIncludes((await hanzo(["--version"])).stdout, `hanzo-network ${version}`);
+});

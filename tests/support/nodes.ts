@@ -1,0 +1,111 @@
+/** Real nodes and commands of this program, on the loopback, with data directories of their own. */
+
+import { startProcess, type TestProcess } from "./process.ts";
+
+const CLI = new URL("../../cli.ts", import.meta.url).pathname;
+
+/** What a command came to. */
+export interface CommandOutcome {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** The arguments for Deno to run this program with all permissions. */
+export function programArgs(...args: string[]): string[] {
+  return ["run", "--quiet", "--allow-all", CLI, ...args];
+}
+
+/** Runs a command of this program to its end. */
+export async function hanzo(
+  args: string[],
+  options: RunCommandOptions = {},
+): Promise<CommandOutcome> {
+  const { cwd, env, denoArgs = ["--allow-all"] } = options;
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-prompt", ...denoArgs, CLI, ...args],
+    cwd,
+    env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1", ...env },
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+/** Options of {@linkcode hanzo}. */
+export interface RunCommandOptions {
+  cwd?: string;
+  env?: Record<string, string>;
+  /** Deno's own arguments, by default all permissions. */
+  denoArgs?: string[];
+}
+
+/** A port for beacons that no other test uses at the same time. */
+export function freeUdpPort(): number {
+  const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  const { port } = socket.addr as Deno.NetAddr;
+  socket.close();
+  return port;
+}
+
+/** Any number of nodes that share one data directory and one port for beacons. */
+export class TestMachine {
+  readonly #directory: string;
+  readonly #broadcastPort = freeUdpPort();
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /** Starts a node; await its `ready` before talking to it. */
+  up(nodeId: string, ...args: string[]): TestProcess {
+    return startProcess(
+      Deno.execPath(),
+      programArgs(
+        "up",
+        "--json",
+        `--node-id=${nodeId}`,
+        `--data-dir=${this.#directory}`,
+        `--broadcast-port=${this.#broadcastPort}`,
+        "--network-interface=lo",
+        "--listen-port=0",
+        "--api-port=0",
+        ...args,
+      ),
+    );
+  }
+
+  /** Runs a command against the node `nodeId`. */
+  ask(nodeId: string, ...args: string[]): Promise<CommandOutcome> {
+    return hanzo([...args, `--node-id=${nodeId}`, `--data-dir=${this.#directory}`]);
+  }
+
+  /** Runs a command with `--json` against the node `nodeId` and returns what it printed. */
+  async askJson<T>(nodeId: string, ...args: string[]): Promise<T> {
+    const { stdout, stderr } = await this.ask(nodeId, ...args, "--json");
+    try {
+      return JSON.parse(stdout);
+    } catch {
+      throw new Error(`${args.join(" ")} printed no JSON: ${stdout}${stderr}`);
+    }
+  }
+}
+
+/** The first line of `up --json`. */
+export async function ready(
+  node: TestProcess,
+): Promise<{ nodeId: string; api: string; grpc: string }> {
+  const line = await node.waitForLine((line) => line.includes('"event":"ready"'), {
+    what: "the ready event",
+    timeoutMs: 15_000,
+  });
+  return JSON.parse(line);
+}
+
+/** An event of `up --json` about a peer. */
+export async function peerEvent(node: TestProcess, type: string, nodeId: string): Promise<void> {
+  await node.waitForLine(
+    (line) => line.startsWith(`{"event":"${type}","nodeId":"${nodeId}"`),
+    { what: `${type} of ${nodeId}` },
+  );
+}
