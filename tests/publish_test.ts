@@ -39,6 +39,21 @@ Deno.test("the published package runs and is imported from JSR", async (t) => {
       assertStringIncludes(output, version);
     });
 
+    await t.step(
+      "the whole demo runs from there, without the unstable APIs of deno.json",
+      async () => {
+        const output = await run(machine, [
+          "run",
+          "-A",
+          "jsr:@hanzo/network/cli",
+          "demo",
+          "--json",
+        ]);
+
+        assertEquals(JSON.parse(output).ok, true);
+      },
+    );
+
     await t.step("every export can be imported by its name", async () => {
       for (const name of Object.keys(exports)) {
         const specifier = `jsr:@hanzo/network${name.slice(1)}`;

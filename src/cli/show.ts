@@ -26,6 +26,14 @@ export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
+/** What a node says of itself in one line. */
+export function statusLine(status: NetworkStatus, terminal: Terminal): string {
+  const { name, nodeId, address, peerCount, activeTasks, queuedTasks } = status;
+  const line = `in network ${name}, links at ${address}: ${plural(peerCount, "peer")}, ` +
+    `${plural(activeTasks, "task")} running, ${queuedTasks} waiting`;
+  return `${terminal.style("bold", nodeId)} ${line.slice(0, terminal.columns - nodeId.length - 1)}`;
+}
+
 /** The table of a node and its peers. */
 export function statusTable(status: NetworkStatus, terminal: Terminal): string[] {
   const { nodeId, capabilities, agents, activeTasks, queuedTasks, slots } = status;

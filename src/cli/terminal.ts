@@ -31,11 +31,20 @@ export class Terminal {
 
   /** Columns of the terminal; plenty where there is none, so that nothing is cut in a file. */
   get columns(): number {
-    if (!Deno.stdout.isTerminal()) return 500;
+    return this.#size().columns;
+  }
+
+  /** Lines of the terminal; plenty where there is none. */
+  get rows(): number {
+    return this.#size().rows;
+  }
+
+  #size(): { columns: number; rows: number } {
+    if (!Deno.stdout.isTerminal()) return { columns: 500, rows: 500 };
     try {
-      return Deno.consoleSize().columns;
+      return Deno.consoleSize();
     } catch {
-      return 80;
+      return { columns: 80, rows: 24 };
     }
   }
 

@@ -63,22 +63,17 @@ function deferGoaway(session: Http2Session, fresh: boolean, emitGoaway: () => vo
     methods[name] = (...args) => void asked.push(() => methods[name](...args));
   }
   const deliver = () => {
-    for (const name of ["close", "destroy", "request"]) delete methods[name];
+    delete methods.close;
+    delete methods.destroy;
     try {
       emitGoaway();
     } finally {
       for (const ask of asked) ask();
     }
   };
-  if (!fresh) return process.nextTick(deliver);
   // A GOAWAY right behind the peer's SETTINGS: grpc-js has taken the session into use, but begins
-  // to listen for its end only some promises later, and a call on a session whose end it missed
-  // is retried there for ever, without a pause. So the event waits for those promises; calls that
-  // come before it are told what a session says that has received its GOAWAY.
-  methods.request = () => {
-    throw Object.assign(new Error("New streams cannot be created after receiving a GOAWAY"), {
-      code: "ERR_HTTP2_GOAWAY_SESSION",
-    });
-  };
-  setImmediate(deliver);
+  // to listen for its end only some promises later, and retries calls on a session whose end it
+  // has missed for ever, without a pause.
+  if (fresh) setImmediate(deliver);
+  else process.nextTick(deliver);
 }

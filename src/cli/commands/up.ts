@@ -1,8 +1,9 @@
 /** `up`: runs a node in the foreground until it is told to stop. */
 
 import type { Agent } from "../../agents/agent.ts";
-import { systemClock } from "../../base/clock.ts";
+import { every, systemClock } from "../../base/clock.ts";
 import { describeError, NetworkError } from "../../base/errors.ts";
+import { safeName } from "../../base/safe_text.ts";
 import { Gateway } from "../../gateway/gateway.ts";
 import { createDistributedNetwork } from "../../network/create.ts";
 import { type ClaimedNode, claimNode, dataDirectory } from "../../network/data_directory.ts";
@@ -11,14 +12,18 @@ import { defaultNodeId } from "../../network/options.ts";
 import type { NetworkEvent } from "../../network/status.ts";
 import { readCapabilities } from "../capabilities_file.ts";
 import { type Command, type Invocation, type OptionValues, UsageError } from "../command.ts";
-import { LOG_LEVELS, type LogLevel, stderrLogger } from "../log.ts";
+import { LiveRegion } from "../live_region.ts";
+import { LOG_LEVELS, type LogLevel, openLog } from "../log.ts";
 import { giveBackStartMemory } from "../memory.ts";
 import { environment } from "../option_values.ts";
+import { statusLine, statusTable } from "../show.ts";
 import type { Terminal } from "../terminal.ts";
 import { UP_OPTIONS } from "./up_options.ts";
 
 /** By then a node that finds peers has found them. */
 const SETTLED_MS = 2_000;
+/** How often the table of a terminal is drawn anew. */
+const REDRAW_MS = 1_000;
 
 export const command: Command = {
   positionals: "",
@@ -26,7 +31,12 @@ export const command: Command = {
   options: UP_OPTIONS,
   example: "hanzo-network up",
   async run({ options, terminal, signal }: Invocation): Promise<number> {
-    const logger = await stderrLogger(logLevel(options), terminal.json);
+    const region = new LiveRegion(terminal);
+    const logger = await openLog(logLevel(options), terminal.json, (line) => {
+      // The log goes to stderr, but not across the table that is being redrawn.
+      if (terminal.isInteractive) region.print(line);
+      else terminal.error(line);
+    });
     const open = openTo(options);
     if (open !== false) warnOfOpen(open, options.flag("open-accept-tasks"), terminal);
     const claimed = await claimNode(
@@ -58,10 +68,16 @@ export const command: Command = {
       gateway = Gateway.start({ network, port: apiPort, token, logger });
       await publish(claimed, network, gateway, token);
       announce(network, gateway, terminal);
-      void tell(events, terminal);
-      const cancelTidying = systemClock.after(SETTLED_MS, () => void giveBackStartMemory());
+      const show = () => region.show(liveTable(network!, terminal));
+      void tell(events, terminal, region, show);
+      show();
+      const timers = [
+        systemClock.after(SETTLED_MS, () => void giveBackStartMemory()),
+        every(systemClock, REDRAW_MS, show),
+      ];
       await aborted(signal);
-      cancelTidying();
+      for (const cancel of timers) cancel();
+      region.end();
       if (!terminal.json) terminal.line("Stopping: finishing what runs here …");
       return 0;
     } finally {
@@ -98,16 +114,27 @@ function announce(network: DistributedNetwork, gateway: Gateway, terminal: Termi
   terminal.line(`Links at ${address}, API at ${gateway.url}. Stop with Ctrl-C.`);
 }
 
-async function tell(events: AsyncIterable<NetworkEvent>, terminal: Terminal): Promise<void> {
+async function tell(
+  events: AsyncIterable<NetworkEvent>,
+  terminal: Terminal,
+  region: LiveRegion,
+  show: () => void,
+): Promise<void> {
   for await (const { type, nodeId, peer, reason } of events) {
     if (terminal.json) {
       terminal.value({ event: type, nodeId, peer, ...(reason && { reason }) });
     } else if (type !== "peer-updated") {
       const chip = peer.capabilities?.chip;
       const details = [peer.address, chip, reason].filter(Boolean).join(", ");
-      terminal.line(`${type.replace("peer-", "")} ${terminal.style("bold", nodeId)} (${details})`);
+      region.print(safeName(`${type.replace("peer-", "")} ${nodeId} (${details})`, 500));
     }
+    show();
   }
+}
+
+function liveTable(network: DistributedNetwork, terminal: Terminal): string[] {
+  const status = network.getNetworkStatus();
+  return ["", statusLine(status, terminal), ...statusTable(status, terminal)];
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

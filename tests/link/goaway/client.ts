@@ -42,18 +42,17 @@ function echo(): Promise<number> {
   });
 }
 
+/** Stays open for five messages, so that some partings come in a stream and some between two. */
 function hold(): Promise<number> {
   return new Promise((resolve) => {
     const call = client.makeBidiStreamRequest(HOLD_PATH, bytes, bytes, deadline());
-    const timer = setInterval(() => {
-      if (connections < Number(rounds)) call.write(payload);
-      else call.end();
-    }, 7);
+    let left = 5;
+    const timer = setInterval(() => left-- > 0 ? call.write(payload) : call.end(), 7);
     call.on("data", () => {});
     call.on("error", () => {});
     call.on("status", ({ code }) => {
       clearInterval(timer);
-      resolve(code);
+      setTimeout(() => resolve(code), 30);
     });
   });
 }
