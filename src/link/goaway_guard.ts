@@ -2,6 +2,7 @@
 
 import http2, { type Http2Session } from "node:http2";
 import process from "node:process";
+import { setImmediate } from "node:timers";
 
 // The same for every copy of this module in a process: sessions must not be wrapped twice.
 const INSTALLED = Symbol.for("@hanzo/network/goaway-guard");
@@ -40,13 +41,14 @@ export function installGoawayGuard(): void {
 
 function guard(session: Http2Session): Http2Session {
   const emit = session.emit as SessionMethod;
+  // Whether the peer's SETTINGS came in this very turn of the event loop.
   let fresh = false;
   session.emit = (event: string, ...args: unknown[]): boolean => {
     if (event === "goaway") {
       deferGoaway(session, fresh, () => emit.call(session, event, ...args));
       return true;
     }
-    if (event === "remoteSettings") {
+    if (event === "remoteSettings" && !fresh) {
       fresh = true;
       setImmediate(() => fresh = false);
     }

@@ -3,7 +3,7 @@
  * directory of its own, with a lock while it runs and the files by which commands find it.
  */
 
-import { NetworkError } from "../base/errors.ts";
+import { describeError, NetworkError } from "../base/errors.ts";
 import { isLabel } from "../base/safe_text.ts";
 
 /** How a program of this machine reaches a running node. */
@@ -81,6 +81,14 @@ export async function claimNode(
 ): Promise<ClaimedNode> {
   const nodes = `${directory}/nodes`;
   if (chosen !== undefined) {
+    // It becomes a part of a path.
+    if (!isLabel(chosen)) {
+      throw new NetworkError(
+        "INVALID_ARGUMENT",
+        `Cannot start node ${JSON.stringify(chosen)}: a node id is 1 to 63 letters, digits, ".", ` +
+          `"_" or "-", and begins with a letter or digit.`,
+      );
+    }
     const claimed = await claim(nodes, chosen);
     if (claimed !== undefined) return claimed;
     throw new NetworkError(
@@ -222,5 +230,9 @@ function accessError(path: string, cause: unknown): NetworkError {
       { cause },
     );
   }
-  return NetworkError.from(cause, "FAILED_PRECONDITION", action);
+  return new NetworkError(
+    "FAILED_PRECONDITION",
+    `${action}: ${describeError(cause)}. Give another with --data-dir.`,
+    { cause },
+  );
 }
