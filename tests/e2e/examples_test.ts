@@ -1,0 +1,38 @@
+/** The examples, run as their first lines say. */
+
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { peerEvent, ready, TestMachine } from "../support/nodes.ts";
+import { withTempDir } from "../support/temp.ts";
+
+const EXAMPLES = new URL("../../examples/", import.meta.url).pathname;
+
+Deno.test("examples/agents.ts gives a node agents that another one can run", async () => {
+  await withTempDir(async (directory) => {
+    const machine = new TestMachine(directory);
+    await using a = machine.up("A");
+    await using b = machine.up("B", `--agents=${EXAMPLES}agents.ts`);
+    await Promise.all([ready(a), ready(b)]);
+    await peerEvent(a, "peer-joined", "B");
+    const { stdout } = await machine.ask("A", "run", "3 dice", "--agent", "dice");
+    assertMatch(stdout, /^([1-6] ){3}\n[1-6] \+ [1-6] \+ [1-6] = \d+\n$/);
+    const text = `${directory}/text`;
+    await Deno.writeTextFile(text, "déjà");
+    const args = ["run", "", "--agent", "length", "--context", text];
+    assertEquals((await machine.ask("A", ...args)).stdout, "4 characters\n");
+    const tooMany = await machine.ask("A", "run", "900 dice", "--agent", "dice");
+    assertStringIncludes(tooMany.stderr, 'Cannot call tool "roll": count:');
+  });
+});
+
+Deno.test("examples/custom_router.ts sends the long text to the device with the most memory", async () => {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "-A", `${EXAMPLES}custom_router.ts`],
+    env: { DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" },
+    stdin: "null",
+  }).output();
+  assertEquals([code, new TextDecoder().decode(stderr)], [0, ""]);
+  assertStringIncludes(
+    new TextDecoder().decode(stdout),
+    "long text: ran on server, because the custom router chose it",
+  );
+});
