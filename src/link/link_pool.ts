@@ -42,6 +42,8 @@ export interface LinkPoolOptions {
 
 /** How long dialling may take. A LAN answers in milliseconds; a cut cable never does. */
 const DIAL_TIMEOUT_MS = 3_000;
+/** How long a peer may take to hear a goodbye; one that is cut off never does. */
+const GOODBYE_TIMEOUT_MS = 500;
 
 /** See the top of the file. */
 export class LinkPool {
@@ -135,8 +137,16 @@ export class LinkPool {
     if (this.#closed) return;
     this.#closed = true;
     for (const link of this.#greeting) link.close();
-    for (const link of [...this.#links.values()].flat()) link.leave();
+    const goodbyes = [...this.#links.values()].flat().map((link) => link.leave());
+    await this.#within(GOODBYE_TIMEOUT_MS, Promise.all(goodbyes));
     await this.#listener?.close();
+  }
+
+  async #within(ms: number, work: Promise<unknown>): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const cancel = this.#options.clock.after(ms, late.resolve);
+    await Promise.race([work, late.promise]);
+    cancel();
   }
 
   #open(

@@ -94,6 +94,7 @@ export class PeerLink {
   #retireReceived = false;
   #retireSent = false;
   #nextPing = 1;
+  readonly #streamOver = Promise.withResolvers<void>();
   #cancelGreetingTimer: CancelTimer;
   #greetingFailed: NetworkError | undefined;
 
@@ -119,6 +120,7 @@ export class PeerLink {
       onFrame: (frame) => this.#receive(frame),
       onDrain: () => this.#outbox.resume(),
       onClose: (error) => {
+        this.#streamOver.resolve();
         this.#finish(
           this.#greetingFailed !== undefined
             ? { type: "refused", error: this.#greetingFailed }
@@ -236,12 +238,13 @@ export class PeerLink {
     this.#closeIfRetired();
   }
 
-  /** Says goodbye and closes. */
-  leave(): void {
-    if (this.#state === "closed") return;
+  /** Says goodbye and closes; resolves when the other side has heard it, or is gone. */
+  leave(): Promise<void> {
+    if (this.#state === "closed") return this.#streamOver.promise;
     this.#post({ kind: Kind.Goodbye });
     this.#outbox.flush();
     this.#finish({ type: "closed" });
+    return this.#streamOver.promise;
   }
 
   /** Closes without a word: the other side sees a lost link. */
