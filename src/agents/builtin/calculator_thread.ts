@@ -10,7 +10,8 @@ const LOAD_MS = 60_000;
 
 interface Job {
   readonly expression: string;
-  readonly settle: (outcome: Calculated | Error) => void;
+  readonly resolve: (value: Calculated) => void;
+  readonly reject: (reason: unknown) => void;
 }
 
 /** What {@linkcode CalculatorThread} takes. */
@@ -41,22 +42,19 @@ export class CalculatorThread {
    * @throws {NetworkError} The signal's reason as soon as it aborts; `INVALID_ARGUMENT` when the
    * expression is wrong or takes too long; `UNAVAILABLE` when the thread cannot be started.
    */
-  evaluate(expression: string, signal: AbortSignal): Promise<Calculated> {
-    return new Promise((resolve, reject) => {
-      if (signal.aborted) return reject(signal.reason);
-      const onAbort = () => this.#abandon(job, signal.reason);
-      const job: Job = {
-        expression,
-        settle: (outcome) => {
-          signal.removeEventListener("abort", onAbort);
-          if (outcome instanceof Error) reject(outcome);
-          else resolve(outcome);
-        },
-      };
-      signal.addEventListener("abort", onAbort, { once: true });
-      this.#waiting.push(job);
-      this.#advance();
-    });
+  async evaluate(expression: string, signal: AbortSignal): Promise<Calculated> {
+    signal.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<Calculated>();
+    const job = { expression, resolve, reject };
+    const onAbort = () => this.#abandon(job, signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    this.#waiting.push(job);
+    this.#advance();
+    try {
+      return await promise;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
   }
 
   /** Ends the thread; what waits for it fails. A later expression starts it anew. */
@@ -78,9 +76,8 @@ export class CalculatorThread {
     this.#current = next;
     this.#worker.postMessage(next.expression);
     this.#after(this.#options.timeoutMs, () => {
-      this.#end();
       const seconds = this.#options.timeoutMs / 1000;
-      this.#settle(new Error(`it takes longer than ${seconds} s`));
+      this.#abandon(next, new Error(`it takes longer than ${seconds} s`));
     });
   }
 
@@ -109,25 +106,25 @@ export class CalculatorThread {
     } else if (message.type === "broken") {
       this.#failAll(cannotStart(message.reason));
     } else {
-      this.#settle(message.type === "failed" ? new Error(message.reason) : message.value);
+      const job = this.#current!;
+      this.#current = undefined;
+      if (message.type === "calculated") job.resolve(message.value);
+      else job.reject(new Error(message.reason));
+      this.#advance();
     }
   }
 
-  #settle(outcome: Calculated | Error): void {
-    const job = this.#current!;
-    this.#current = undefined;
-    job.settle(outcome);
-    this.#advance();
-  }
-
-  #abandon(job: Job, reason: Error): void {
-    if (job === this.#current) {
+  /** Ends what is being evaluated with its thread, and takes what waits out of the queue. */
+  #abandon(job: Job, reason: unknown): void {
+    const index = this.#waiting.indexOf(job);
+    if (index >= 0) {
+      this.#waiting.splice(index, 1);
+    } else if (job === this.#current) {
       this.#end();
-      return this.#settle(reason);
+      this.#current = undefined;
     }
-    this.#waiting.splice(this.#waiting.indexOf(job), 1);
-    job.settle(reason);
-    if (this.#ready) this.#advance();
+    job.reject(reason);
+    if (this.#ready || this.#worker === undefined) this.#advance();
   }
 
   #failAll(error: NetworkError): void {
@@ -135,7 +132,7 @@ export class CalculatorThread {
     const jobs = this.#waiting.splice(0);
     if (this.#current !== undefined) jobs.unshift(this.#current);
     this.#current = undefined;
-    for (const job of jobs) job.settle(error);
+    for (const job of jobs) job.reject(error);
   }
 
   #end(): void {

@@ -1,5 +1,6 @@
 /** Starts the programs of this folder, for the test and for the soak run. */
 
+import { fileURLToPath } from "node:url";
 import { startProcess, type TestProcess } from "../../support/process.ts";
 
 /** How a server of grpc-js parts from its clients; `plain` does not. */
@@ -95,5 +96,5 @@ export async function findPythonWithGrpc(): Promise<string | undefined> {
 }
 
 function program(name: string): string {
-  return new URL(name, import.meta.url).pathname;
+  return fileURLToPath(new URL(name, import.meta.url));
 }
