@@ -112,6 +112,15 @@ export class NetworkError extends Error {
 
 /** The message of whatever was thrown, in one line, without a stack. */
 export function describeError(thrown: unknown): string {
-  const text = thrown instanceof Error ? thrown.message || thrown.name : String(thrown);
-  return text.replaceAll(/\s*\n\s*/g, " ");
+  const lines = textOf(thrown).split(/[\r\n\u2028\u2029]/).map((line) => line.trim());
+  return lines.filter((line) => line !== "").join(" ");
+}
+
+/** An agent may throw anything, even what cannot be made a text. */
+function textOf(thrown: unknown): string {
+  try {
+    return String(thrown instanceof Error ? thrown.message || thrown.name : thrown);
+  } catch {
+    return `a value of the type ${typeof thrown}`;
+  }
 }

@@ -2,7 +2,7 @@
 
 /** How a reader wants its events. */
 export interface SubscribeOptions {
-  /** Ends the iteration, without an error. */
+  /** Ends the iteration at once, without an error; what waits is not read any more. */
   signal?: AbortSignal;
   /**
    * How many events wait for a reader that is behind; the oldest are dropped beyond it.
@@ -15,8 +15,10 @@ export interface SubscribeOptions {
 interface Subscriber<T> {
   readonly queue: T[];
   readonly capacity: number;
-  wake: (() => void) | undefined;
-  closed: boolean;
+  /** Calls of `next()` that wait for an event, the first one first. */
+  readonly waiting: ((result: IteratorResult<T>) => void)[];
+  /** Ends the iteration when what waits has been read. */
+  finish(): void;
 }
 
 /**
@@ -41,46 +43,50 @@ export class EventBus<T> {
 
   /** Gives `event` to every reader; returns at once. After {@linkcode close} it does nothing. */
   emit(event: T): void {
-    for (const subscriber of this.#subscribers) {
-      if (subscriber.queue.length >= subscriber.capacity) subscriber.queue.shift();
-      subscriber.queue.push(event);
-      subscriber.wake?.();
+    for (const { queue, capacity, waiting } of this.#subscribers) {
+      const reader = waiting.shift();
+      if (reader !== undefined) {
+        reader({ done: false, value: event });
+        continue;
+      }
+      if (queue.length >= capacity) queue.shift();
+      queue.push(event);
     }
   }
 
   /** Starts reading now: events emitted before the first `next()` are kept, too. */
   subscribe(options: SubscribeOptions = {}): AsyncIterableIterator<T> {
-    const subscriber: Subscriber<T> = {
-      queue: [],
-      capacity: options.capacity ?? 1024,
-      wake: undefined,
-      closed: this.#closed,
-    };
-    if (!this.#closed) this.#subscribers.add(subscriber);
+    const { signal, capacity = 1024 } = options;
+    const queue: T[] = [];
+    const waiting: Subscriber<T>["waiting"] = [];
     const finish = () => {
-      subscriber.closed = true;
       this.#subscribers.delete(subscriber);
-      options.signal?.removeEventListener("abort", finish);
-      subscriber.wake?.();
+      signal?.removeEventListener("abort", abandon);
+      for (const reader of waiting.splice(0)) reader({ done: true, value: undefined });
     };
-    if (options.signal?.aborted) finish();
-    else options.signal?.addEventListener("abort", finish, { once: true });
+    const abandon = () => {
+      queue.length = 0;
+      finish();
+    };
+    const subscriber: Subscriber<T> = { queue, capacity, waiting, finish };
+    if (!this.#closed && !signal?.aborted) {
+      this.#subscribers.add(subscriber);
+      signal?.addEventListener("abort", abandon, { once: true });
+    }
 
     return {
       [Symbol.asyncIterator]() {
         return this;
       },
-      async next(): Promise<IteratorResult<T>> {
-        while (subscriber.queue.length === 0) {
-          if (subscriber.closed) return { done: true, value: undefined };
-          await new Promise<void>((resolve) => subscriber.wake = resolve);
-          subscriber.wake = undefined;
+      next: (): Promise<IteratorResult<T>> => {
+        if (queue.length > 0) return Promise.resolve({ done: false, value: queue.shift()! });
+        if (!this.#subscribers.has(subscriber)) {
+          return Promise.resolve({ done: true, value: undefined });
         }
-        return { done: false, value: subscriber.queue.shift()! };
+        return new Promise((resolve) => waiting.push(resolve));
       },
       return(): Promise<IteratorResult<T>> {
-        subscriber.queue.length = 0;
-        finish();
+        abandon();
         return Promise.resolve({ done: true, value: undefined });
       },
     };
@@ -89,10 +95,6 @@ export class EventBus<T> {
   /** Lets readers finish what waits for them, then ends their iteration. */
   close(): void {
     this.#closed = true;
-    for (const subscriber of this.#subscribers) {
-      subscriber.closed = true;
-      subscriber.wake?.();
-    }
-    this.#subscribers.clear();
+    for (const { finish } of this.#subscribers) finish();
   }
 }

@@ -64,7 +64,8 @@ export class ManualClock implements Clock {
       while (this.#timers.at(-1)?.at === next.at) this.#timers.pop()!.callback();
       await settle();
     }
-    this.#now = until;
+    // Of two that overlap, the shorter one must not turn time back.
+    this.#now = Math.max(this.#now, until);
   }
 
   #placeOf(timer: Timer): number {

@@ -1,13 +1,14 @@
 /** Names and texts from outside, made harmless before they are stored or shown. */
 
-// C0 and C1 controls, DEL, bidirectional overrides and isolates, zero-width characters, BOM.
+// C0 and C1 controls, DEL, bidirectional overrides and isolates, zero-width characters, BOM, the
+// invisible tag characters, halves of surrogate pairs.
 const UNSAFE =
   // deno-lint-ignore no-control-regex
-  /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
-// The same, but for newline and tab, which a multi-line text needs.
+  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\u{e0000}-\u{e007f}\p{Surrogate}]/gu;
+// The same, but for what a text of several lines and languages needs: newline, tab, joiners.
 const UNSAFE_IN_TEXT =
   // deno-lint-ignore no-control-regex
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g;
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\p{Surrogate}]/gu;
 
 /** One line of at most `maxLength` characters without control or direction characters. */
 export function safeName(text: string, maxLength = 128): string {

@@ -42,6 +42,7 @@ export type DropReason = "malformed" | "rate" | "foreign-network" | "not-allowed
 
 interface Sender {
   readonly socket: DatagramSocket;
+  readonly on: NetworkInterface;
   readonly broadcast: DatagramAddress;
 }
 
@@ -61,6 +62,7 @@ export class UdpDiscovery implements Discovery {
   #senders: Sender[] = [];
   #receiver: DatagramSocket | undefined;
   #timers: CancelTimer[] = [];
+  #stopped = false;
 
   constructor(options: UdpDiscoveryOptions) {
     this.#options = options;
@@ -72,14 +74,16 @@ export class UdpDiscovery implements Discovery {
   }
 
   async start(onSighting: (sighting: Sighting) => boolean): Promise<void> {
-    const { transport, interfaces, clock, logger } = this.#options;
+    const { transport, clock, logger } = this.#options;
     this.#onSighting = onSighting;
-    const chosen = chooseInterfaces(transport.interfaces(), interfaces);
+    const chosen = this.#chooseInterfaces();
     this.#receiver = await this.#openReceiver(chosen);
     for (const one of chosen) {
       const sender = await this.#openSender(one);
       if (sender !== undefined) this.#senders.push(sender);
     }
+    // It may have been told to stop while it bound its sockets.
+    if (this.#stopped) return await this.stop();
     logger.debug("Beacons on {interfaces} through {transport}", {
       interfaces: chosen.map(({ name }) => name).join(", "),
       transport: transport.name,
@@ -91,10 +95,27 @@ export class UdpDiscovery implements Discovery {
   }
 
   stop(): Promise<void> {
+    this.#stopped = true;
     for (const cancel of this.#timers.splice(0)) cancel();
     this.#receiver?.close();
     for (const { socket } of this.#senders.splice(0)) socket.close();
     return Promise.resolve();
+  }
+
+  /** What was asked for and is not there is told, because beacons on the others do not show it. */
+  #chooseInterfaces(): NetworkInterface[] {
+    const { transport, interfaces, logger } = this.#options;
+    const all = transport.interfaces();
+    const chosen = chooseInterfaces(all, interfaces);
+    const names = new Set(all.map(({ name }) => name));
+    for (const name of interfaces.names) {
+      if (names.has(name)) continue;
+      const problem = `Cannot look for peers on "${name}": this machine has no such interface ` +
+        `with an IPv4 address. There are: ${[...names].join(", ")}.`;
+      if (chosen.length === 0) throw new NetworkError("NOT_FOUND", problem);
+      logger.warn("{problem}", { problem });
+    }
+    return chosen;
   }
 
   /**
@@ -129,7 +150,8 @@ export class UdpDiscovery implements Discovery {
         // Answers come here: a unicast to the shared port would reach only one of its owners.
         (bytes, from) => this.#receive(bytes, from),
       );
-      return { socket, broadcast: { host: broadcastAddress(one), port: broadcastPort } };
+      const broadcast = { host: broadcastAddress(one), port: broadcastPort };
+      return { socket, on: one, broadcast };
     } catch (thrown) {
       logger.warn("No beacons on {name}: {reason}", {
         name: one.name,
@@ -173,9 +195,11 @@ export class UdpDiscovery implements Discovery {
 
   /** A stranger is answered, so that both know each other after one beacon of either. */
   #answer(to: DatagramAddress): void {
-    const sender = this.#senders.find(({ socket }) =>
-      isLoopback({ address: socket.address.host }) === isLoopback({ address: to.host })
-    );
+    // From the address that the stranger's network knows: it is where this node will be dialled.
+    const isNear = ({ on, broadcast }: Sender) =>
+      broadcastAddress({ ...on, address: to.host }) === broadcast.host;
+    const sender = this.#senders.find(isNear) ??
+      this.#senders.find(({ on }) => isLoopback(on) === isLoopback({ address: to.host }));
     if (sender === undefined) return;
     this.#send(sender.socket, encodeBeacon({ ...this.#options.self(), isAnswer: true }), to);
   }

@@ -31,7 +31,7 @@ export function refusalOf(request: Request, port: number, token: string): Refusa
         '"token" in the node\'s directory.',
     };
   }
-  const isJson = /^application\/json\b/i.test(headers.get("content-type") ?? "");
+  const isJson = /^application\/json\s*(;|$)/i.test(headers.get("content-type") ?? "");
   if (method !== "GET" && !isJson) {
     return { status: 415, message: "Refused: the body must be application/json." };
   }

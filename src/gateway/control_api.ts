@@ -44,20 +44,23 @@ const STATUS_BY_CODE: Partial<Record<ErrorCode, number>> = {
   NOT_FOUND: 404,
   FAILED_PRECONDITION: 409,
   RESOURCE_EXHAUSTED: 429,
+  CANCELLED: 503,
   UNAVAILABLE: 503,
   DEADLINE_EXCEEDED: 504,
 };
 
-/**
- * Answers a request that was let in.
- *
- * @param completed Rejects when the client is gone before it has the answer.
- */
-export type ControlApi = (
-  request: Request,
-  pathname: string,
-  completed: Promise<void>,
-) => Promise<Response>;
+/** Answers a request that was let in. */
+export type ControlApi = (request: Request, pathname: string) => Promise<Response>;
+
+/** Whoever has asked. */
+interface Client {
+  /** Aborts when it is gone, and when the API stops. */
+  readonly gone: AbortSignal;
+  /** Tells that it is gone. */
+  leave(): void;
+}
+
+type Route = (request: Request, client: Client) => Response | Promise<Response>;
 
 /**
  * The routes of `network`.
@@ -65,26 +68,25 @@ export type ControlApi = (
  * @param stopping Ends answers that would go on for ever.
  */
 export function controlApi(network: DistributedNetwork, stopping: AbortSignal): ControlApi {
-  type Route = (request: Request, gone: AbortSignal) => Response | Promise<Response>;
   const routes: Record<string, Route> = {
     "GET /control/v1/status": () => Response.json(network.getNetworkStatus()),
     "GET /control/v1/peers": () => Response.json(Object.values(network.getNetworkStatus().peers)),
     "GET /control/v1/agents": () => Response.json(network.agents()),
     "GET /control/v1/tasks": () => Response.json(network.getNetworkStatus().tasks),
-    "GET /control/v1/events": (_, gone) => events(network, gone),
-    "POST /control/v1/run": (request, gone) => run(network, request, gone),
+    "GET /control/v1/events": (_, client) => events(network, client),
+    "POST /control/v1/run": (request, client) => run(network, request, client),
   };
-  return async (request, pathname, completed) => {
+  return async (request, pathname) => {
     const route = routes[`${request.method} ${pathname}`];
     if (route === undefined) {
       return errorResponse(404, "NOT_FOUND", `There is no ${request.method} ${pathname}.`);
     }
     try {
-      const client = new AbortController();
-      completed.catch(() => {
-        client.abort(new NetworkError("CANCELLED", "Cancelled: the client went away."));
+      const left = new AbortController();
+      return await route(request, {
+        gone: AbortSignal.any([left.signal, stopping]),
+        leave: () => left.abort(new NetworkError("CANCELLED", "Cancelled: the client went away.")),
       });
-      return await route(request, AbortSignal.any([client.signal, stopping]));
     } catch (thrown) {
       const error = NetworkError.from(thrown);
       return errorResponse(
@@ -104,35 +106,32 @@ export function errorResponse(
   message: string,
   retryAfterMs?: number,
 ): Response {
-  const body: ErrorBody = {
-    error: { code, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
-  };
   const headers = new Headers();
   if (retryAfterMs !== undefined) headers.set("retry-after", `${Math.ceil(retryAfterMs / 1000)}`);
-  return Response.json(body, { status, headers });
+  return Response.json(errorBody({ code, message, retryAfterMs }), { status, headers });
+}
+
+function errorBody(
+  { code, message, retryAfterMs }: Pick<NetworkError, "code" | "message" | "retryAfterMs">,
+): ErrorBody {
+  return { error: { code, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) } };
 }
 
 /**
  * Runs an agent. The answer is one JSON value a line: the events of the run, the result last, or
- * an {@linkcode ErrorBody} in its place.
+ * an {@linkcode ErrorBody} in its place. What is wrong with the request itself is told by the
+ * status.
  */
 async function run(
   network: DistributedNetwork,
   request: Request,
-  signal: AbortSignal,
+  client: Client,
 ): Promise<Response> {
   const { prompt, agent, node, all, ...rest } = await readRunBody(request);
-  const options: RunOptions = { ...rest, initialAgent: agent, nodeId: node, signal };
-  if (all) {
-    const outcomes = await network.runAll(prompt, options);
-    return Response.json(outcomes.map((outcome) => {
-      if ("result" in outcome) return outcome;
-      const { code, message } = outcome.error;
-      return { nodeId: outcome.nodeId, error: { code, message } };
-    }));
-  }
+  const options: RunOptions = { ...rest, initialAgent: agent, nodeId: node, signal: client.gone };
+  if (all) return await runAll(network, prompt, options, client);
   const stream = network.stream(prompt, options);
-  // What is wrong with the request itself is told by the status: that needs the first event.
+  // The status is known with the first event.
   const first = await stream.next();
   return streamed(
     (async function* () {
@@ -141,11 +140,34 @@ async function run(
       try {
         for await (const event of stream) yield `${JSON.stringify(event)}\n`;
       } catch (thrown) {
-        const { code, message } = NetworkError.from(thrown);
-        yield `${JSON.stringify({ error: { code, message } } satisfies ErrorBody)}\n`;
+        yield `${JSON.stringify(errorBody(NetworkError.from(thrown)))}\n`;
       }
     })(),
     "application/x-ndjson",
+    client,
+  );
+}
+
+/** Runs an agent on every device that has it: one array, when all of them have ended. */
+async function runAll(
+  network: DistributedNetwork,
+  prompt: string,
+  options: RunOptions,
+  client: Client,
+): Promise<Response> {
+  const outcomes = network.runAll(prompt, options);
+  // What is wrong with the request has made it fail by now. For the rest the answer must have
+  // begun: only then does the server tell when the client goes away.
+  await Promise.race([outcomes, Promise.resolve()]);
+  return streamed(
+    (async function* () {
+      const told = (await outcomes).map((outcome) =>
+        "result" in outcome ? outcome : { nodeId: outcome.nodeId, ...errorBody(outcome.error) }
+      );
+      yield JSON.stringify(told);
+    })(),
+    "application/json",
+    client,
   );
 }
 
@@ -185,20 +207,26 @@ async function readBody(request: Request): Promise<Uint8Array> {
 }
 
 /** What happens in the network, as server-sent events. */
-function events(network: DistributedNetwork, signal: AbortSignal): Response {
+function events(network: DistributedNetwork, client: Client): Response {
+  const events = network.events({ signal: client.gone });
   return streamed(
     (async function* () {
       // So that a client knows that it is connected before anything happens.
       yield ": connected\n\n";
-      for await (const event of network.events({ signal })) {
+      for await (const event of events) {
         yield `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
       }
     })(),
     "text/event-stream",
+    client,
   );
 }
 
-function streamed(chunks: AsyncGenerator<string>, contentType: string): Response {
+function streamed(
+  chunks: AsyncGenerator<string>,
+  contentType: string,
+  client: Client,
+): Response {
   const encoder = new TextEncoder();
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
@@ -207,6 +235,8 @@ function streamed(chunks: AsyncGenerator<string>, contentType: string): Response
       else controller.enqueue(encoder.encode(value));
     },
     async cancel() {
+      // First of all: while something is awaited that may never come, `return` has to wait, too.
+      client.leave();
       await chunks.return(undefined);
     },
   });

@@ -1,5 +1,6 @@
 /** The HTTP API of a node, on the loopback: what the command line talks to. */
 
+import { type Clock, systemClock } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { DistributedNetwork } from "../network/distributed_network.ts";
@@ -14,21 +15,36 @@ export interface GatewayOptions {
   /** What requests must bear: 256 bits. */
   readonly token: string;
   readonly logger: Logger;
+  /** Bounds the stop. @default {systemClock} */
+  readonly clock?: Clock;
 }
 
 /** The first port that is tried when none is given. */
 export const DEFAULT_API_PORT = 5680;
 const PORTS_TO_TRY = 100;
 const HOST = "127.0.0.1";
+/** How long clients may take to read the end of their answers when the API stops. */
+const STOP_PATIENCE_MS = 1_000;
+
+/** What is known of a server that runs. */
+interface Serving {
+  readonly server: Deno.HttpServer<Deno.NetAddr>;
+  readonly clock: Clock;
+  /** Ends what is being answered. */
+  readonly stopping: AbortController;
+  /** Closes all connections. */
+  readonly closing: AbortController;
+  /** One promise for each answer that has not wholly gone out. */
+  readonly answers: ReadonlySet<Promise<void>>;
+}
 
 /** See the top of the file. */
 export class Gateway {
-  readonly #server: Deno.HttpServer<Deno.NetAddr>;
-  readonly #abort: AbortController;
+  readonly #serving: Serving;
+  #stopped: Promise<void> | undefined;
 
-  private constructor(server: Deno.HttpServer<Deno.NetAddr>, abort: AbortController) {
-    this.#server = server;
-    this.#abort = abort;
+  private constructor(serving: Serving) {
+    this.#serving = serving;
   }
 
   /**
@@ -56,9 +72,12 @@ export class Gateway {
     }
   }
 
-  static #listen({ network, token, logger }: GatewayOptions, port: number): Gateway {
-    const abort = new AbortController();
-    const control = controlApi(network, abort.signal);
+  static #listen(options: GatewayOptions, port: number): Gateway {
+    const { network, token, logger, clock = systemClock } = options;
+    const stopping = new AbortController();
+    const closing = new AbortController();
+    const answers = new Set<Promise<void>>();
+    const control = controlApi(network, stopping.signal);
     let server: Deno.HttpServer<Deno.NetAddr>;
     const handle = (
       request: Request,
@@ -70,12 +89,15 @@ export class Gateway {
       if (refusal !== undefined) {
         return errorResponse(refusal.status, "PERMISSION_DENIED", refusal.message);
       }
-      return control(request, pathname, completed);
+      const answer = completed.catch(() => {}).finally(() => answers.delete(answer));
+      answers.add(answer);
+      return control(request, pathname);
     };
     try {
       server = Deno.serve({
         hostname: HOST,
         port,
+        signal: closing.signal,
         onListen() {},
         onError(thrown) {
           logger.error("The API failed: {reason}", { reason: describeError(thrown) });
@@ -85,18 +107,32 @@ export class Gateway {
     } catch (cause) {
       throw listenError(cause, port);
     }
-    return new Gateway(server, abort);
+    return new Gateway({ server, clock, stopping, closing, answers });
   }
 
   /** The base URL. */
   get url(): string {
-    return `http://${HOST}:${this.#server.addr.port}`;
+    return `http://${HOST}:${this.#serving.server.addr.port}`;
   }
 
   /** Ends what is being answered and stops listening; idempotent. */
-  async stop(): Promise<void> {
-    this.#abort.abort(new NetworkError("CANCELLED", "Stopped: the node is stopping."));
-    await this.#server.shutdown();
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
+    const { server, clock, stopping, closing, answers } = this.#serving;
+    stopping.abort(new NetworkError("CANCELLED", "Stopped: the node is stopping."));
+    let cancel = () => {};
+    const patience = new Promise<void>((resolve) => {
+      cancel = clock.after(STOP_PATIENCE_MS, resolve);
+    });
+    await Promise.race([Promise.all(answers), patience]);
+    cancel();
+    // Not `shutdown()`: that waits for ever for a client that reads no more, or sends half a body.
+    closing.abort();
+    await server.finished;
   }
 }
 

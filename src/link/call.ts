@@ -6,6 +6,8 @@ import { NetworkError } from "../base/errors.ts";
 export const CREDIT_WINDOW: number = 256 * 1024;
 /** The longest body of one message; gRPC's own limit lies above it. */
 export const MAX_BODY_BYTES: number = 16 * 1024 * 1024;
+/** A frame may end with a message of the longest body, behind others that waited. */
+export const MAX_FRAME_BYTES: number = MAX_BODY_BYTES + 1024 * 1024;
 
 /** How a call that this side made came to its end. */
 export type CallEnd =

@@ -26,6 +26,12 @@ const MESSAGE_ERROR_CODE = (5 << 3) | VARINT;
 const MESSAGE_RETRY_AFTER_MS = (6 << 3) | VARINT;
 const MESSAGE_CREDIT = (7 << 3) | VARINT;
 
+/**
+ * Messages of one frame at most: of the shortest 22,000 fit into what is sent at once, and as many
+ * as fit into the largest frame would take a gigabyte.
+ */
+const MAX_MESSAGES = 65_536;
+
 const EMPTY = new Uint8Array(0);
 const textEncoder = new TextEncoder();
 const textDecoder = new TextDecoder();
@@ -150,7 +156,8 @@ export function encodeFrame(messages: readonly OutgoingMessage[], load?: Reporte
  * Reads one frame. Bodies are views of `bytes`, not copies. Unknown fields are skipped, so that a
  * later version may add some.
  *
- * @throws {NetworkError} `PROTOCOL` when a length or number goes beyond the bytes there are.
+ * @throws {NetworkError} `PROTOCOL` when a length or number goes beyond the bytes there are, or
+ * there are too many messages.
  */
 export function decodeFrame(bytes: Uint8Array): Frame {
   const reader = new Reader(bytes);
@@ -161,6 +168,9 @@ export function decodeFrame(bytes: Uint8Array): Frame {
     if (tag === FRAME_MESSAGES) messages.push(readMessage(reader.nested()));
     else if (tag === FRAME_LOAD) load = readLoad(reader.nested());
     else reader.skip(tag);
+    if (messages.length > MAX_MESSAGES) {
+      throw new NetworkError("PROTOCOL", "Cannot read frame: it has too many messages.");
+    }
   }
   return { messages, load };
 }

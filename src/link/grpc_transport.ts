@@ -3,6 +3,7 @@
 import type { ClientDuplexStream, ServerDuplexStream, ServiceError } from "@grpc/grpc-js";
 import * as grpc from "@grpc/grpc-js";
 import { Buffer } from "node:buffer";
+import type { Socket } from "node:net";
 import { describeError, NetworkError } from "../base/errors.ts";
 import {
   type Address,
@@ -13,11 +14,9 @@ import {
   type LinkTransport,
 } from "./frame_stream.ts";
 import { installGoawayGuard } from "./goaway_guard.ts";
-import { MAX_BODY_BYTES } from "./call.ts";
+import { MAX_FRAME_BYTES } from "./call.ts";
 
 const LINK_PATH = "/hanzo.network.v1.Network/Link";
-/** A frame may end with a message of the longest body, behind others that waited. */
-const MAX_FRAME_BYTES = MAX_BODY_BYTES + 1024 * 1024;
 
 const CHANNEL_OPTIONS: grpc.ChannelOptions = {
   "grpc.max_receive_message_length": MAX_FRAME_BYTES,
@@ -33,6 +32,8 @@ const CLIENT_OPTIONS: grpc.ChannelOptions = {
   // Each link has a connection of its own, so that closing the one closes the other.
   "grpc.use_local_subchannel_pool": 1,
   "grpc.enable_retries": 0,
+  // A channel that could not connect tries again even when it is closed: once, so let it be now.
+  "grpc.initial_reconnect_backoff_ms": 1,
   "grpc.service_config_disable_resolution": 1,
 };
 
@@ -74,19 +75,25 @@ function dial(address: Address, signal: AbortSignal): Promise<FrameStream> {
   const target = formatAddress(address);
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason);
-    const client = new grpc.Client(target, grpc.credentials.createInsecure(), CLIENT_OPTIONS);
+    const { credentials, cut } = cuttable(grpc.credentials.createInsecure());
+    const client = new grpc.Client(target, credentials, CLIENT_OPTIONS);
     const call = client.makeBidiStreamRequest(
       LINK_PATH,
       LINK_SERVICE.Link.requestSerialize,
       LINK_SERVICE.Link.responseDeserialize,
     );
     const onAbort = () => {
+      call.off("error", onError).on("error", ignore);
       call.cancel();
-      client.close();
+      cut();
+      // A channel that is closed before its target was resolved, which takes a turn of the loop,
+      // would go on to connect.
+      setImmediate(() => client.close());
       reject(signal.reason);
     };
     const onError = (cause: ServiceError) => {
       signal.removeEventListener("abort", onAbort);
+      cut();
       client.close();
       reject(dialError(target, cause));
     };
@@ -98,6 +105,31 @@ function dial(address: Address, signal: AbortSignal): Promise<FrameStream> {
       resolve(new GrpcFrameStream(call, address.host, () => client.close()));
     });
   });
+}
+
+/**
+ * Credentials whose connection can be cut before the other side has answered. Closing a channel
+ * then does not: gRPC keeps the connection that nobody answers, and one that it makes afterwards.
+ */
+function cuttable(credentials: grpc.ChannelCredentials) {
+  const sockets: Socket[] = [];
+  let isCut = false;
+  const createConnector = credentials._createSecureConnector.bind(credentials);
+  credentials._createSecureConnector = (...args) => {
+    const connector = createConnector(...args);
+    const connect = connector.connect.bind(connector);
+    connector.connect = (socket) => {
+      if (isCut) return Promise.reject(new Error("the dial was aborted"));
+      sockets.push(socket);
+      return connect(socket);
+    };
+    return connector;
+  };
+  const cut = () => {
+    isCut = true;
+    for (const socket of sockets) socket.destroy();
+  };
+  return { credentials, cut };
 }
 
 function listen(
@@ -144,32 +176,27 @@ class GrpcFrameStream implements FrameStream {
   readonly #call: Duplex;
   readonly #release: () => void;
   readonly remoteHost: string;
+  #handler: FrameStreamHandler | undefined;
   #closed = false;
+  /** How it ended, which may be before it was started. */
+  #end: { readonly error: NetworkError | undefined } | undefined;
 
   constructor(call: Duplex, remoteHost: string, release: () => void) {
     this.#call = call;
     this.remoteHost = remoteHost;
     this.#release = release;
-    // Before `start` an error must not go unheard: Node's streams throw it then.
-    call.on("error", ignore);
+    call.on("error", (cause) => this.#finish(streamError(cause)));
+    // A server call whose connection broke reports only this.
+    call.on("cancelled", () => {
+      this.#finish(new NetworkError("UNAVAILABLE", "the connection broke"));
+    });
   }
 
   start(handler: FrameStreamHandler): void {
+    if (this.#end !== undefined) return handler.onClose(this.#end.error);
+    this.#handler = handler;
     const call = this.#call;
-    let over = false;
-    const finish = (error?: NetworkError) => {
-      if (over) return;
-      over = true;
-      this.close();
-      this.#release();
-      handler.onClose(error);
-    };
-    call.on("error", (cause) => {
-      finish(new NetworkError("UNAVAILABLE", describeError(cause), { cause }));
-    });
-    call.on("end", () => finish());
-    // A server call whose connection broke reports only this.
-    call.on("cancelled", () => finish(new NetworkError("UNAVAILABLE", "the connection broke")));
+    call.on("end", () => this.#finish(undefined));
     call.on("drain", () => handler.onDrain());
     call.on("data", (frame: Uint8Array) => handler.onFrame(frame));
   }
@@ -183,9 +210,23 @@ class GrpcFrameStream implements FrameStream {
     this.#closed = true;
     this.#call.end();
   }
+
+  #finish(error: NetworkError | undefined): void {
+    if (this.#end !== undefined) return;
+    // Whatever gRPC calls the end of a stream that this side has closed, it is no error.
+    this.#end = { error: this.#closed ? undefined : error };
+    this.close();
+    this.#release();
+    this.#handler?.onClose(this.#end.error);
+  }
 }
 
 function ignore(): void {}
+
+function streamError(cause: Error & { code?: unknown }): NetworkError {
+  const isTooLong = cause.code === grpc.status.RESOURCE_EXHAUSTED;
+  return new NetworkError(isTooLong ? "PROTOCOL" : "UNAVAILABLE", describeError(cause), { cause });
+}
 
 function dialError(target: string, cause: ServiceError): NetworkError {
   const details = cause.details || cause.message;

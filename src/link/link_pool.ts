@@ -48,11 +48,12 @@ const GOODBYE_TIMEOUT_MS = 500;
 /** See the top of the file. */
 export class LinkPool {
   readonly #options: LinkPoolOptions;
-  /** Links by peer, the preferred first. */
+  /** Links by peer, the newest first. */
   readonly #links = new Map<string, PeerLink[]>();
   readonly #greeting = new Set<PeerLink>();
+  /** Aborts when the pool closes: dials that are under way then are given up. */
+  readonly #closing = new AbortController();
   #listener: FrameListener | undefined;
-  #closed = false;
 
   constructor(options: LinkPoolOptions) {
     this.#options = options;
@@ -66,7 +67,9 @@ export class LinkPool {
    */
   async listen(address: Address): Promise<Address> {
     this.#listener = await this.#options.transport.listen(address, (stream) => {
-      if (this.#closed || !this.#options.allows(stream.remoteHost)) return stream.close();
+      if (this.#closing.signal.aborted || !this.#options.allows(stream.remoteHost)) {
+        return stream.close();
+      }
       this.#open(stream, false);
     });
     return this.#listener.address;
@@ -95,16 +98,17 @@ export class LinkPool {
         ),
       );
     });
+    const signal = AbortSignal.any([timeout.signal, this.#closing.signal]);
     let stream: FrameStream;
     try {
-      stream = await this.#options.transport.dial(address, timeout.signal);
+      stream = await this.#options.transport.dial(address, signal);
     } finally {
       cancel();
     }
-    if (this.#closed) {
+    if (this.#closing.signal.aborted) {
       stream.start({ onFrame() {}, onDrain() {}, onClose() {} });
       stream.close();
-      throw new NetworkError("CANCELLED", "Cannot dial: the node is stopping.");
+      throw stopping();
     }
     return await new Promise<PeerLink>((resolve, reject) => {
       this.#open(stream, true, { resolve, reject });
@@ -134,8 +138,8 @@ export class LinkPool {
 
   /** Says goodbye to every peer and stops listening; idempotent. */
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort(stopping());
     for (const link of this.#greeting) link.close();
     const goodbyes = [...this.#links.values()].flat().map((link) => link.leave());
     await this.#within(GOODBYE_TIMEOUT_MS, Promise.all(goodbyes));
@@ -171,9 +175,8 @@ export class LinkPool {
       onNotice: handler.onNotice,
       onClose: (end, link) => {
         this.#greeting.delete(link);
-        if (end.type === "refused") dial?.reject(end.error);
-        else if (end.type === "lost") dial?.reject(end.error);
-        else dial?.reject(new NetworkError("UNAVAILABLE", "The peer left."));
+        // Nobody else closes a link that is not open yet.
+        dial?.reject("error" in end ? end.error : stopping());
         this.#remove(link, end);
       },
     });
@@ -219,28 +222,31 @@ export class LinkPool {
     // The newest first: it is known to work now.
     this.#links.set(nodeId, [link, ...others]);
     if (others.length === 0) this.#options.handler.onLinked(link);
-    else this.#settleOn(this.#winner(link, others[0]), nodeId);
+    else this.#settle(nodeId);
   }
 
   /**
-   * Which of two links both ends keep. Each end decides alike: the one that the node with the
-   * smaller id dialled; of two from the same dialler, the newer.
+   * Retires the links that a better one makes superfluous, once that one has shown that it lives.
+   * The best is what the node with the smaller id dialled; of two from one dialler, the newer as
+   * that one sees it. Here the two may have opened in the other order, so it alone decides.
    */
-  #winner(newer: PeerLink, older: PeerLink): PeerLink {
-    if (newer.dialled === older.dialled) return newer;
+  #settle(nodeId: string): void {
     const { nodeId: self } = this.#options.self();
-    const smallerDialled = (link: PeerLink) => link.dialled === (self < link.peer.nodeId);
-    return smallerDialled(newer) ? newer : older;
-  }
-
-  /** Retires all links but `winner`, once that has shown that it lives. */
-  #settleOn(winner: PeerLink, nodeId: string): void {
-    void winner.ping().then(() => {
-      const links = this.#links.get(nodeId);
-      if (winner.state !== "open" || !links?.includes(winner)) return;
-      const others = links.filter((link) => link !== winner);
-      this.#links.set(nodeId, [winner, ...others]);
-      for (const other of others) other.retire();
+    const bySmaller = ({ dialled }: PeerLink) => dialled === (self < nodeId);
+    const open = this.#links.get(nodeId)!.filter(({ state }) => state === "open");
+    const best = open.find(bySmaller) ?? open[0];
+    if (open.length < 2) return;
+    void best.ping().then(() => {
+      if (best.state !== "open") return;
+      const links = this.#links.get(nodeId) ?? [];
+      for (const [i, other] of links.entries()) {
+        const isWorse = best.dialled === other.dialled
+          ? best.dialled && i > links.indexOf(best)
+          : bySmaller(best);
+        if (isWorse) other.retire();
+        // Who has lost it without a word shows that now.
+        else if (other !== best) void other.ping();
+      }
     });
   }
 
@@ -252,6 +258,7 @@ export class LinkPool {
         this.#links.set(nodeId, others);
         // A goodbye is said by the node, not by one of its links.
         if (end.type === "goodbye") { for (const other of others) other.close(); }
+        else this.#settle(nodeId);
       } else {
         this.#links.delete(nodeId);
         this.#options.handler.onUnlinked(nodeId, end);
@@ -259,4 +266,8 @@ export class LinkPool {
       return;
     }
   }
+}
+
+function stopping(): NetworkError {
+  return new NetworkError("CANCELLED", "Cannot dial: the node is stopping.");
 }

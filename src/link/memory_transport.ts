@@ -14,6 +14,13 @@ import {
 
 /** How long frames wait between two looks whether a partition has healed. */
 const RETRY_MS = 200;
+/** Bytes that may be under way before a sender is told to wait: gRPC's window in a node. */
+const WINDOW_BYTES = 4 * 1024 * 1024;
+
+interface Listener {
+  readonly accept: (stream: FrameStream) => void;
+  readonly accepted: Set<MemoryStream>;
+}
 
 /**
  * Streams between the hosts of one {@linkcode MemoryNetwork}. Like TCP they lose nothing: what
@@ -22,7 +29,7 @@ const RETRY_MS = 200;
 export class MemoryLinks {
   readonly #clock: Clock;
   readonly #network: MemoryNetwork;
-  readonly #listeners = new Map<string, (stream: FrameStream) => void>();
+  readonly #listeners = new Map<string, Listener>();
   readonly #ends = new Set<MemoryStream>();
   #nextPort = 40_000;
 
@@ -60,11 +67,13 @@ export class MemoryLinks {
         new NetworkError("PORT_IN_USE", `Cannot listen on ${key}: the port is taken.`),
       );
     }
-    this.#listeners.set(key, accept);
+    const listener: Listener = { accept, accepted: new Set() };
+    this.#listeners.set(key, listener);
     return Promise.resolve({
       address: bound,
       close: () => {
-        if (this.#listeners.get(key) === accept) this.#listeners.delete(key);
+        if (this.#listeners.get(key) === listener) this.#listeners.delete(key);
+        for (const stream of listener.accepted) stream.reset();
         return Promise.resolve();
       },
     });
@@ -72,14 +81,15 @@ export class MemoryLinks {
 
   #dial(from: string, to: Address, signal: AbortSignal): Promise<FrameStream> {
     return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason);
       const onAbort = () => reject(signal.reason);
       signal.addEventListener("abort", onAbort, { once: true });
       // A packet there and one back; into a partition there is no answer, as from a cut cable.
       this.#deliver(from, to.host, () => {
         if (signal.aborted) return;
         signal.removeEventListener("abort", onAbort);
-        const accept = this.#listeners.get(formatAddress(to));
-        if (accept === undefined) {
+        const listener = this.#listeners.get(formatAddress(to));
+        if (listener === undefined) {
           return reject(
             new NetworkError(
               "UNAVAILABLE",
@@ -91,7 +101,8 @@ export class MemoryLinks {
         const far = this.#stream(to.host, from);
         near.connect(far);
         far.connect(near);
-        accept(far);
+        listener.accepted.add(far);
+        listener.accept(far);
         resolve(near);
       });
     });
@@ -127,7 +138,10 @@ class MemoryStream implements FrameStream {
   #other: MemoryStream | undefined;
   #handler: FrameStreamHandler | undefined;
   #closed = false;
-  #over = false;
+  #end: { readonly error: NetworkError | undefined } | undefined;
+  /** Bytes that were sent here and not taken there yet. */
+  #underWay = 0;
+  #mustWait = false;
 
   constructor(
     localHost: string,
@@ -147,15 +161,17 @@ class MemoryStream implements FrameStream {
 
   start(handler: FrameStreamHandler): void {
     this.#handler = handler;
-    for (const frame of this.#early.splice(0)) handler.onFrame(frame);
+    for (const frame of this.#early.splice(0)) this.#give(frame, handler);
+    if (this.#end !== undefined) handler.onClose(this.#end.error);
   }
 
   send(frame: Uint8Array): boolean {
-    if (!this.#closed) {
-      const copy = frame.slice();
-      this.#post(() => this.#other!.#take(copy));
-    }
-    return true;
+    if (this.#closed) return true;
+    const copy = frame.slice();
+    this.#underWay += copy.length;
+    this.#post(() => this.#other!.#take(copy));
+    this.#mustWait = this.#underWay > WINDOW_BYTES;
+    return !this.#mustWait;
   }
 
   close(): void {
@@ -166,14 +182,18 @@ class MemoryStream implements FrameStream {
     this.#post(() => this.#finish(undefined));
   }
 
-  /** The process at this end is gone. */
+  /** The process at this end is gone: nobody is told here. */
   break(): void {
+    this.#handler = undefined;
+    this.reset();
+  }
+
+  /** Ends it at once; what was sent before a close still arrives. */
+  reset(): void {
     if (this.#closed) return;
-    this.#closed = true;
-    this.#over = true;
-    this.#onOver();
     const error = new NetworkError("UNAVAILABLE", "the connection was reset");
     this.#post(() => this.#other!.#finish(error));
+    this.#finish(error);
   }
 
   #post(arrive: () => void): void {
@@ -182,14 +202,26 @@ class MemoryStream implements FrameStream {
   }
 
   #take(frame: Uint8Array): void {
-    if (this.#over) return;
+    if (this.#end !== undefined) return;
     if (this.#handler === undefined) this.#early.push(frame);
-    else this.#handler.onFrame(frame);
+    else this.#give(frame, this.#handler);
+  }
+
+  #give(frame: Uint8Array, handler: FrameStreamHandler): void {
+    handler.onFrame(frame);
+    this.#other!.#taken(frame.length);
+  }
+
+  #taken(bytes: number): void {
+    this.#underWay -= bytes;
+    if (!this.#mustWait || this.#underWay > WINDOW_BYTES) return;
+    this.#mustWait = false;
+    this.#handler?.onDrain();
   }
 
   #finish(error: NetworkError | undefined): void {
-    if (this.#over) return;
-    this.#over = true;
+    if (this.#end !== undefined) return;
+    this.#end = { error };
     this.#closed = true;
     this.#onOver();
     this.#handler?.onClose(error);

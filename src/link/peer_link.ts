@@ -5,12 +5,14 @@
 
 import type { CancelTimer, Clock } from "../base/clock.ts";
 import { type ErrorCode, NetworkError } from "../base/errors.ts";
+import { safeText } from "../base/safe_text.ts";
 import type { NodeDescription } from "../membership/node_description.ts";
 import {
   type CallSink,
   checkBody,
   CREDIT_WINDOW,
   type IncomingCall,
+  MAX_FRAME_BYTES,
   type OutgoingCall,
 } from "./call.ts";
 import { Kind, type Load, type Message, type OutgoingMessage, type ReportedLoad } from "./frame.ts";
@@ -21,6 +23,8 @@ import { ServedCall } from "./served_call.ts";
 
 /** Calls of one peer that may be open at a time. */
 const MAX_INCOMING_CALLS = 4096;
+/** Of the reason that comes with an error: what is beyond is neither sent nor read. */
+const MAX_REASON_LENGTH = 4096;
 /** How long the other side may take to introduce itself. */
 const GREETING_TIMEOUT_MS = 5_000;
 
@@ -256,6 +260,9 @@ export class PeerLink {
     if (this.#state === "closed") return;
     this.#lastHeard = this.#clock.now();
     try {
+      if (bytes.length > MAX_FRAME_BYTES) {
+        throw new NetworkError("PROTOCOL", `Cannot read frame: it has ${bytes.length} bytes.`);
+      }
       const frame = decodeFrame(bytes);
       if (frame.load !== undefined) this.#remoteLoad = frame.load;
       for (const message of frame.messages) {
@@ -341,7 +348,7 @@ export class PeerLink {
   /** Tells the other side why it is not wanted, and closes. */
   #refuse(error: NetworkError): void {
     this.#greetingFailed = error;
-    this.#post({ kind: Kind.Goodbye, errorCode: error.code, body: error.message });
+    this.#post({ kind: Kind.Goodbye, errorCode: error.code, body: reasonOf(error) });
     this.#outbox.flush();
     this.#finish({ type: "refused", error });
   }
@@ -361,7 +368,7 @@ export class PeerLink {
         const bytes = this.#post({
           kind,
           call: id,
-          body: error?.message ?? body,
+          body: error === undefined ? body : reasonOf(error),
           errorCode: error?.code,
           retryAfterMs: error?.retryAfterMs,
         });
@@ -423,9 +430,13 @@ export class PeerLink {
   }
 }
 
+function reasonOf({ message }: NetworkError): string {
+  return message.slice(0, MAX_REASON_LENGTH);
+}
+
 function readError(message: Message): NetworkError {
   const code: ErrorCode = message.errorCode ?? "UNAVAILABLE";
-  const text = new TextDecoder().decode(message.body.subarray(0, 4096));
+  const text = safeText(new TextDecoder().decode(message.body.subarray(0, MAX_REASON_LENGTH)));
   return new NetworkError(code, text === "" ? "The peer left." : text, {
     ...(message.retryAfterMs > 0 ? { retryAfterMs: message.retryAfterMs } : {}),
   });

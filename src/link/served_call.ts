@@ -61,7 +61,8 @@ export class ServedCall implements IncomingCall {
   }
 
   grant(credit: number): void {
-    this.#credit += credit;
+    // Never more than the window: a caller that grants without end must not fill this side.
+    this.#credit = Math.min(this.#credit + credit, CREDIT_WINDOW);
     if (this.#credit > 0) this.#release();
   }
 

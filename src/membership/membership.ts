@@ -20,6 +20,8 @@ export interface MembershipPorts {
   disconnect(nodeId: string): void;
   /** When something last arrived from the peer, on the local clock; undefined without a link. */
   lastHeard(nodeId: string): number | undefined;
+  /** Another node at `host` has this node's own label. */
+  conflict(host: string): void;
   /** Sends a heartbeat and resolves to its round trip in milliseconds, if an answer comes. */
   probe(nodeId: string): Promise<number>;
 }
@@ -92,6 +94,11 @@ export class Membership {
 
   /** Discovery saw a node; says whether it is one that is not linked yet. */
   observe(sighting: { nodeId: string; bootId: string; address: PeerAddress }): boolean {
+    const { nodeId: self, ports } = this.#options;
+    if (sighting.nodeId === self) {
+      ports.conflict(sighting.address.host);
+      return false;
+    }
     this.#apply({ type: "sighted", ...sighting });
     return this.#table.get(sighting.nodeId)?.linked === false;
   }

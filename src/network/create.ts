@@ -1,10 +1,10 @@
 /** The only place where a node is put together. */
 
-import type { Agent } from "../agents/agent.ts";
+import { type Agent, describeAgent } from "../agents/agent.ts";
 import { createCalculatorAgent } from "../agents/builtin/calculator.ts";
 import { createMonitorAgent } from "../agents/builtin/monitor.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
-import { NetworkError } from "../base/errors.ts";
+import { describeError, NetworkError } from "../base/errors.ts";
 import { type Random, systemRandom } from "../base/random.ts";
 import { ulidMaker } from "../base/ulid.ts";
 import type { CapabilityOverrides, DeviceCapabilities } from "../device/capabilities.ts";
@@ -28,7 +28,7 @@ import { RUN_METHOD, serveRun } from "../tasks/remote.ts";
 import type { DatagramTransport } from "../transport/datagram.ts";
 import { systemDatagrams } from "../transport/system_datagrams.ts";
 import { candidateList } from "./candidates.ts";
-import { describeAgents, DistributedNetwork } from "./distributed_network.ts";
+import { DistributedNetwork } from "./distributed_network.ts";
 import { type NetworkOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { reachOf } from "./reach.ts";
 import type { NameConflict } from "./status.ts";
@@ -83,6 +83,15 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
   const newId = ulidMaker(clock, random);
   const conflicts: NameConflict[] = [];
 
+  const noteConflict = (id: string, host: string) => {
+    if (conflicts.some((one) => one.nodeId === id && one.host === host)) return;
+    logger.error('A second node at {host} calls itself "{nodeId}" and is ignored', {
+      nodeId: id,
+      host,
+    });
+    if (conflicts.push({ nodeId: id, host }) > MAX_CONFLICTS) conflicts.shift();
+  };
+
   const calculator = createCalculatorAgent({ clock });
   const monitor = createMonitorAgent(async () => ({
     ...await platform.readDevice(),
@@ -100,8 +109,9 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     version: VERSION,
     listenPort: resolved.listenPort || 1,
     capabilities: UNKNOWN_DEVICE,
-    agents: describeAgents(agents.values()),
+    agents: [...agents.values()].map(describeAgent),
   });
+  checkOffer(description);
   const self = () => description;
   // What is not accepted is not offered.
   const acceptsTasks = open === false || resolved.openAcceptTasks;
@@ -131,11 +141,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
       onNotice: (topic, body, link) => {
         if (topic === DESCRIPTION_TOPIC) takeDescription(body, link, membership);
       },
-      onConflict: (id, host) => {
-        logger.error('Refused a second node called "{nodeId}" at {host}', { nodeId: id, host });
-        if (conflicts.some((one) => one.nodeId === id && one.host === host)) return;
-        if (conflicts.push({ nodeId: id, host }) > MAX_CONFLICTS) conflicts.shift();
-      },
+      onConflict: noteConflict,
     },
   });
 
@@ -152,6 +158,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
         }
       },
       disconnect: (id) => pool.drop(id),
+      conflict: (host) => noteConflict(nodeId, host),
       lastHeard: (id) => pool.lastHeard(id),
       probe: (id) => pool.get(id)?.ping() ?? new Promise(() => {}),
     },
@@ -271,6 +278,19 @@ function systemHostName(): string {
 
 function agentsByName(builtin: readonly Agent[], own: readonly Agent[]): Map<string, Agent> {
   return new Map([...builtin, ...own].map((agent) => [agent.name, agent]));
+}
+
+/** What peers would refuse is refused here, where its owner sees it. */
+function checkOffer(description: NodeDescription): void {
+  try {
+    parseNodeDescription(new TextEncoder().encode(JSON.stringify(description)));
+  } catch (cause) {
+    throw new NetworkError(
+      "INVALID_ARGUMENT",
+      `Cannot create network: no peer would take what it says of itself. ${describeError(cause)}`,
+      { cause },
+    );
+  }
 }
 
 /** The times of the table of peers, all from one: the interval of the heartbeats. */

@@ -3,7 +3,9 @@
  * directory of its own, with a lock while it runs and the files by which commands find it.
  */
 
+import { sleep, systemClock } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
+import { systemRandom } from "../base/random.ts";
 import { isLabel } from "../base/safe_text.ts";
 
 /** How a program of this machine reaches a running node. */
@@ -40,6 +42,8 @@ const TOKEN_FILE = "token";
 const LOCK_FILE = "lock";
 /** Marks a directory whose label was made up: the next node without a label takes it again. */
 const AUTO_FILE = "auto";
+/** How often a lock that nobody keeps is tried: for about a quarter of a second. */
+const LOCK_ATTEMPTS = 100;
 
 /**
  * The data directory that the user chose, or the platform's usual place.
@@ -109,7 +113,12 @@ export async function claimNode(
       `Cannot start node "${fallback}": it runs already. Choose another with --node-id.`,
     );
   }
-  await Deno.writeTextFile(`${claimed.path}/${AUTO_FILE}`, "");
+  try {
+    await writePrivate(`${claimed.path}/${AUTO_FILE}`, "");
+  } catch (thrown) {
+    await claimed.release();
+    throw accessError(claimed.path, thrown);
+  }
   return claimed;
 }
 
@@ -141,11 +150,12 @@ async function claim(nodes: string, nodeId: string): Promise<ClaimedNode | undef
   } catch (thrown) {
     throw accessError(path, thrown);
   }
-  // The system lets go of the lock when the process ends, however it ends.
-  if (!await lock.tryLock(true)) {
+  if (!await take(lock)) {
     lock.close();
     return undefined;
   }
+  // Of a node that was killed: whoever looks now must not find it here.
+  await removeFiles(path);
   let released = false;
   return {
     nodeId,
@@ -161,12 +171,28 @@ async function claim(nodes: string, nodeId: string): Promise<ClaimedNode | undef
     async release() {
       if (released) return;
       released = true;
-      for (const file of [ENDPOINT_FILE, TOKEN_FILE]) {
-        await Deno.remove(`${path}/${file}`).catch(() => {});
-      }
+      await removeFiles(path);
       lock.close();
     },
   };
+}
+
+/** Takes the lock unless a node has it; the system lets go of it when the process ends. */
+async function take(lock: Deno.FsFile): Promise<boolean> {
+  for (let attempt = 0; attempt < LOCK_ATTEMPTS; attempt++) {
+    if (await lock.tryLock(true)) return true;
+    // A command that looks whether a node runs has it for a moment, too, but shares it.
+    if (!await lock.tryLock(false)) return false;
+    await lock.unlock();
+    await sleep(systemClock, 1 + 4 * systemRandom.next());
+  }
+  return false;
+}
+
+async function removeFiles(path: string): Promise<void> {
+  for (const file of [ENDPOINT_FILE, TOKEN_FILE]) {
+    await Deno.remove(`${path}/${file}`).catch(() => {});
+  }
 }
 
 /** Written beside and renamed, so that nobody ever reads half of it, and never readable by others. */

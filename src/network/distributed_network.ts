@@ -1,31 +1,17 @@
 /** The face of the package: one node of a network, seen by the program that runs it. */
 
-import { type Agent, type AgentDescription, describeAgent } from "../agents/agent.ts";
+import type { Agent, AgentDescription } from "../agents/agent.ts";
 import type { RunEvent, RunResult } from "../agents/run_event.ts";
-import type { Clock } from "../base/clock.ts";
-import { describeError, NetworkError } from "../base/errors.ts";
-import type { DeviceCapabilities } from "../device/capabilities.ts";
-import type { Discovery } from "../discovery/discovery.ts";
-import { formatAddress } from "../link/frame_stream.ts";
-import type { LinkPool } from "../link/link_pool.ts";
-import type { Membership } from "../membership/membership.ts";
-import type { NodeDescription } from "../membership/node_description.ts";
-import type { Peer, PeerEvent } from "../membership/peer.ts";
-import type { Candidate } from "../routing/candidate.ts";
+import { NetworkError } from "../base/errors.ts";
 import type { RoutingStrategy } from "../routing/strategy.ts";
-import type { Dispatcher, EmitRunEvent, RunRequest } from "../tasks/dispatcher.ts";
-import type { Executor } from "../tasks/executor.ts";
+import type { RunRequest } from "../tasks/dispatcher.ts";
 import { MAX_TIMEOUT_MS } from "../tasks/task.ts";
-import { DEFAULT_LISTEN_PORT, type ResolvedOptions } from "./options.ts";
+import { catalog, findAgent } from "./catalog.ts";
+import type { NetworkParts } from "./parts.ts";
 import { streamRun } from "./run_stream.ts";
-import type {
-  NameConflict,
-  NetworkEvent,
-  NetworkState,
-  NetworkStatus,
-  PeerHealth,
-  PeerStatus,
-} from "./status.ts";
+import { networkEvent, networkStatus, wallTimeOf } from "./snapshot.ts";
+import { detectSoon, listen, peersAlive } from "./start_up.ts";
+import type { NetworkEvent, NetworkState, NetworkStatus, PeerHealth } from "./status.ts";
 
 /** What a run can be told. */
 export interface RunOptions {
@@ -80,32 +66,7 @@ export type NodeOutcome =
   | { readonly nodeId: string; readonly result: RunResult }
   | { readonly nodeId: string; readonly error: NetworkError };
 
-/** The parts of a node, put together in `create.ts`. */
-export interface NetworkParts {
-  readonly options: ResolvedOptions;
-  readonly clock: Clock;
-  readonly self: () => NodeDescription;
-  /** Changes what this node says of itself. */
-  readonly describe: (change: Partial<NodeDescription>) => void;
-  readonly detect: () => Promise<DeviceCapabilities>;
-  readonly listenHost: string;
-  readonly pool: LinkPool;
-  readonly membership: Membership;
-  readonly discoveries: readonly Discovery[];
-  readonly executor: Executor;
-  readonly dispatcher: Dispatcher;
-  readonly candidates: () => readonly Candidate[];
-  readonly conflicts: () => NameConflict[];
-  readonly builtinAgents: ReadonlySet<string>;
-  /** Lets go of what the built-in agents hold. */
-  readonly dispose: () => void;
-}
-
 const DEFAULT_TIMEOUT_MS = 300_000;
-/** Ports that are tried when the default is taken. */
-const PORTS_TO_TRY = 100;
-/** How long the start waits for the device to be known; what is known later is told later. */
-const DETECTION_PATIENCE_MS = 100;
 
 /**
  * One node of a network. Make it with {@linkcode createDistributedNetwork}.
@@ -133,6 +94,7 @@ const DETECTION_PATIENCE_MS = 100;
 export class DistributedNetwork implements AsyncDisposable {
   readonly #parts: NetworkParts;
   #state: NetworkState = "created";
+  #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
   /**
@@ -153,8 +115,8 @@ export class DistributedNetwork implements AsyncDisposable {
    * Listens, looks for peers, and can be given tasks when it resolves.
    *
    * @throws {NetworkError} `PORT_IN_USE` when a port that was asked for is taken;
-   * `DEADLINE_EXCEEDED` when too few peers came in time; `FAILED_PRECONDITION` when it was started
-   * before. It is stopped then.
+   * `DEADLINE_EXCEEDED` when too few peers came in time; `CANCELLED` when it was stopped meanwhile.
+   * It is stopped then. `FAILED_PRECONDITION` when it was started before, which changes nothing.
    */
   async start(options: StartOptions = {}): Promise<void> {
     if (this.#state !== "created") {
@@ -165,23 +127,16 @@ export class DistributedNetwork implements AsyncDisposable {
     }
     this.#state = "starting";
     const { waitForPeers = 0, timeoutMs = 30_000 } = options;
-    const { membership, discoveries, describe } = this.#parts;
+    const events = this.#parts.membership.events();
     try {
-      const detected = this.#detect();
-      const { port } = await this.#listen();
-      describe({ listenPort: port });
-      await detected;
-      membership.start();
-      const events = membership.events();
-      for (const discovery of discoveries) {
-        await discovery.start((sighting) => membership.observe(sighting));
-      }
-      this.#state = "running";
-      if (waitForPeers > 0) await this.#waitForPeers(waitForPeers, timeoutMs, events);
-      await events.return!();
+      this.#starting = this.#start();
+      await this.#starting;
+      if (waitForPeers > 0) await peersAlive(this.#parts, waitForPeers, timeoutMs, events);
     } catch (thrown) {
       await this.stop({ drainMs: 0 });
       throw thrown;
+    } finally {
+      await events.return!();
     }
   }
 
@@ -207,8 +162,8 @@ export class DistributedNetwork implements AsyncDisposable {
    * `DEADLINE_EXCEEDED`; `UNKNOWN_OUTCOME` when a device was lost that may have done it;
    * `AGENT_FAILED` with the agent's own message.
    */
-  run(prompt: string, options: RunOptions = {}): Promise<RunResult> {
-    return this.#run(prompt, options, () => {});
+  async run(prompt: string, options: RunOptions = {}): Promise<RunResult> {
+    return await this.#parts.dispatcher.run(this.#request(prompt, options), () => {});
   }
 
   /**
@@ -216,73 +171,45 @@ export class DistributedNetwork implements AsyncDisposable {
    * it is made, fallbacks, and the result as the last event. Leaving the loop stops the run.
    */
   stream(prompt: string, options: RunOptions = {}): AsyncGenerator<RunEvent, void, void> {
-    return streamRun((emit, stopReading) => {
+    return streamRun(async (emit, stopReading) => {
       const { signal } = options;
       const both = signal === undefined ? stopReading : AbortSignal.any([signal, stopReading]);
-      return this.#run(prompt, { ...options, signal: both }, emit);
+      const request = this.#request(prompt, { ...options, signal: both });
+      return await this.#parts.dispatcher.run(request, emit);
     });
   }
 
   /**
    * Runs an agent on every device that has it, at once.
    *
-   * @returns What each came to, this device first.
-   * @throws {NetworkError} `NOT_FOUND` when no node has the agent. What fails on one device is in
-   * its outcome.
+   * @returns What each came to, this device first. What fails on one of them is in its outcome.
+   * @throws {NetworkError} `NOT_FOUND` when no node has the agent; `INVALID_ARGUMENT`;
+   * `FAILED_PRECONDITION` when the network does not run.
    */
-  runAll(prompt: string, options: Omit<RunOptions, "nodeId"> = {}): Promise<NodeOutcome[]> {
-    try {
-      const agent = this.#agent(options.initialAgent);
-      const nodes = this.#parts.candidates().filter(({ agents }) => agents.has(agent.name));
-      return Promise.all(nodes.map(async ({ nodeId }): Promise<NodeOutcome> => {
-        try {
-          const result = await this.run(prompt, { ...options, initialAgent: agent.name, nodeId });
-          return { nodeId, result };
-        } catch (thrown) {
-          return { nodeId, error: NetworkError.from(thrown) };
-        }
-      }));
-    } catch (thrown) {
-      return Promise.reject(thrown);
-    }
+  async runAll(
+    prompt: string,
+    options: Omit<RunOptions, "nodeId"> = {},
+  ): Promise<NodeOutcome[]> {
+    const { candidates, dispatcher } = this.#parts;
+    const request = this.#request(prompt, options);
+    const nodes = candidates().filter(({ agents }) => agents.has(request.agent.name));
+    return await Promise.all(nodes.map(async ({ nodeId }): Promise<NodeOutcome> => {
+      try {
+        return { nodeId, result: await dispatcher.run({ ...request, nodeId }, () => {}) };
+      } catch (thrown) {
+        return { nodeId, error: NetworkError.from(thrown) };
+      }
+    }));
   }
 
   /** The agents of the whole network by name, each with the nodes that have it. */
   agents(): { agent: AgentDescription; nodes: string[] }[] {
-    const byName = new Map<string, { agent: AgentDescription; nodes: string[] }>();
-    for (const { nodeId, agents } of this.#descriptions()) {
-      for (const agent of agents) {
-        const known = byName.get(agent.name);
-        if (known === undefined) byName.set(agent.name, { agent, nodes: [nodeId] });
-        else known.nodes.push(nodeId);
-      }
-    }
-    return [...byName.values()].sort((a, b) => a.agent.name < b.agent.name ? -1 : 1);
+    return catalog(this.#parts);
   }
 
   /** How this node and its peers are now: plain data. */
   getNetworkStatus(): NetworkStatus {
-    const { options, self, executor, membership, listenHost, conflicts } = this.#parts;
-    const description = self();
-    const peers = membership.peers().map((peer) => this.#peerStatus(peer));
-    const isUp = this.#state === "running" || this.#state === "stopping";
-    return {
-      name: options.name,
-      nodeId: options.nodeId,
-      state: this.#state,
-      version: description.version,
-      address: isUp ? formatAddress({ host: listenHost, port: description.listenPort }) : null,
-      peerCount: peers.filter(({ state }) => state === "alive").length,
-      agentCount: description.agents.length,
-      activeTasks: executor.running,
-      queuedTasks: executor.queued,
-      slots: executor.slots,
-      capabilities: description.capabilities,
-      agents: [...description.agents],
-      tasks: executor.tasks(),
-      peers: Object.fromEntries(peers.map((peer) => [peer.nodeId, peer])),
-      nameConflicts: conflicts(),
-    };
+    return networkStatus(this.#parts, this.#state);
   }
 
   /**
@@ -292,7 +219,7 @@ export class DistributedNetwork implements AsyncDisposable {
    * @throws {NetworkError} `NOT_FOUND` when the peer is not known.
    */
   async checkPeerHealth(nodeId: string, timeoutMs = 1_000): Promise<PeerHealth> {
-    const { membership } = this.#parts;
+    const { membership, clock } = this.#parts;
     if (membership.get(nodeId) === undefined) {
       throw new NetworkError(
         "NOT_FOUND",
@@ -302,8 +229,8 @@ export class DistributedNetwork implements AsyncDisposable {
     const latencyMs = await membership.probe(nodeId, timeoutMs) ?? null;
     // It may have gone meanwhile; what was known of it then still stands.
     const peer = membership.get(nodeId);
-    const lastHeard = peer?.lastHeard ?? this.#parts.clock.now();
-    return { healthy: latencyMs !== null, latencyMs, lastSeen: this.#wallTime(lastHeard) };
+    const lastSeen = wallTimeOf(peer?.lastHeard ?? clock.now(), clock);
+    return { healthy: latencyMs !== null, latencyMs, lastSeen };
   }
 
   /**
@@ -314,84 +241,59 @@ export class DistributedNetwork implements AsyncDisposable {
    * for await (const { type, nodeId } of network.events()) console.log(type, nodeId);
    * ```
    */
-  async *events(options?: { signal?: AbortSignal }): AsyncGenerator<NetworkEvent, void, void> {
-    for await (const event of this.#parts.membership.events(options)) {
-      yield this.#networkEvent(event);
-    }
+  events(options?: { signal?: AbortSignal }): AsyncIterableIterator<NetworkEvent, void, void> {
+    // Not a generator: that would begin to listen only when it is first asked for an event.
+    const events = this.#parts.membership.events(options);
+    return {
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+      next: async () => {
+        const { done, value } = await events.next();
+        if (done) return { done, value: undefined };
+        return { done: false, value: networkEvent(this.#parts, value) };
+      },
+      async return() {
+        await events.return!();
+        return { done: true, value: undefined };
+      },
+    };
   }
 
-  async #detect(): Promise<void> {
-    const { detect, describe, clock, options } = this.#parts;
-    const detected = detect().then((capabilities) => {
-      describe({ capabilities });
-    }, (thrown) => {
-      options.logger.warn("The device is unknown: {reason}", { reason: describeError(thrown) });
-    });
-    let cancel = () => {};
-    const patience = new Promise<void>((resolve) => {
-      cancel = clock.after(DETECTION_PATIENCE_MS, resolve);
-    });
-    await Promise.race([detected, patience]);
-    cancel();
+  async #start(): Promise<void> {
+    const { membership, discoveries, describe } = this.#parts;
+    const detected = detectSoon(this.#parts);
+    const { port } = await listen(this.#parts);
+    describe({ listenPort: port });
+    await detected;
+    membership.start();
+    for (const discovery of discoveries) {
+      await discovery.start((sighting) => membership.observe(sighting));
+      this.#throwIfStopping();
+    }
+    this.#state = "running";
   }
 
-  async #listen(): Promise<{ port: number }> {
-    const { pool, listenHost: host, options: { listenPort, logger } } = this.#parts;
-    if (listenPort !== undefined) return await pool.listen({ host, port: listenPort });
-    for (let port = DEFAULT_LISTEN_PORT;; port++) {
-      try {
-        const address = await pool.listen({ host, port });
-        if (port !== DEFAULT_LISTEN_PORT) {
-          logger.info("Port {taken} is taken; links are accepted on {port}", {
-            taken: DEFAULT_LISTEN_PORT,
-            port,
-          });
-        }
-        return address;
-      } catch (thrown) {
-        const isTaken = thrown instanceof NetworkError && thrown.code === "PORT_IN_USE";
-        if (!isTaken || port >= DEFAULT_LISTEN_PORT + PORTS_TO_TRY) throw thrown;
-      }
-    }
-  }
-
-  async #waitForPeers(
-    count: number,
-    timeoutMs: number,
-    events: AsyncIterableIterator<PeerEvent>,
-  ): Promise<void> {
-    const { clock } = this.#parts;
-    const peerCount = () => this.getNetworkStatus().peerCount;
-    let timedOut = false;
-    const cancel = clock.after(timeoutMs, () => {
-      timedOut = true;
-      void events.return!();
-    });
-    try {
-      while (peerCount() < count) {
-        const { done } = await events.next();
-        if (!done) continue;
-        throw timedOut
-          ? new NetworkError(
-            "DEADLINE_EXCEEDED",
-            `Cannot start the network with ${count} peers: ${peerCount()} came within ` +
-              `${timeoutMs} ms. Are the others running, with the same name and broadcast port?`,
-          )
-          : new NetworkError("CANCELLED", "The network was stopped while it waited for peers.");
-      }
-    } finally {
-      cancel();
-    }
+  #throwIfStopping(): void {
+    if (this.#stopping === undefined) return;
+    throw new NetworkError("CANCELLED", "The network was stopped while it started.");
   }
 
   async #stop(drainMs: number): Promise<void> {
-    const { clock, executor, discoveries, membership, pool, dispose } = this.#parts;
+    const { clock, executor, dispatcher, discoveries, membership, pool, dispose } = this.#parts;
     this.#state = "stopping";
+    // What the start opens is there to be closed only when it has ended; why it failed, it tells.
+    await this.#starting?.catch(() => {});
     let cancel = () => {};
     const patience = new Promise<void>((resolve) => cancel = clock.after(drainMs, resolve));
     await Promise.race([executor.drain(), patience]);
     cancel();
-    executor.abort(new NetworkError("CANCELLED", "Stopped: its node is stopping."));
+    executor.abort(
+      new NetworkError("CANCELLED", `Node "${this.nodeId}" was stopped before the task was done.`),
+    );
+    dispatcher.stop();
+    // A turn of the loop: who asked for what was stopped is told before the goodbye.
+    await new Promise<void>((resolve) => clock.after(0, resolve));
     for (const discovery of discoveries) await discovery.stop();
     membership.stop();
     await pool.close();
@@ -399,7 +301,8 @@ export class DistributedNetwork implements AsyncDisposable {
     this.#state = "stopped";
   }
 
-  async #run(prompt: string, options: RunOptions, emit: EmitRunEvent): Promise<RunResult> {
+  /** Checks what a run is told. */
+  #request(prompt: string, options: RunOptions): RunRequest {
     if (this.#state !== "running") {
       throw new NetworkError(
         "FAILED_PRECONDITION",
@@ -414,72 +317,7 @@ export class DistributedNetwork implements AsyncDisposable {
         `Cannot run an agent: timeoutMs is ${timeoutMs}, expected 1 to ${MAX_TIMEOUT_MS}.`,
       );
     }
-    const agent = this.#agent(options.initialAgent);
-    const request: RunRequest = { agent, prompt, context, timeoutMs, nodeId, strategy, signal };
-    return await this.#parts.dispatcher.run(request, emit);
+    const agent = findAgent(this.#parts, options.initialAgent);
+    return { agent, prompt, context, timeoutMs, nodeId, strategy, signal };
   }
-
-  /** What the network knows of the agent that a run names. */
-  #agent(named: Agent | string | undefined): AgentDescription {
-    const name = typeof named === "object" ? named.name : named;
-    if (name !== undefined) {
-      for (const { agents } of this.#descriptions()) {
-        const found = agents.find((agent) => agent.name === name);
-        if (found !== undefined) return found;
-      }
-      const names = this.agents().map(({ agent }) => agent.name);
-      throw new NetworkError(
-        "NOT_FOUND",
-        `Cannot run agent "${name}": no node of the network has it. There are: ` +
-          `${names.slice(0, 20).join(", ")}.`,
-      );
-    }
-    const own = this.agents().filter(({ agent }) => !this.#parts.builtinAgents.has(agent.name));
-    if (own.length === 1) return own[0].agent;
-    const names = this.agents().map(({ agent }) => agent.name);
-    throw new NetworkError(
-      "INVALID_ARGUMENT",
-      `Cannot choose an agent: name one of ${names.slice(0, 20).join(", ")}.`,
-    );
-  }
-
-  *#descriptions(): Generator<NodeDescription> {
-    const { self, membership } = this.#parts;
-    yield self();
-    for (const { state, description } of membership.peers()) {
-      if (state === "alive" && description !== undefined) yield description;
-    }
-  }
-
-  #peerStatus(peer: Peer): PeerStatus {
-    const { nodeId, state, addresses: [address], description, roundTripMs, lastHeard } = peer;
-    const candidate = this.#parts.candidates().find((one) => one.nodeId === nodeId);
-    return {
-      nodeId,
-      state,
-      healthy: state === "alive",
-      address: formatAddress(address),
-      via: address.via,
-      capabilities: description?.capabilities ?? null,
-      agents: description?.agents.map(({ name }) => name) ?? [],
-      currentLoad: candidate?.currentLoad ?? 0,
-      latencyMs: roundTripMs ?? null,
-      lastSeen: this.#wallTime(lastHeard),
-      problem: state === "alive" ? null : peer.lastFailure ?? null,
-    };
-  }
-
-  #networkEvent({ type, nodeId, peer, reason }: PeerEvent): NetworkEvent {
-    return { type, nodeId, peer: this.#peerStatus(peer), ...(reason && { reason }) };
-  }
-
-  #wallTime(monotonic: number): number {
-    const { clock } = this.#parts;
-    return Math.round(clock.wallTime() - (clock.now() - monotonic));
-  }
-}
-
-/** What a node says of its agents. */
-export function describeAgents(agents: Iterable<Agent>): AgentDescription[] {
-  return [...agents].map(describeAgent);
 }

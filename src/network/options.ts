@@ -5,7 +5,7 @@ import { NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { silentLogger } from "../base/log.ts";
 import { isLabel, safeName } from "../base/safe_text.ts";
-import type { CapabilityOverrides } from "../device/capabilities.ts";
+import { type CapabilityOverrides, parseCapabilityOverrides } from "../device/capabilities.ts";
 import { type CustomRouter, RoutingStrategy } from "../routing/strategy.ts";
 
 /** What {@linkcode createDistributedNetwork} takes. Everything has a default. */
@@ -132,15 +132,15 @@ export function resolveOptions(
   host: { name: string; cores: number; digits: string },
 ): ResolvedOptions {
   const resolved: ResolvedOptions = {
-    agents: [...options.agents ?? []],
+    agents: Object.freeze([...options.agents ?? []]),
     name: options.name ?? "hanzo",
     nodeId: options.nodeId ?? defaultNodeId(host),
     listenPort: options.listenPort,
     broadcastPort: options.broadcastPort ?? DEFAULT_BROADCAST_PORT,
-    networkInterfaces: [...options.networkInterfaces ?? []],
+    networkInterfaces: Object.freeze([...options.networkInterfaces ?? []]),
     open: options.open ?? false,
     openAcceptTasks: options.openAcceptTasks ?? false,
-    deviceCapabilities: options.deviceCapabilities ?? {},
+    deviceCapabilities: parseCapabilityOverrides(options.deviceCapabilities ?? {}),
     routingStrategy: options.routingStrategy ?? RoutingStrategy.CapabilityBased,
     customRouter: options.customRouter,
     healthCheckIntervalMs: options.healthCheckIntervalMs ?? 1_000,
@@ -208,8 +208,10 @@ function checkRange(option: string, value: number, least: number, most: number):
 }
 
 function refuse(option: string, value: unknown, expected: string): never {
+  // JSON has no NaN.
+  const shown = typeof value === "string" ? JSON.stringify(value) : String(value);
   throw new NetworkError(
     "INVALID_ARGUMENT",
-    `Cannot create network: ${option} is ${JSON.stringify(value)}, expected ${expected}.`,
+    `Cannot create network: ${option} is ${shown}, expected ${expected}.`,
   );
 }

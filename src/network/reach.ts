@@ -31,7 +31,7 @@ function parseRange(text: string): (host: string) => boolean {
       `Cannot open to ${JSON.stringify(text)}: expected an IPv4 range such as 192.168.1.0/24.`,
     );
   }
-  // The narrowest private range, 192.168.0.0/16, sets the least length.
+  // The widest private range, 10.0.0.0/8, sets the least length.
   if (bits < 8 || !isPrivateAddress(match[1])) {
     throw new NetworkError(
       "INVALID_ARGUMENT",

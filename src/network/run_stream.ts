@@ -18,20 +18,20 @@ export async function* streamRun(
   const abort = new AbortController();
   const waiting: RunEvent[] = [];
   let wakeReader = () => {};
-  let wakeAgent = () => {};
+  /** What the agent waits for while there is no room. */
+  let room: PromiseWithResolvers<void> | undefined;
   let end: { result: RunResult } | { error: unknown } | undefined;
 
   const emit: EmitRunEvent = (event) => {
     waiting.push(event);
     wakeReader();
     if (waiting.length < MAX_WAITING) return;
-    return new Promise((resolve) => {
-      const before = wakeAgent;
-      wakeAgent = () => {
-        before();
-        resolve();
-      };
-    });
+    room ??= Promise.withResolvers();
+    return room.promise;
+  };
+  const makeRoom = () => {
+    room?.resolve();
+    room = undefined;
   };
   run(emit, abort.signal).then((result) => end = { result }, (error) => end = { error })
     .finally(() => wakeReader());
@@ -40,10 +40,7 @@ export async function* streamRun(
     for (;;) {
       while (waiting.length > 0) {
         yield waiting.shift()!;
-        if (waiting.length < MAX_WAITING / 2) {
-          wakeAgent();
-          wakeAgent = () => {};
-        }
+        if (waiting.length < MAX_WAITING / 2) makeRoom();
       }
       if (end !== undefined) break;
       await new Promise<void>((resolve) => wakeReader = resolve);
@@ -51,7 +48,7 @@ export async function* streamRun(
     if ("error" in end) throw end.error;
     yield { type: "result", result: end.result };
   } finally {
-    wakeAgent();
+    makeRoom();
     abort.abort(new NetworkError("CANCELLED", "Cancelled: the reader of the run stopped reading."));
   }
 }

@@ -1,19 +1,17 @@
 /** Gets a task run: on the best device, and on the next when that one fails before it has begun. */
 
-import type { AgentDescription } from "../agents/agent.ts";
-import type { AgentAnswer } from "../agents/agent.ts";
+import type { AgentAnswer, AgentDescription } from "../agents/agent.ts";
 import type { RunEvent, RunResult } from "../agents/run_event.ts";
 import type { Clock } from "../base/clock.ts";
-import { type ErrorCode, NetworkError } from "../base/errors.ts";
+import { describeError, type ErrorCode, NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import type { PeerLink } from "../link/peer_link.ts";
 import type { Candidate } from "../routing/candidate.ts";
-import type { Verdict } from "../routing/rank.ts";
-import type { Route, Router } from "../routing/router.ts";
-import type { RoutingStrategy } from "../routing/strategy.ts";
+import { rank, type Verdict } from "../routing/rank.ts";
+import type { Route, RouteOutcome, Router } from "../routing/router.ts";
+import { type RouteRequest, RoutingStrategy } from "../routing/strategy.ts";
 import type { Executor } from "./executor.ts";
-import { runRemotely } from "./remote.ts";
-import type { AttemptEvent, Task } from "./task.ts";
+import { type CallingLink, runRemotely } from "./remote.ts";
+import { type AttemptEvent, deadlineExceeded, type Task } from "./task.ts";
 
 /** What is to be run. */
 export interface RunRequest {
@@ -39,7 +37,7 @@ export interface DispatcherOptions {
   /** The devices that may be given tasks now. */
   readonly candidates: () => readonly Candidate[];
   /** The link to a peer, if one is open. */
-  readonly link: (nodeId: string) => PeerLink | undefined;
+  readonly link: (nodeId: string) => CallingLink | undefined;
 }
 
 /** Takes the events of a run, all but the result; while a returned promise is pending it waits. */
@@ -55,79 +53,104 @@ const NOT_BEGUN: ReadonlySet<ErrorCode> = new Set([
   "FAILED_PRECONDITION",
   "NOT_FOUND",
   "PERMISSION_DENIED",
+  "CANCELLED",
 ]);
+
+/**
+ * What an attempt fails with that nobody knows the end of: the device was lost, or it stops. (When
+ * the caller cancels, it is asked no more.)
+ */
+const BROKEN_OFF: ReadonlySet<ErrorCode> = new Set(["UNKNOWN_OUTCOME", "CANCELLED"]);
+
+/** An attempt that failed, of a task that another device may still do. */
+interface Failure {
+  readonly nodeId: string;
+  readonly reason: string;
+  /** What the caller gets if no other device can do it. */
+  readonly error: NetworkError;
+}
+
+/** How far an attempt has come. */
+interface Progress {
+  begun: boolean;
+  emitted: boolean;
+}
 
 /** See the top of the file. */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
+  #stopped = false;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
   }
 
+  /** From now on no device takes another one's place: the links are about to be closed. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
   /**
    * Runs a task and resolves to its one result.
    *
-   * A device that fails before it has begun is replaced by the next best. One that is lost after it
-   * may have begun is replaced only if nothing has been emitted and the agent is idempotent.
+   * A device that fails before it has begun is replaced by the next best. One that is lost or stops
+   * after it may have begun is replaced only if nothing has been emitted and the agent is
+   * idempotent.
    *
    * @throws {NetworkError} `UNAVAILABLE` when no device can do it; `UNKNOWN_OUTCOME` when one was
-   * lost that may have done it; else what the last device failed with.
+   * lost that may have done it; `DEADLINE_EXCEEDED` when the time is up, whatever devices do;
+   * `CANCELLED` when the signal aborts, or the device stops; else what the last device failed with.
    */
   async run(request: RunRequest, emit: EmitRunEvent): Promise<RunResult> {
     const { clock, newTaskId } = this.#options;
+    const { agent: { name: agent }, prompt, context, timeoutMs, signal } = request;
     const taskId = newTaskId();
     const startedAt = clock.now();
     const tried = new Set<string>();
-    let lastFailure: NetworkError | undefined;
+    let failure: Failure | undefined;
 
     for (let attempt = 1;; attempt++) {
-      request.signal?.throwIfAborted();
-      const route = await this.#route(request, tried, lastFailure);
+      throwIfCancelled(signal);
+      // Nothing is awaited between the choice and the call unless it has to be: the next choice is
+      // to see this one's load.
+      const routing = this.#route(request, tried, failure);
+      const route = routing instanceof Promise ? await routing : routing;
+      if (failure !== undefined) {
+        this.#options.logger.info("{agent} falls back from {nodeId}: {reason}", {
+          agent,
+          nodeId: failure.nodeId,
+          reason: failure.reason,
+        });
+        const { nodeId, reason } = failure;
+        await emit({ type: "fallback", taskId, attempt: attempt - 1, nodeId, reason });
+      }
       const { candidate: { nodeId }, reason } = route;
       tried.add(nodeId);
       const told = emit({ type: "routed", taskId, attempt, nodeId, reason });
       if (told !== undefined) await told;
-      const task: Task = {
-        taskId,
-        attempt,
-        agent: request.agent.name,
-        prompt: request.prompt,
-        context: request.context,
-        timeoutMs: Math.max(1, request.timeoutMs - (clock.now() - startedAt)),
-      };
-      const progress = { begun: false, emitted: false };
+      // A custom router, or a slow reader of the events, has taken its time.
+      throwIfCancelled(signal);
+      const remainingMs = timeoutMs - (clock.now() - startedAt);
+      const task: Task = { taskId, attempt, agent, prompt, context, timeoutMs: remainingMs };
+      if (remainingMs <= 0) throw deadlineExceeded({ ...task, timeoutMs });
+      const progress: Progress = { begun: false, emitted: false };
       try {
-        const answer = await this.#attempt(route, task, request.signal, (event) => {
-          if (event.type === "started") {
-            progress.begun = true;
-            return emit({ type: "started", taskId, attempt, nodeId });
-          }
+        const { output, data } = await this.#attempt(route, task, signal, (event) => {
+          progress.begun = true;
+          if (event.type === "started") return emit({ type: "started", taskId, attempt, nodeId });
           progress.emitted = true;
           return emit(event);
         });
-        return {
-          taskId,
-          agent: request.agent.name,
-          nodeId,
-          ...answer,
-          attempts: attempt,
-          durationMs: clock.now() - startedAt,
-          reason,
-        };
+        const durationMs = clock.now() - startedAt;
+        const result = { taskId, agent, nodeId, output, attempts: attempt, durationMs, reason };
+        return data === undefined ? result : { ...result, data };
       } catch (thrown) {
+        throwIfCancelled(signal);
         const error = NetworkError.from(thrown, "INTERNAL");
-        if (!mayTryAgain(error, progress, request)) {
-          throw outcomeOf(error, nodeId, request, progress);
-        }
-        lastFailure = error;
-        if (attempt >= MAX_ATTEMPTS) throw error;
-        this.#options.logger.info("{agent} falls back from {nodeId}: {reason}", {
-          agent: request.agent.name,
-          nodeId,
-          reason: error.message,
-        });
-        await emit({ type: "fallback", taskId, attempt, nodeId, reason: error.message });
+        const seen = outcomeOf(error, nodeId, request, progress);
+        const isLast = this.#stopped || attempt >= MAX_ATTEMPTS;
+        if (isLast || !mayTryAgain(error, progress, request)) throw seen;
+        failure = { nodeId, reason: error.message, error: seen };
       }
     }
   }
@@ -138,13 +161,13 @@ export class Dispatcher {
     signal: AbortSignal | undefined,
     emit: (event: AttemptEvent) => Promise<void> | void,
   ): Promise<AgentAnswer> {
-    const { link } = this.#options;
+    const { clock, link } = this.#options;
     if (isLocal) return this.#executeHere(task, signal, emit);
     const open = link(nodeId);
     if (open === undefined) {
       throw new NetworkError("UNAVAILABLE", `Node "${nodeId}" has no open link now.`);
     }
-    return runRemotely(open, task, emit, signal);
+    return runRemotely(open, task, emit, { clock, signal });
   }
 
   async #executeHere(
@@ -163,60 +186,78 @@ export class Dispatcher {
     }
   }
 
-  async #route(
-    request: RunRequest,
+  /** The device for the next attempt. */
+  #route(
+    { agent, nodeId, prompt: query, context, strategy }: RunRequest,
     tried: ReadonlySet<string>,
-    lastFailure: NetworkError | undefined,
-  ): Promise<Route> {
-    const { agent, nodeId, prompt, context, strategy } = request;
+    failure: Failure | undefined,
+  ): Route | Promise<Route> {
+    const { name, workload, requirements } = agent;
+    const asked: RouteRequest = { agent: name, workload, requirements, query, context };
     let candidates = this.#options.candidates();
-    if (nodeId !== undefined) {
-      candidates = candidates.filter((candidate) => candidate.nodeId === nodeId);
-      if (candidates.length === 0) {
-        throw new NetworkError(
-          "NOT_FOUND",
-          `Cannot run agent "${agent.name}" on "${nodeId}": no such node is here now. ` +
-            `See: hanzo-network peers`,
-        );
-      }
-    }
+    if (nodeId !== undefined) return theOneAskedFor(nodeId, candidates, asked);
     if (tried.size > 0) candidates = candidates.filter((one) => !tried.has(one.nodeId));
-    const { router } = this.#options;
-    const outcome = router.route(candidates, {
-      agent: agent.name,
-      workload: agent.workload,
-      requirements: agent.requirements,
-      query: prompt,
-      context,
-    }, strategy);
-    const route = outcome instanceof Promise ? await outcome : outcome;
-    if (route.candidate !== undefined) {
-      return nodeId === undefined ? route : { ...route, reason: "it was asked for" };
-    }
-    throw lastFailure ?? noDevice(agent.name, route.verdicts);
+    const chosen = (outcome: RouteOutcome): Route => {
+      if (outcome.candidate !== undefined) return outcome;
+      throw failure?.error ?? noDevice(name, outcome.verdicts);
+    };
+    const outcome = this.#options.router.route(candidates, asked, strategy);
+    return outcome instanceof Promise ? outcome.then(chosen) : chosen(outcome);
   }
+}
+
+/** Nothing is to be chosen, only to be checked. */
+function theOneAskedFor(
+  nodeId: string,
+  candidates: readonly Candidate[],
+  request: RouteRequest,
+): Route {
+  const candidate = candidates.find((one) => one.nodeId === nodeId);
+  if (candidate === undefined) {
+    throw new NetworkError(
+      "NOT_FOUND",
+      `Cannot run agent "${request.agent}" on "${nodeId}": no such node is here now. ` +
+        `See: hanzo-network peers`,
+    );
+  }
+  const verdicts = rank([candidate], request, RoutingStrategy.CapabilityBased);
+  if (verdicts[0].fits) return { candidate, reason: "it was asked for" };
+  throw noDevice(request.agent, verdicts);
+}
+
+function throwIfCancelled(signal: AbortSignal | undefined): void {
+  if (!signal?.aborted) return;
+  const { reason } = signal;
+  if (reason instanceof NetworkError) throw reason;
+  const why = describeError(reason);
+  throw new NetworkError("CANCELLED", `Cancelled by the caller: ${why}`, { cause: reason });
 }
 
 function mayTryAgain(
   error: NetworkError,
-  { begun, emitted }: { begun: boolean; emitted: boolean },
-  { agent }: RunRequest,
+  { begun, emitted }: Progress,
+  { agent, nodeId }: RunRequest,
 ): boolean {
+  if (nodeId !== undefined) return false;
   if (!begun && NOT_BEGUN.has(error.code)) return true;
-  return error.code === "UNKNOWN_OUTCOME" && !emitted && agent.idempotent;
+  return BROKEN_OFF.has(error.code) && !emitted && agent.idempotent;
 }
 
 /** The error as the caller is to see it. */
 function outcomeOf(
   error: NetworkError,
   nodeId: string,
-  { agent }: RunRequest,
-  { emitted }: { emitted: boolean },
+  { agent, nodeId: asked }: RunRequest,
+  { emitted }: Progress,
 ): NetworkError {
   if (error.code !== "UNKNOWN_OUTCOME") return error;
   const why = emitted
     ? "part of its answer had come already"
-    : `agent "${agent.name}" is not idempotent, so it was not run again elsewhere`;
+    : !agent.idempotent
+    ? `agent "${agent.name}" is not idempotent, so it was not run again elsewhere`
+    : asked !== undefined
+    ? "no other node was asked for"
+    : "no other device is left to run it";
   return new NetworkError(
     "UNKNOWN_OUTCOME",
     `Node "${nodeId}" was lost while it ran agent "${agent.name}"; ${why}. ` +

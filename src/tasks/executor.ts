@@ -4,7 +4,7 @@ import type { Agent, AgentAnswer } from "../agents/agent.ts";
 import { runAgent } from "../agents/run_agent.ts";
 import type { Clock } from "../base/clock.ts";
 import { type ErrorCode, NetworkError } from "../base/errors.ts";
-import type { EmitAttemptEvent, Task } from "./task.ts";
+import { deadlineExceeded, type EmitAttemptEvent, type Task } from "./task.ts";
 
 /** What an {@linkcode Executor} is made of. */
 export interface ExecutorOptions {
@@ -31,7 +31,8 @@ const AGENT_CODES: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 interface Waiting {
-  readonly length: number;
+  readonly abort: AbortController;
+  /** Gives it the slot that has become free. */
   start(): void;
 }
 
@@ -114,8 +115,9 @@ export class Executor {
       abort.abort(deadlineExceeded(task));
     });
     try {
-      if (this.#running.size >= this.#options.slots) await this.#slot(task, abort.signal);
-      return await this.#run(task, agent!, emit, abort);
+      if (this.#running.size < this.#options.slots) this.#occupy(task, abort);
+      else await this.#slot(task, abort);
+      return await this.#run(task, agent!, emit, abort.signal);
     } finally {
       cancelDeadline();
     }
@@ -124,7 +126,8 @@ export class Executor {
   /** Takes no new tasks; resolves when the last one has ended. Idempotent. */
   drain(): Promise<void> {
     this.#draining = true;
-    if (this.#running.size + this.#queue.length === 0) return Promise.resolve();
+    // Nothing waits while a slot is free.
+    if (this.#running.size === 0) return Promise.resolve();
     return new Promise((resolve) => {
       const before = this.#onIdle;
       this.#onIdle = () => {
@@ -134,9 +137,9 @@ export class Executor {
     });
   }
 
-  /** Stops what runs, with `reason`. */
+  /** Stops what waits and what runs, with `reason`. */
   abort(reason: NetworkError): void {
-    for (const { abort } of this.#running.values()) abort.abort(reason);
+    for (const { abort } of [...this.#queue, ...this.#running.values()]) abort.abort(reason);
   }
 
   #check(task: Task, agent: Agent | undefined): void {
@@ -160,7 +163,7 @@ export class Executor {
     if (this.#running.size >= this.#options.slots && queueIsFull) {
       throw new NetworkError(
         "RESOURCE_EXHAUSTED",
-        `Node "${nodeId}" is busy: ${this.#running.size} tasks run and ${this.#queue.length} wait.`,
+        `Node "${nodeId}" is busy: ${this.#running.size} running, ${this.#queue.length} waiting.`,
         { retryAfterMs: Math.ceil(this.#averageMs) },
       );
     }
@@ -175,23 +178,29 @@ export class Executor {
     this.#attempts.add(attempt);
   }
 
+  #occupy(task: Task, abort: AbortController): void {
+    this.#running.set(task, { since: this.#options.clock.now(), abort });
+  }
+
   /** Waits for a slot. */
-  #slot({ prompt, context }: Task, signal: AbortSignal): Promise<void> {
-    const length = prompt.length + context.length;
+  #slot(task: Task, abort: AbortController): Promise<void> {
+    const { signal } = abort;
+    const length = task.prompt.length + task.context.length;
     this.#queuedLength += length;
     return new Promise((resolve, reject) => {
       const waiting: Waiting = {
-        length,
+        abort,
         start: () => {
           signal.removeEventListener("abort", onAbort);
           this.#queuedLength -= length;
+          // At once: until the promise has settled somebody else would find the slot free.
+          this.#occupy(task, abort);
           resolve();
         },
       };
       const onAbort = () => {
         this.#queue.splice(this.#queue.indexOf(waiting), 1);
         this.#queuedLength -= length;
-        this.#wakeIfIdle();
         reject(signal.reason);
       };
       signal.addEventListener("abort", onAbort, { once: true });
@@ -199,17 +208,16 @@ export class Executor {
     });
   }
 
+  /** Runs a task that has a slot, and hands the slot on. */
   async #run(
     task: Task,
     agent: Agent,
     emit: EmitAttemptEvent,
-    abort: AbortController,
+    signal: AbortSignal,
   ): Promise<AgentAnswer> {
-    const { signal } = abort;
     const { clock, nodeId } = this.#options;
     const { prompt, context, taskId } = task;
-    const since = clock.now();
-    this.#running.set(task, { since, abort });
+    const { since } = this.#running.get(task)!;
     try {
       emit({ type: "started" });
       return await runAgent(agent, { prompt, context, taskId, nodeId, signal, emit });
@@ -220,12 +228,8 @@ export class Executor {
       this.#running.delete(task);
       this.#averageMs += (clock.now() - since - this.#averageMs) / 8;
       this.#queue.shift()?.start();
-      this.#wakeIfIdle();
+      if (this.#running.size === 0) this.#onIdle?.();
     }
-  }
-
-  #wakeIfIdle(): void {
-    if (this.#running.size + this.#queue.length === 0) this.#onIdle?.();
   }
 }
 
@@ -234,12 +238,4 @@ function agentError(thrown: unknown): NetworkError {
   const error = NetworkError.from(thrown, "AGENT_FAILED");
   if (AGENT_CODES.has(error.code)) return error;
   return new NetworkError("AGENT_FAILED", error.message, { cause: error });
-}
-
-function deadlineExceeded({ taskId, agent, timeoutMs }: Task): NetworkError {
-  return new NetworkError(
-    "DEADLINE_EXCEEDED",
-    `Task ${taskId} on agent "${agent}" was not done within ${Math.round(timeoutMs)} ms. ` +
-      `Allow more with --timeout.`,
-  );
 }

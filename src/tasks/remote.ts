@@ -1,12 +1,14 @@
 /** Tasks over a link: the caller's side and the executor's. */
 
 import type { AgentAnswer } from "../agents/agent.ts";
+import type { CancelTimer, Clock } from "../base/clock.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { IncomingCall } from "../link/call.ts";
 import type { PeerLink } from "../link/peer_link.ts";
 import type { Executor } from "./executor.ts";
 import {
   type AttemptEvent,
+  deadlineExceeded,
   type EmitAttemptEvent,
   parseAgentEvent,
   parseAnswer,
@@ -20,40 +22,61 @@ export const RUN_METHOD = "run";
 /** Every task says it once, so it goes as an empty item: nothing to write, nothing to read. */
 const STARTED: AttemptEvent = { type: "started" };
 
+/** What a run needs of a link. */
+export type CallingLink = Pick<PeerLink, "call">;
+
+/** How a run is bounded by its caller. */
+export interface RemoteBounds {
+  readonly clock: Clock;
+  /** Stops it there, too. */
+  readonly signal?: AbortSignal;
+}
+
 /**
- * Runs one attempt on the node at the other end of `link`.
+ * Runs one attempt on the node at the other end of `link`. Nothing is emitted once it has settled.
  *
- * @param signal Stops it there, too.
  * @throws {NetworkError} What the executor failed with; `UNAVAILABLE` when the task never left,
- * `UNKNOWN_OUTCOME` when the link broke after it had.
+ * `UNKNOWN_OUTCOME` when the link broke after it had; `DEADLINE_EXCEEDED` when the task's time is
+ * up, even if the other side says nothing; the signal's reason.
  */
 export function runRemotely(
-  link: PeerLink,
+  link: CallingLink,
   task: Task,
   emit: EmitAttemptEvent,
-  signal?: AbortSignal,
+  { clock, signal }: RemoteBounds,
 ): Promise<AgentAnswer> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
-    const onAbort = () => {
-      call.cancel();
-      reject(signal!.reason);
+    let over = false;
+    let cancelDeadline: CancelTimer = () => {};
+    const settle = () => {
+      over = true;
+      cancelDeadline();
+      signal?.removeEventListener("abort", onAbort);
     };
+    const giveUp = (reason: unknown) => {
+      if (over) return;
+      settle();
+      call.cancel();
+      reject(reason);
+    };
+    const onAbort = () => giveUp(signal!.reason);
     const call = link.call(RUN_METHOD, JSON.stringify(task), {
       onItem(body) {
+        if (over) return;
         const bytes = body.length;
         let taken: Promise<void> | void;
         try {
           taken = emit(bytes === 0 ? STARTED : parseAgentEvent(body));
         } catch (thrown) {
-          call.cancel();
-          return reject(NetworkError.from(thrown, "PROTOCOL"));
+          return giveUp(thrown);
         }
         if (taken === undefined) call.consumed(bytes);
-        else void taken.then(() => call.consumed(bytes));
+        else void taken.then(() => call.consumed(bytes), giveUp);
       },
       onEnd(end) {
-        signal?.removeEventListener("abort", onAbort);
+        if (over) return;
+        settle();
         if (!end.ok) return reject(end.error);
         try {
           resolve(parseAnswer(end.body));
@@ -62,7 +85,10 @@ export function runRemotely(
         }
       },
     });
+    if (over) return;
     signal?.addEventListener("abort", onAbort, { once: true });
+    // The executor keeps the deadline, too, but may be out of reach.
+    cancelDeadline = clock.after(task.timeoutMs, () => giveUp(deadlineExceeded(task)));
   });
 }
 
@@ -74,8 +100,17 @@ export async function serveRun(call: IncomingCall, executor: Executor): Promise<
       (event) => call.send(event.type === "started" ? "" : JSON.stringify(event)),
       call.abort,
     );
-    call.end(JSON.stringify(answer));
+    call.end(toJson(answer));
   } catch (thrown) {
     call.fail(NetworkError.from(thrown, "INTERNAL"));
+  }
+}
+
+/** What an agent answers is checked by no compiler: its data may be a cycle, or hold a BigInt. */
+function toJson(answer: AgentAnswer): string {
+  try {
+    return JSON.stringify(answer);
+  } catch (thrown) {
+    throw NetworkError.from(thrown, "AGENT_FAILED", "The agent's answer cannot be sent as JSON");
   }
 }

@@ -92,3 +92,12 @@ function parse<T>(what: string, schema: z.ZodType<T>, bytes: Uint8Array): T {
     `Cannot read the peer's ${what}: ${path.join(".") || "it"}: ${message}`,
   );
 }
+
+/** What a task ends with when its time is up. */
+export function deadlineExceeded({ taskId, agent, timeoutMs }: Task): NetworkError {
+  return new NetworkError(
+    "DEADLINE_EXCEEDED",
+    `Task ${taskId} on agent "${agent}" was not done within ${Math.round(timeoutMs)} ms. ` +
+      `Allow more with --timeout.`,
+  );
+}

@@ -9,8 +9,8 @@ import type {
 } from "./datagram.ts";
 import { systemInterfaces } from "./system_interfaces.ts";
 
-/** Larger datagrams are cut, which their decoder then refuses. */
-const RECEIVE_BYTES = 2048;
+/** The largest datagram of IPv4. With less room Windows makes an error of a larger one. */
+const RECEIVE_BYTES = 65_507;
 
 /** Whether this Deno was started with `--unstable-net`, as `deno.json` does. */
 export function hasDenoDatagrams(): boolean {
@@ -33,8 +33,7 @@ export const denoDatagrams: DatagramTransport = {
     } catch (cause) {
       return Promise.reject(bindError(cause, { host, port }));
     }
-    void receiveAll(socket, receive);
-    return Promise.resolve(new DenoDatagramSocket(socket));
+    return Promise.resolve(new DenoDatagramSocket(socket, receive));
   },
 };
 
@@ -42,8 +41,9 @@ class DenoDatagramSocket implements DatagramSocket {
   readonly #socket: Deno.DatagramConn;
   #closed = false;
 
-  constructor(socket: Deno.DatagramConn) {
+  constructor(socket: Deno.DatagramConn, receive: DatagramReceiver) {
     this.#socket = socket;
+    void this.#receiveAll(receive);
   }
 
   get address(): DatagramAddress {
@@ -64,26 +64,27 @@ class DenoDatagramSocket implements DatagramSocket {
     this.#closed = true;
     this.#socket.close();
   }
-}
 
-async function receiveAll(socket: Deno.DatagramConn, receive: DatagramReceiver): Promise<void> {
-  // One buffer for all: a flood then costs no memory.
-  const buffer = new Uint8Array(RECEIVE_BYTES);
-  for (;;) {
-    try {
-      const [bytes, from] = await socket.receive(buffer);
-      const { hostname, port } = from as Deno.NetAddr;
-      receive(bytes, { host: hostname, port });
-    } catch (thrown) {
-      if (thrown instanceof Deno.errors.BadResource || thrown instanceof Deno.errors.Interrupted) {
+  async #receiveAll(receive: DatagramReceiver): Promise<void> {
+    // One buffer for all: a flood then costs no memory.
+    const buffer = new Uint8Array(RECEIVE_BYTES);
+    for (;;) {
+      let received: [Uint8Array, Deno.Addr];
+      try {
+        received = await this.#socket.receive(buffer);
+      } catch (thrown) {
+        // On some systems an ICMP answer to what was sent makes the next receive fail; it is no
+        // reason to stop listening.
+        if (
+          thrown instanceof Deno.errors.ConnectionReset ||
+          thrown instanceof Deno.errors.ConnectionRefused
+        ) continue;
         return;
       }
-      // On some systems an ICMP answer to what was sent makes the next receive fail; it is no
-      // reason to stop listening.
-      if (
-        !(thrown instanceof Deno.errors.ConnectionReset) &&
-        !(thrown instanceof Deno.errors.ConnectionRefused)
-      ) return;
+      // It may have been closed after this had arrived, by what ran in between.
+      if (this.#closed) return;
+      const { hostname, port } = received[1] as Deno.NetAddr;
+      receive(received[0], { host: hostname, port });
     }
   }
 }

@@ -16,9 +16,12 @@ export interface InterfaceChoice {
   readonly lan: boolean;
 }
 
-/** Interfaces that lead to containers and virtual machines of this machine, not to devices. */
+/**
+ * Interfaces that lead to containers and virtual machines of this machine, not to devices. macOS
+ * numbers the bridges to its virtual machines from 100; its bridge0 is the one over Thunderbolt.
+ */
 const INTERNAL =
-  /^(docker|br-|veth|cni|flannel|cali|weave|virbr|vmnet|vboxnet|bridge|utun|awdl|llw|gif)/;
+  /^(docker|br-|veth|cni|podman|lxc|lxd|incus|flannel|cali|weave|virbr|vmnet|vboxnet|bridge1\d\d|utun|awdl|llw|gif)/;
 
 /** The interfaces of `all` on which to look for peers. */
 export function chooseInterfaces(
@@ -34,13 +37,13 @@ export function chooseInterfaces(
 
 /** Whether `address` can only be reached on this machine. */
 export function isLoopback({ address }: { address: string }): boolean {
-  return address.startsWith("127.");
+  return octets(address)?.[0] === 127;
 }
 
 /** The address that reaches everybody on the interface's network (RFC 919). */
 export function broadcastAddress({ address, netmask }: NetworkInterface): string {
-  const mask = octets(netmask);
-  return octets(address).map((octet, i) => octet | (~mask[i] & 0xff)).join(".");
+  const mask = octets(netmask) ?? [255, 255, 255, 255];
+  return (octets(address) ?? []).map((octet, i) => octet | (~mask[i] & 0xff)).join(".");
 }
 
 /**
@@ -49,12 +52,14 @@ export function broadcastAddress({ address, netmask }: NetworkInterface): string
  */
 export function isPrivateAddress(host: string): boolean {
   const plain = host.replace(/^::ffff:/i, "");
-  if (plain.includes(":")) return /^(::1$|f[cd]|fe[89ab])/i.test(plain);
-  const [a, b] = octets(plain);
+  if (plain.includes(":")) return /^(::1$|f[cd][\da-f]{2}:|fe[89ab][\da-f]:)/i.test(plain);
+  const [a, b] = octets(plain) ?? [0, 0];
   return a === 127 || a === 10 || (a === 192 && b === 168) || (a === 172 && b >= 16 && b <= 31) ||
     (a === 169 && b === 254) || (a === 100 && b >= 64 && b <= 127);
 }
 
-function octets(address: string): number[] {
-  return address.split(".").map(Number);
+/** A host's name may begin like an address: only four plain numbers are one. */
+function octets(address: string): number[] | undefined {
+  const numbers = address.split(".").map((part) => /^(0|[1-9]\d{0,2})$/.test(part) ? +part : NaN);
+  return numbers.length === 4 && numbers.every((octet) => octet <= 255) ? numbers : undefined;
 }

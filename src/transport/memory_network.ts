@@ -25,6 +25,8 @@ export interface MemoryNetworkConditions {
 
 interface BoundSocket {
   readonly host: string;
+  /** What it was bound to: its host, all addresses, or the broadcast address. */
+  readonly bound: string;
   readonly port: number;
   readonly shared: boolean;
   readonly receive: DatagramReceiver;
@@ -32,6 +34,9 @@ interface BoundSocket {
 
 const NETMASK = "255.0.0.0";
 const BROADCAST = "10.255.255.255";
+const WILDCARD = "0.0.0.0";
+/** What fits into a datagram of IPv4. */
+const MAX_DATAGRAM_BYTES = 65_507;
 
 /**
  * Hosts on one flat network 10.0.0.0/8.
@@ -108,6 +113,12 @@ export class MemoryNetwork {
       name: "memory",
       interfaces: () => [{ name: "mem0", address: host, netmask: NETMASK }],
       bind: (address, { shared }, receive) => {
+        const { host: bound } = address;
+        if (bound !== host && bound !== WILDCARD && bound !== BROADCAST) {
+          return Promise.reject(
+            new NetworkError("UNAVAILABLE", `Cannot bind ${bound}: not an address of ${host}.`),
+          );
+        }
         const port = address.port === 0 ? this.#nextPort++ : address.port;
         for (const other of this.#sockets) {
           if (other.host === host && other.port === port && !(shared && other.shared)) {
@@ -116,7 +127,7 @@ export class MemoryNetwork {
             );
           }
         }
-        const socket: BoundSocket = { host, port, shared, receive };
+        const socket: BoundSocket = { host, bound, port, shared, receive };
         this.#sockets.add(socket);
         return Promise.resolve(this.#socket(socket));
       },
@@ -124,18 +135,24 @@ export class MemoryNetwork {
   }
 
   #socket(socket: BoundSocket): DatagramSocket {
-    const { host, port } = socket;
+    const { host, bound, port } = socket;
     return {
-      address: { host, port },
+      address: { host: bound, port },
       send: (bytes, to) => {
         if (!this.#sockets.has(socket)) {
           return Promise.reject(new NetworkError("UNAVAILABLE", "The socket is closed."));
+        }
+        if (bytes.length > MAX_DATAGRAM_BYTES) {
+          return Promise.reject(new NetworkError("UNAVAILABLE", "The datagram is too long."));
         }
         this.#datagramsSent++;
         const copy = bytes.slice();
         const isBroadcast = to.host === BROADCAST;
         for (const target of this.#sockets) {
-          if (target.port !== to.port || (!isBroadcast && target.host !== to.host)) continue;
+          if (target.port !== to.port) continue;
+          // As on Linux: the one bound to an address hears no broadcasts, the one bound to the
+          // broadcast address nothing else.
+          if (isBroadcast ? target.bound === target.host : !takesUnicast(target, to.host)) continue;
           this.#carry(copy, { host, port }, target);
           // A unicast reaches only one of those who share a port.
           if (!isBroadcast) break;
@@ -153,4 +170,8 @@ export class MemoryNetwork {
       if (this.#sockets.has(target)) target.receive(bytes, from);
     });
   }
+}
+
+function takesUnicast(target: BoundSocket, host: string): boolean {
+  return target.host === host && target.bound !== BROADCAST;
 }

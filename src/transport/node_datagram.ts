@@ -2,7 +2,12 @@
 
 import type { Socket } from "node:dgram";
 import { createSocket } from "node:dgram";
-import type { DatagramAddress, DatagramSocket, DatagramTransport } from "./datagram.ts";
+import type {
+  DatagramAddress,
+  DatagramReceiver,
+  DatagramSocket,
+  DatagramTransport,
+} from "./datagram.ts";
 import { bindError, sendError } from "./deno_datagram.ts";
 import { systemInterfaces } from "./system_interfaces.ts";
 
@@ -22,10 +27,7 @@ export const nodeDatagrams: DatagramTransport = {
         // Errors of single datagrams; what cannot be received is as good as lost on the way.
         socket.on("error", () => {});
         socket.setBroadcast(true);
-        socket.on("message", (bytes, from) => {
-          receive(bytes, { host: from.address, port: from.port });
-        });
-        resolve(new NodeDatagramSocket(socket));
+        resolve(new NodeDatagramSocket(socket, receive));
       });
     });
   },
@@ -36,19 +38,28 @@ class NodeDatagramSocket implements DatagramSocket {
   #closed = false;
   readonly address: DatagramAddress;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, receive: DatagramReceiver) {
     this.#socket = socket;
     const { address, port } = socket.address();
     this.address = { host: address, port };
+    socket.on("message", (bytes, from) => {
+      // Closing does not stop what has arrived already.
+      if (!this.#closed) receive(bytes, { host: from.address, port: from.port });
+    });
   }
 
   send(bytes: Uint8Array, to: DatagramAddress): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(sendError(new Error("the socket is closed"), to));
-      this.#socket.send(bytes, to.port, to.host, (cause) => {
-        if (cause) reject(sendError(cause, to));
-        else resolve();
-      });
+      try {
+        this.#socket.send(bytes, to.port, to.host, (cause) => {
+          if (cause) reject(sendError(cause, to));
+          else resolve();
+        });
+      } catch (cause) {
+        // A datagram that claims to come from port 0 cannot be answered.
+        reject(sendError(cause, to));
+      }
     });
   }
 

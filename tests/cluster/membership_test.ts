@@ -124,6 +124,10 @@ Deno.test("two nodes with one label: the later one is refused and the first one 
   assertEquals(seenBy(second), []);
   const [conflict] = a.network.getNetworkStatus().nameConflicts;
   assertEquals(conflict, { nodeId: "twin", host: second.host });
+  assertEquals(second.network.getNetworkStatus().nameConflicts, [
+    { nodeId: "twin", host: first.host },
+  ], "the later one knows why nobody talks to it");
+  assertEquals(Object.keys(second.network.getNetworkStatus().peers), ["a"]);
   assertEquals(seenBy(first), ["a"]);
 });
 

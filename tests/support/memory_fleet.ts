@@ -1,6 +1,6 @@
 /** Whole networks in memory: nodes on one `MemoryNetwork`, with time that only the test moves. */
 
-import { ManualClock } from "../../src/base/manual_clock.ts";
+import type { ManualClock } from "../../src/base/manual_clock.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import type { CapabilityOverrides } from "../../src/device/capabilities.ts";
 import { detectDeviceCapabilities } from "../../src/device/detect.ts";
@@ -10,6 +10,7 @@ import type { DistributedNetwork } from "../../src/network/distributed_network.t
 import type { NetworkOptions } from "../../src/network/options.ts";
 import type { NetworkEvent } from "../../src/network/status.ts";
 import { MemoryNetwork, type MemoryNetworkConditions } from "../../src/transport/memory_network.ts";
+import { WatchedClock } from "./watched_clock.ts";
 
 /** A node of a {@linkcode MemoryFleet}. */
 export interface MemoryNode {
@@ -20,9 +21,16 @@ export interface MemoryNode {
   readonly events: NetworkEvent[];
 }
 
+/** What a node stands on, where it is not like the others. */
+export interface NodeSetting {
+  /** Its address; by default one of its own. */
+  readonly host?: string;
+  readonly platform?: Partial<Platform>;
+}
+
 /** Any number of nodes in one process. */
 export class MemoryFleet implements AsyncDisposable {
-  readonly clock = new ManualClock();
+  readonly clock = new WatchedClock();
   readonly lan: MemoryNetwork;
   readonly links: MemoryLinks;
   readonly #nodes: MemoryNode[] = [];
@@ -35,16 +43,26 @@ export class MemoryFleet implements AsyncDisposable {
   }
 
   /** Starts a node at a host of its own. */
-  async start(options: NetworkOptions & { nodeId: string }): Promise<MemoryNode> {
-    const host = `10.0.${this.#nodes.length >> 8}.${(this.#nodes.length & 255) + 1}`;
+  async start(
+    options: NetworkOptions & { nodeId: string },
+    setting: NodeSetting = {},
+  ): Promise<MemoryNode> {
+    const node = this.create(options, setting);
+    await this.wait(node.network.start());
+    return node;
+  }
+
+  /** Makes a node without starting it. */
+  create(options: NetworkOptions & { nodeId: string }, setting: NodeSetting = {}): MemoryNode {
+    const host = setting.host ??
+      `10.0.${this.#nodes.length >> 8}.${(this.#nodes.length & 255) + 1}`;
     const network = assembleNetwork(
       { open: true, openAcceptTasks: true, listenPort: 5681, ...options },
-      this.#platform(host),
+      { ...this.#platform(host), ...setting.platform },
     );
     const node: MemoryNode = { network, host, told: [], events: [] };
     this.#nodes.push(node);
     void this.#listen(node);
-    await this.wait(network.start());
     return node;
   }
 

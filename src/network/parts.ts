@@ -1,0 +1,34 @@
+/** The parts of a node, put together in `create.ts`. */
+
+import type { Clock } from "../base/clock.ts";
+import type { DeviceCapabilities } from "../device/capabilities.ts";
+import type { Discovery } from "../discovery/discovery.ts";
+import type { LinkPool } from "../link/link_pool.ts";
+import type { Membership } from "../membership/membership.ts";
+import type { NodeDescription } from "../membership/node_description.ts";
+import type { Candidate } from "../routing/candidate.ts";
+import type { Dispatcher } from "../tasks/dispatcher.ts";
+import type { Executor } from "../tasks/executor.ts";
+import type { ResolvedOptions } from "./options.ts";
+import type { NameConflict } from "./status.ts";
+
+/** The parts of a node. */
+export interface NetworkParts {
+  readonly options: ResolvedOptions;
+  readonly clock: Clock;
+  readonly self: () => NodeDescription;
+  /** Changes what this node says of itself. */
+  readonly describe: (change: Partial<NodeDescription>) => void;
+  readonly detect: () => Promise<DeviceCapabilities>;
+  readonly listenHost: string;
+  readonly pool: LinkPool;
+  readonly membership: Membership;
+  readonly discoveries: readonly Discovery[];
+  readonly executor: Executor;
+  readonly dispatcher: Dispatcher;
+  readonly candidates: () => readonly Candidate[];
+  readonly conflicts: () => NameConflict[];
+  readonly builtinAgents: ReadonlySet<string>;
+  /** Lets go of what the built-in agents hold. */
+  readonly dispose: () => void;
+}

@@ -1,0 +1,71 @@
+/** What a node shows of itself and of its peers at a moment: plain data, made from its parts. */
+
+import type { Clock } from "../base/clock.ts";
+import { formatAddress } from "../link/frame_stream.ts";
+import type { Peer, PeerEvent, PeerState } from "../membership/peer.ts";
+import type { NetworkParts } from "./parts.ts";
+import type { NetworkEvent, NetworkState, NetworkStatus, PeerStatus } from "./status.ts";
+
+/** How a node and its peers are now. */
+export function networkStatus(parts: NetworkParts, state: NetworkState): NetworkStatus {
+  const { options, self, executor, membership, listenHost, conflicts } = parts;
+  const description = self();
+  const peers = membership.peers().map((peer) => peerStatus(parts, peer));
+  const isUp = state === "running" || state === "stopping";
+  return {
+    name: options.name,
+    nodeId: options.nodeId,
+    state,
+    version: description.version,
+    address: isUp ? formatAddress({ host: listenHost, port: description.listenPort }) : null,
+    peerCount: peers.filter(({ state }) => state === "alive").length,
+    agentCount: description.agents.length,
+    activeTasks: executor.running,
+    queuedTasks: executor.queued,
+    slots: executor.slots,
+    capabilities: description.capabilities,
+    agents: [...description.agents],
+    tasks: executor.tasks(),
+    peers: Object.fromEntries(peers.map((peer) => [peer.nodeId, peer])),
+    nameConflicts: conflicts(),
+  };
+}
+
+/** What membership tells, as the network tells it. */
+export function networkEvent(
+  parts: NetworkParts,
+  { type, nodeId, peer, reason }: PeerEvent,
+): NetworkEvent {
+  return { type, nodeId, peer: peerStatus(parts, peer), ...(reason && { reason }) };
+}
+
+/** A moment of the monotonic clock, in milliseconds since 1970 by this machine's clock. */
+export function wallTimeOf(monotonic: number, clock: Clock): number {
+  return Math.round(clock.wallTime() - (clock.now() - monotonic));
+}
+
+function peerStatus({ candidates, clock }: NetworkParts, peer: Peer): PeerStatus {
+  const { nodeId, state, addresses: [address], description, roundTripMs, lastHeard } = peer;
+  const candidate = candidates().find((one) => one.nodeId === nodeId);
+  return {
+    nodeId,
+    state,
+    healthy: state === "alive",
+    address: formatAddress(address),
+    via: address.via,
+    capabilities: description?.capabilities ?? null,
+    agents: description?.agents.map(({ name }) => name) ?? [],
+    currentLoad: candidate?.currentLoad ?? 0,
+    latencyMs: roundTripMs ?? null,
+    lastSeen: wallTimeOf(lastHeard, clock),
+    problem: state === "alive" ? null : peer.lastFailure ?? PROBLEMS[state],
+  };
+}
+
+/** What is wrong with a peer when nothing has failed. */
+const PROBLEMS: Record<Exclude<PeerState, "alive">, string> = {
+  discovered: "no link to it is open yet",
+  suspect: "it is silent",
+  dead: "it is silent",
+  left: "it has left",
+};

@@ -1,0 +1,89 @@
+/** The steps of a node's start. */
+
+import { describeError, NetworkError } from "../base/errors.ts";
+import type { PeerEvent } from "../membership/peer.ts";
+import { DEFAULT_LISTEN_PORT } from "./options.ts";
+import type { NetworkParts } from "./parts.ts";
+
+/** Ports that are tried when the default is taken. */
+const PORTS_TO_TRY = 100;
+/** How long the start waits for the device to be known; what is known later is told later. */
+const DETECTION_PATIENCE_MS = 100;
+
+/** Looks at the device; resolves when it is known, or when that takes too long to be waited for. */
+export async function detectSoon(
+  { detect, describe, clock, options }: NetworkParts,
+): Promise<void> {
+  const detected = detect().then((capabilities) => {
+    describe({ capabilities });
+  }, (thrown) => {
+    options.logger.warn("The device is unknown: {reason}", { reason: describeError(thrown) });
+  });
+  let cancel = () => {};
+  const patience = new Promise<void>((resolve) => {
+    cancel = clock.after(DETECTION_PATIENCE_MS, resolve);
+  });
+  await Promise.race([detected, patience]);
+  cancel();
+}
+
+/**
+ * Accepts links, on the port that was asked for or on the first free one from the default.
+ *
+ * @throws {NetworkError} `PORT_IN_USE` when it is taken, or none is free.
+ */
+export async function listen(
+  { pool, listenHost: host, options: { listenPort, logger } }: NetworkParts,
+): Promise<{ port: number }> {
+  if (listenPort !== undefined) return await pool.listen({ host, port: listenPort });
+  for (let port = DEFAULT_LISTEN_PORT;; port++) {
+    try {
+      const address = await pool.listen({ host, port });
+      if (port !== DEFAULT_LISTEN_PORT) {
+        logger.info("Port {taken} is taken; links are accepted on {port}", {
+          taken: DEFAULT_LISTEN_PORT,
+          port,
+        });
+      }
+      return address;
+    } catch (thrown) {
+      const isTaken = thrown instanceof NetworkError && thrown.code === "PORT_IN_USE";
+      if (!isTaken || port >= DEFAULT_LISTEN_PORT + PORTS_TO_TRY) throw thrown;
+    }
+  }
+}
+
+/**
+ * Resolves when so many peers are alive.
+ *
+ * @param events What becomes of peers since before the first one came; ended when time is up.
+ * @throws {NetworkError} `DEADLINE_EXCEEDED` when time is up, `CANCELLED` when the node is stopped.
+ */
+export async function peersAlive(
+  { clock, membership }: NetworkParts,
+  count: number,
+  timeoutMs: number,
+  events: AsyncIterableIterator<PeerEvent>,
+): Promise<void> {
+  const alive = () => membership.peers().filter(({ state }) => state === "alive").length;
+  let timedOut = false;
+  const cancel = clock.after(timeoutMs, () => {
+    timedOut = true;
+    void events.return!();
+  });
+  try {
+    while (alive() < count) {
+      const { done } = await events.next();
+      if (!done) continue;
+      throw timedOut
+        ? new NetworkError(
+          "DEADLINE_EXCEEDED",
+          `Cannot start the network with ${count} peers: ${alive()} came within ` +
+            `${timeoutMs} ms. Are the others running, with the same name and broadcast port?`,
+        )
+        : new NetworkError("CANCELLED", "The network was stopped while it waited for peers.");
+    }
+  } finally {
+    cancel();
+  }
+}

@@ -1,0 +1,460 @@
+/** Beacons in time and number: who is told of whom, and what is not listened to. */
+
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { NetworkError } from "../../src/base/errors.ts";
+import type { Logger } from "../../src/base/log.ts";
+import { silentLogger } from "../../src/base/log.ts";
+import { ManualClock } from "../../src/base/manual_clock.ts";
+import { seededRandom } from "../../src/base/random.ts";
+import { type Beacon, decodeBeacon, encodeBeacon } from "../../src/discovery/beacon.ts";
+import type { Sighting } from "../../src/discovery/discovery.ts";
+import { UdpDiscovery, type UdpDiscoveryOptions } from "../../src/discovery/udp.ts";
+import type {
+  DatagramAddress,
+  DatagramReceiver,
+  DatagramSocket,
+  DatagramTransport,
+} from "../../src/transport/datagram.ts";
+import type { NetworkInterface } from "../../src/transport/interfaces.ts";
+import { MemoryNetwork } from "../../src/transport/memory_network.ts";
+
+const PORT = 5678;
+const BROADCAST = { host: "10.255.255.255", port: PORT };
+
+function beaconOf(nodeId: string, change: Partial<Beacon> = {}): Beacon {
+  const bootId = `BOOT${nodeId.toUpperCase()}`;
+  return { nodeId, bootId, network: "home", listenPort: 5681, isAnswer: false, ...change };
+}
+
+/** A node as far as discovery goes, and what it has seen. */
+interface Node {
+  readonly discovery: UdpDiscovery;
+  readonly seen: string[];
+  readonly sightings: Sighting[];
+}
+
+/** One network in memory with nodes, and sockets that send and hear what a test wants. */
+class Lan {
+  readonly clock = new ManualClock();
+  readonly network = new MemoryNetwork(this.clock, seededRandom(1), { latencyMs: 1 });
+
+  /** Starts a node at its own host; `isStranger` says who is to be answered. */
+  async start(
+    host: string,
+    nodeId: string,
+    options: Partial<UdpDiscoveryOptions> & { isStranger?: () => boolean } = {},
+  ): Promise<Node> {
+    const node: Node = {
+      discovery: new UdpDiscovery({
+        transport: this.network.datagrams(host),
+        clock: this.clock,
+        logger: silentLogger,
+        interfaces: { names: [], lan: true },
+        broadcastPort: PORT,
+        self: () => beaconOf(nodeId),
+        allows: () => true,
+        ...options,
+      }),
+      seen: [],
+      sightings: [],
+    };
+    await node.discovery.start((sighting) => {
+      node.seen.push(sighting.nodeId);
+      node.sightings.push(sighting);
+      return options.isStranger?.() ?? false;
+    });
+    return node;
+  }
+
+  /** A socket on `host` that keeps the beacons that reach it, with the time of each. */
+  async listen(host: string, port = PORT): Promise<{ socket: DatagramSocket; heard: Heard[] }> {
+    const heard: Heard[] = [];
+    const socket = await this.network.datagrams(host).bind(
+      { host: "0.0.0.0", port },
+      { shared: true },
+      (bytes, from) => heard.push({ ...decodeBeacon(bytes), from, at: this.clock.now() }),
+    );
+    return { socket, heard };
+  }
+}
+
+type Heard = Beacon & { from: DatagramAddress; at: number };
+
+const [A, B, C] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
+
+Deno.test("beacons go out at once, after 100 and 300 ms, and then every 2.5 s", async () => {
+  const lan = new Lan();
+  const { heard } = await lan.listen(B);
+  const { discovery } = await lan.start(A, "a");
+  await lan.clock.advance(10_001);
+  // Each takes 1 ms.
+  assertEquals(heard.map(({ at }) => at - 1), [0, 100, 300, 2_500, 5_000, 7_500, 10_000]);
+  assertEquals(heard[0], {
+    ...beaconOf("a"),
+    from: { host: A, port: heard[0].from.port },
+    at: 1,
+  });
+  await discovery.stop();
+});
+
+Deno.test("each beacon says what the node is then, not what it was at the start", async () => {
+  const lan = new Lan();
+  const { heard } = await lan.listen(B);
+  let listenPort = 1;
+  const { discovery } = await lan.start(A, "a", { self: () => beaconOf("a", { listenPort }) });
+  await lan.clock.advance(50);
+  listenPort = 5699;
+  await lan.clock.advance(100);
+  assertEquals(heard.map((beacon) => beacon.listenPort), [1, 5699]);
+  await discovery.stop();
+});
+
+Deno.test("a beacon tells who was seen, and where links are accepted there", async () => {
+  const lan = new Lan();
+  const a = await lan.start(A, "a");
+  const b = await lan.start(B, "b", { self: () => beaconOf("b", { listenPort: 7777 }) });
+  await lan.clock.advance(1);
+  assertEquals(a.sightings, [
+    { nodeId: "b", bootId: "BOOTB", address: { host: B, port: 7777, via: "udp" } },
+  ]);
+  await a.discovery.stop();
+  await b.discovery.stop();
+});
+
+Deno.test("a node does not see itself", async () => {
+  const lan = new Lan();
+  const a = await lan.start(A, "a", { isStranger: () => true });
+  await lan.clock.advance(5_000);
+  assertEquals(a.seen, []);
+  assertEquals(a.discovery.dropped.malformed, 0);
+  await a.discovery.stop();
+});
+
+Deno.test("a stranger is answered by unicast to where its beacon came from, others are not", async () => {
+  const lan = new Lan();
+  let isStranger = true;
+  const a = await lan.start(A, "a", { isStranger: () => isStranger });
+  await lan.clock.advance(400);
+  const beacons = await lan.listen(B, 40_000);
+  const { heard: others } = await lan.listen(C);
+  await beacons.socket.send(encodeBeacon(beaconOf("b")), BROADCAST);
+  await lan.clock.advance(5);
+  const answers = beacons.heard.map(({ nodeId, isAnswer, from }) => [nodeId, isAnswer, from.host]);
+  assertEquals(answers, [["a", true, A]]);
+  assertEquals(others.map(({ nodeId }) => nodeId), ["b"], "nobody else hears the answer");
+
+  isStranger = false;
+  await beacons.socket.send(encodeBeacon(beaconOf("b")), BROADCAST);
+  await lan.clock.advance(5);
+  assertEquals(beacons.heard.length, 1);
+  await a.discovery.stop();
+});
+
+Deno.test("an answer is a sighting, too, and is never answered, not even by a stranger to it", async () => {
+  const lan = new Lan();
+  const a = await lan.start(A, "a", { isStranger: () => true });
+  await lan.clock.advance(400);
+  const { socket, heard } = await lan.listen(B, 40_000);
+  await socket.send(encodeBeacon(beaconOf("b", { isAnswer: true })), BROADCAST);
+  await lan.clock.advance(5);
+  assertEquals(a.seen, ["b"]);
+  assertEquals(heard, []);
+  await a.discovery.stop();
+});
+
+Deno.test("two nodes know each other after one beacon of either", async () => {
+  const lan = new Lan();
+  const known = new Set<string>();
+  const isStranger = () => true;
+  const first = await lan.start(A, "a", { isStranger });
+  await lan.clock.advance(1_000);
+  const sent = lan.network.datagramsSent;
+  const second = await lan.start(B, "b", { isStranger });
+  await lan.clock.advance(2);
+  for (const nodeId of [...first.seen, ...second.seen]) known.add(nodeId);
+  assertEquals(known, new Set(["a", "b"]));
+  assertEquals(lan.network.datagramsSent - sent, 2, "one beacon, one answer, and that is all");
+  await first.discovery.stop();
+  await second.discovery.stop();
+});
+
+Deno.test("of one address a hundred datagrams a second are looked at, of others as many", async () => {
+  const lan = new Lan();
+  const a = await lan.start(A, "a");
+  await lan.clock.advance(2_400);
+  const flood = await lan.listen(B, 40_000);
+  const other = await lan.listen(C, 40_000);
+  const sendBeacon = () => flood.socket.send(encodeBeacon(beaconOf("b")), BROADCAST);
+  const garbage = new Uint8Array(300);
+
+  for (let i = 0; i < 60; i++) await flood.socket.send(garbage, BROADCAST);
+  for (let i = 0; i < 40; i++) await sendBeacon();
+  await lan.clock.advance(2);
+  assertEquals([a.seen.length, a.discovery.dropped.malformed], [40, 60]);
+
+  // From here on nothing of it is decoded: garbage counts as too much, not as malformed.
+  for (let i = 0; i < 1_000; i++) await flood.socket.send(garbage, BROADCAST);
+  await sendBeacon();
+  await other.socket.send(encodeBeacon(beaconOf("c")), BROADCAST);
+  await lan.clock.advance(2);
+  assertEquals(a.seen.slice(40), ["c"]);
+  assertEquals(a.discovery.dropped, {
+    malformed: 60,
+    rate: 1_001,
+    "foreign-network": 0,
+    "not-allowed": 0,
+  });
+
+  await lan.clock.advance(1_000);
+  await sendBeacon();
+  await lan.clock.advance(2);
+  assertEquals(a.seen.slice(41), ["b"], "a second later it is heard again");
+  await a.discovery.stop();
+});
+
+Deno.test("beacons of another network, or of none, are counted and not seen", async () => {
+  const lan = new Lan();
+  const a = await lan.start(A, "a", { isStranger: () => true });
+  const { socket, heard } = await lan.listen(B, 40_000);
+  await socket.send(encodeBeacon(beaconOf("b", { network: "office" })), BROADCAST);
+  await socket.send(new TextEncoder().encode("M-SEARCH * HTTP/1.1\r\n"), BROADCAST);
+  await lan.clock.advance(5);
+  assertEquals(a.seen, []);
+  assertEquals(heard, [], "and not answered");
+  assertEquals(a.discovery.dropped, {
+    malformed: 1,
+    rate: 0,
+    "foreign-network": 1,
+    "not-allowed": 0,
+  });
+  await a.discovery.stop();
+});
+
+Deno.test("what comes from an address that may not be talked to is not even decoded", async () => {
+  const lan = new Lan();
+  const a = await lan.start(A, "a", { allows: (host) => host !== B, isStranger: () => true });
+  const { socket, heard } = await lan.listen(B, 40_000);
+  for (let i = 0; i < 200; i++) await socket.send(new Uint8Array(9), BROADCAST);
+  await socket.send(encodeBeacon(beaconOf("b")), BROADCAST);
+  await lan.clock.advance(5);
+  assertEquals([a.seen, heard], [[], []]);
+  assertEquals(a.discovery.dropped, {
+    malformed: 0,
+    rate: 0,
+    "foreign-network": 0,
+    "not-allowed": 201,
+  });
+  await a.discovery.stop();
+});
+
+Deno.test("stopping ends every timer and closes every socket, and may be done again", async () => {
+  const lan = new Lan();
+  let woken = 0;
+  const self = () => (woken++, beaconOf("a"));
+  const a = await lan.start(A, "a", { self, isStranger: () => true });
+  const { socket } = await lan.listen(B);
+  await lan.clock.advance(50);
+  await a.discovery.stop();
+  await a.discovery.stop();
+  const sent = lan.network.datagramsSent;
+  woken = 0;
+  await socket.send(encodeBeacon(beaconOf("b")), BROADCAST);
+  await lan.clock.advance(60_000);
+  assertEquals(lan.network.datagramsSent, sent + 1, "only the test itself has sent");
+  assertEquals([a.seen, woken], [[], 0]);
+  const free = await lan.network.datagrams(A).bind(
+    { host: "0.0.0.0", port: PORT },
+    { shared: false },
+    () => {},
+  );
+  free.close();
+});
+
+Deno.test("stopping before the start has come to its end leaves nothing behind", async () => {
+  const machine = new Machine([LOOPBACK, ETHERNET]);
+  const discovery = machine.discovery();
+  const starting = discovery.start(() => true);
+  await discovery.stop();
+  await starting;
+  await machine.clock.advance(10_000);
+  assertEquals(machine.sent, []);
+  assertEquals(machine.open, []);
+});
+
+// What follows needs a machine with several interfaces.
+
+const LOOPBACK = { name: "lo", address: "127.0.0.1", netmask: "255.0.0.0" };
+const ETHERNET = { name: "eth0", address: "192.168.1.10", netmask: "255.255.255.0" };
+const WIRELESS = { name: "wlan0", address: "172.16.5.10", netmask: "255.255.240.0" };
+
+/** A machine whose sockets go nowhere and remember everything. */
+class Machine implements DatagramTransport {
+  readonly name = "fake";
+  readonly clock = new ManualClock();
+  readonly sent: string[] = [];
+  readonly open: string[] = [];
+  readonly log: string[] = [];
+  readonly #all: readonly NetworkInterface[];
+  readonly #receivers: DatagramReceiver[] = [];
+  /** What binding to an address fails with. */
+  readonly failing = new Map<string, NetworkError>();
+
+  constructor(all: readonly NetworkInterface[]) {
+    this.#all = all;
+  }
+
+  discovery(options: Partial<UdpDiscoveryOptions> = {}): UdpDiscovery {
+    const keep = (message: string, properties: Record<string, unknown> = {}) =>
+      void this.log.push(message.replaceAll(/\{(\w+)\}/g, (_, key) => `${properties[key]}`));
+    const logger: Logger = { debug() {}, info: keep, warn: keep, error: keep };
+    return new UdpDiscovery({
+      transport: this,
+      clock: this.clock,
+      logger,
+      interfaces: { names: [], lan: true },
+      broadcastPort: PORT,
+      self: () => beaconOf("self"),
+      allows: () => true,
+      ...options,
+    });
+  }
+
+  interfaces(): NetworkInterface[] {
+    return [...this.#all];
+  }
+
+  async bind(
+    { host, port }: DatagramAddress,
+    _: { shared: boolean },
+    receive: DatagramReceiver,
+  ): Promise<DatagramSocket> {
+    await Promise.resolve();
+    const failure = this.failing.get(host);
+    if (failure !== undefined) throw failure;
+    const bound = `${host}:${port}`;
+    this.open.push(bound);
+    this.#receivers.push(receive);
+    return {
+      address: { host, port: port || 50_000 },
+      send: (bytes, to) => {
+        const kind = decodeBeacon(bytes).isAnswer ? "answer" : "beacon";
+        this.sent.push(`${kind} ${host} > ${to.host}:${to.port}`);
+        return Promise.resolve();
+      },
+      close: () => {
+        if (this.open.includes(bound)) this.open.splice(this.open.indexOf(bound), 1);
+      },
+    };
+  }
+
+  /** A beacon of a stranger at `host` arrives. */
+  receive(host: string): void {
+    this.#receivers[0](encodeBeacon(beaconOf("stranger")), { host, port: 40_000 });
+  }
+}
+
+Deno.test("beacons leave every interface from its own address, to its own broadcast address", async () => {
+  const machine = new Machine([LOOPBACK, ETHERNET, WIRELESS]);
+  const discovery = machine.discovery();
+  await discovery.start(() => false);
+  await machine.clock.advance(0);
+  assertEquals(machine.sent, [
+    "beacon 192.168.1.10 > 192.168.1.255:5678",
+    "beacon 172.16.5.10 > 172.16.15.255:5678",
+    "beacon 127.0.0.1 > 127.255.255.255:5678",
+  ]);
+  assertEquals(machine.open[0], "0.0.0.0:5678", "and are received on all of them");
+  await discovery.stop();
+});
+
+Deno.test("an answer leaves from the interface whose network the stranger is on", async () => {
+  const machine = new Machine([LOOPBACK, ETHERNET, WIRELESS]);
+  const discovery = machine.discovery();
+  await discovery.start(() => true);
+  await machine.clock.advance(0);
+  machine.sent.length = 0;
+  for (const host of ["172.16.15.3", "192.168.1.77", "127.0.0.1", "192.168.7.7"]) {
+    machine.receive(host);
+  }
+  assertEquals(machine.sent, [
+    "answer 172.16.5.10 > 172.16.15.3:40000",
+    "answer 192.168.1.10 > 192.168.1.77:40000",
+    "answer 127.0.0.1 > 127.0.0.1:40000",
+    // On no network of ours: by whatever leads out.
+    "answer 192.168.1.10 > 192.168.7.7:40000",
+  ]);
+  await discovery.stop();
+});
+
+Deno.test("a node that keeps to its machine hears nothing but the loopback", async () => {
+  const machine = new Machine([LOOPBACK, ETHERNET]);
+  const discovery = machine.discovery({ interfaces: { names: [], lan: false } });
+  await discovery.start(() => false);
+  assertEquals(machine.open, ["127.255.255.255:5678", "127.0.0.1:0"]);
+  await discovery.stop();
+});
+
+Deno.test("where no socket can be bound to a broadcast address, the wildcard does", async () => {
+  const machine = new Machine([LOOPBACK]);
+  machine.failing.set("127.255.255.255", new NetworkError("UNAVAILABLE", "Not an address."));
+  const discovery = machine.discovery({ interfaces: { names: [], lan: false } });
+  await discovery.start(() => false);
+  assertEquals(machine.open, ["0.0.0.0:5678", "127.0.0.1:0"]);
+  await discovery.stop();
+});
+
+Deno.test("a port that another program does not share is an error, whatever it was bound to", async () => {
+  for (const [host, lan] of [["127.255.255.255", false], ["0.0.0.0", true]] as const) {
+    const machine = new Machine([LOOPBACK, ETHERNET]);
+    machine.failing.set(host, new NetworkError("PORT_IN_USE", "Taken."));
+    const discovery = machine.discovery({ interfaces: { names: [], lan } });
+    const error = await assertRejects(() => discovery.start(() => false), NetworkError);
+    assertEquals(error.code, "PORT_IN_USE");
+    await discovery.stop();
+    assertEquals(machine.open, []);
+  }
+});
+
+Deno.test("an interface that cannot be bound costs only itself, and is named in the log", async () => {
+  const machine = new Machine([LOOPBACK, ETHERNET, WIRELESS]);
+  machine.failing.set(ETHERNET.address, new NetworkError("UNAVAILABLE", "The link is down."));
+  const discovery = machine.discovery();
+  await discovery.start(() => false);
+  await machine.clock.advance(0);
+  assertEquals(machine.sent, [
+    "beacon 172.16.5.10 > 172.16.15.255:5678",
+    "beacon 127.0.0.1 > 127.255.255.255:5678",
+  ]);
+  assertEquals(machine.log, ["No beacons on eth0: The link is down."]);
+  await discovery.stop();
+});
+
+Deno.test("a beacon that cannot be sent now does not keep the next ones", async () => {
+  const machine = new Machine([ETHERNET]);
+  const { bind } = machine;
+  let sends = 0;
+  machine.bind = async (...args) => {
+    const socket = await bind.apply(machine, args);
+    return { ...socket, send: () => (sends++, Promise.reject(new Error("network unreachable"))) };
+  };
+  const discovery = machine.discovery();
+  await discovery.start(() => false);
+  await machine.clock.advance(2_500);
+  assertEquals(sends, 4);
+  await discovery.stop();
+});
+
+Deno.test("an interface that was asked for and is not there is told of, with those that are", async () => {
+  const machine = new Machine([LOOPBACK, ETHERNET]);
+  const some = machine.discovery({ interfaces: { names: ["eth0", "eth7"], lan: true } });
+  await some.start(() => false);
+  assertEquals(machine.open.length, 2);
+  assertEquals(machine.log.length, 1);
+  assertMatch(machine.log[0], /"eth7".*There are: lo, eth0\./);
+  await some.stop();
+
+  const none = machine.discovery({ interfaces: { names: ["eth7"], lan: true } });
+  const error = await assertRejects(() => none.start(() => false), NetworkError, '"eth7"');
+  assertEquals(error.code, "NOT_FOUND");
+  assert(machine.open.length === 0);
+});

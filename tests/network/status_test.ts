@@ -1,0 +1,193 @@
+/** What a network says of itself and of its peers. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { createAgent } from "../../src/agents/agent.ts";
+import { NetworkError } from "../../src/base/errors.ts";
+import { VERSION } from "../../src/network/version.ts";
+import { MemoryFleet } from "../support/memory_fleet.ts";
+import { heldAgent } from "../support/task_rig.ts";
+
+const CAPABILITIES = {
+  model: null,
+  chip: "NVIDIA GeForce RTX 4090",
+  memory: 65_536,
+  vram: null,
+  unifiedMemory: false,
+  flops: { fp32: 82.58, fp16: 165.16, int8: 660.6 },
+  cores: 4,
+  gpus: [],
+  os: "memory",
+  arch: "x86_64",
+};
+
+Deno.test("the status of a node holds all that is known of it and its peers, as plain data", async () => {
+  await using fleet = new MemoryFleet(401);
+  const held = heldAgent();
+  const { network } = await fleet.start({
+    nodeId: "a",
+    name: "home",
+    agents: [held.agent],
+    slots: 1,
+    deviceCapabilities: { memory: 1_000 },
+  });
+  await fleet.start({
+    nodeId: "b",
+    name: "home",
+    slots: 2,
+    deviceCapabilities: CAPABILITIES,
+    agents: [createAgent({ name: "poet", description: "Writes", run: () => "" })],
+  });
+  await fleet.advance(3_000);
+  const running = [1, 2, 3].map(() => network.run("x", { initialAgent: "held" }));
+  await fleet.advance(70);
+  const status = network.getNetworkStatus();
+  const { agents, tasks, peers, capabilities, ...rest } = status;
+  assertEquals(rest, {
+    name: "home",
+    nodeId: "a",
+    state: "running",
+    version: VERSION,
+    address: "10.0.0.1:5681",
+    peerCount: 1,
+    agentCount: 3,
+    activeTasks: 1,
+    queuedTasks: 2,
+    slots: 1,
+    nameConflicts: [],
+  });
+  assertEquals(capabilities.memory, 1_000);
+  assertEquals(agents.map(({ name }) => name), ["monitor", "calculator", "held"]);
+  assertEquals(agents[2], {
+    name: "held",
+    description: "Answers when the test says so",
+    workload: "light",
+    requirements: {},
+    idempotent: true,
+    tools: [],
+  });
+  const { taskId } = held.runs[0].context;
+  assertEquals(tasks, [{ taskId, attempt: 1, agent: "held", runningMs: 70 }]);
+  assertEquals(Object.keys(peers), ["b"]);
+  const { lastSeen, latencyMs, capabilities: peerCapabilities, ...peer } = peers.b;
+  assertEquals(peer, {
+    nodeId: "b",
+    state: "alive",
+    healthy: true,
+    address: "10.0.0.2:5681",
+    via: "udp",
+    agents: ["monitor", "calculator", "poet"],
+    currentLoad: 0,
+    problem: null,
+  });
+  assertEquals(peerCapabilities?.flops, CAPABILITIES.flops);
+  assert(latencyMs !== null && Math.abs(latencyMs - 0.4) < 0.01, `${latencyMs} ms`);
+  const age = fleet.clock.wallTime() - lastSeen;
+  assert(age >= 0 && age <= 1_000, `last seen ${age} ms ago`);
+  assertEquals(JSON.parse(JSON.stringify(status)), status);
+  while (held.runs.length < 3 || network.getNetworkStatus().activeTasks > 0) {
+    held.runs.at(-1)!.answer("done");
+    await fleet.advance(1);
+  }
+  await fleet.wait(Promise.all(running));
+});
+
+Deno.test("what a reader does to a status does not change the network", async () => {
+  await using fleet = new MemoryFleet(402);
+  const { network } = await fleet.start({ nodeId: "a" });
+  const status = network.getNetworkStatus();
+  status.agents.length = 0;
+  status.peers.ghost = { ...status.peers.ghost };
+  status.nameConflicts.push({ nodeId: "x", host: "y" });
+  const fresh = network.getNetworkStatus();
+  assertEquals(fresh.agents.length, 2);
+  assertEquals([fresh.peers, fresh.nameConflicts], [{}, []]);
+});
+
+Deno.test("a peer whose link is lost is not healthy and says why", async () => {
+  await using fleet = new MemoryFleet(403);
+  const { network } = await fleet.start({ nodeId: "a" });
+  const b = await fleet.start({ nodeId: "b" });
+  await fleet.advance(500);
+  fleet.links.kill(b.host);
+  await fleet.advance(0.3);
+  const { state, healthy, problem } = network.getNetworkStatus().peers.b;
+  assertEquals([state, healthy, problem], ["suspect", false, "the connection was reset"]);
+  assertEquals(network.getNetworkStatus().peerCount, 0);
+});
+
+Deno.test("a peer that is silent, and one that nobody could link yet, say so", async () => {
+  await using fleet = new MemoryFleet(407);
+  const { network } = await fleet.start({ nodeId: "a" });
+  const b = await fleet.start({ nodeId: "b" });
+  await fleet.advance(500);
+  fleet.lan.setDown(b.host, true);
+  await fleet.advance(4_000);
+  const problemOf = (nodeId: string) => network.getNetworkStatus().peers[nodeId]?.problem;
+  assertEquals(problemOf("b"), "it is silent");
+  const { lastSeen } = network.getNetworkStatus().peers.b;
+  assert(fleet.clock.wallTime() - lastSeen >= 3_900);
+  // Its beacons arrive, its links do not: a firewall that lets UDP through.
+  const c = await fleet.start({ nodeId: "c", listenPort: 7_000 });
+  fleet.links.kill(c.host);
+  await fleet.advance(3_000);
+  assertEquals(
+    problemOf("c"),
+    "Cannot reach 10.0.0.3:7000: connection refused. Is a node running there?",
+  );
+});
+
+Deno.test("an event shows the peer as it is after the change", async () => {
+  await using fleet = new MemoryFleet(404);
+  const a = await fleet.start({ nodeId: "a" });
+  const b = await fleet.start({ nodeId: "b" });
+  await fleet.advance(500);
+  fleet.links.kill(b.host);
+  await fleet.advance(1_000);
+  assertEquals(a.events.map(({ type, peer }) => [type, peer.nodeId, peer.state, peer.healthy]), [
+    ["peer-discovered", "b", "discovered", false],
+    ["peer-joined", "b", "alive", true],
+    ["peer-suspect", "b", "suspect", false],
+    ["peer-died", "b", "dead", false],
+  ]);
+  const [, joined, suspect] = a.events;
+  assertEquals([joined.peer.address, joined.reason], ["10.0.0.2:5681", undefined]);
+  assert(suspect.reason !== undefined);
+});
+
+Deno.test("a peer that is asked for a sign of life gives it, or is not healthy", async () => {
+  await using fleet = new MemoryFleet(405);
+  const { network } = await fleet.start({ nodeId: "a" });
+  const b = await fleet.start({ nodeId: "b" });
+  await fleet.advance(500);
+  const well = await fleet.wait(network.checkPeerHealth("b"));
+  assertEquals([well.healthy, Math.round(well.latencyMs! * 10)], [true, 4]);
+
+  fleet.lan.setDown(b.host, true);
+  const asked = fleet.clock.now();
+  const ill = await fleet.wait(network.checkPeerHealth("b", 300));
+  assertEquals([ill.healthy, ill.latencyMs], [false, null]);
+  assertEquals(fleet.clock.now() - asked, 300);
+  assert(fleet.clock.wallTime() - ill.lastSeen >= 300);
+  await assertRejects(
+    () => network.checkPeerHealth("z"),
+    NetworkError,
+    'Cannot check peer "z": it is not known here.',
+  );
+});
+
+Deno.test("the agents of the network are listed once each, with the nodes that have them", async () => {
+  await using fleet = new MemoryFleet(406);
+  const poet = createAgent({ name: "poet", description: "Writes", run: () => "" });
+  const { network } = await fleet.start({ nodeId: "a" });
+  const b = await fleet.start({ nodeId: "b", agents: [poet] });
+  await fleet.advance(500);
+  const list = () => network.agents().map(({ agent, nodes }) => [agent.name, nodes]);
+  assertEquals(list(), [
+    ["calculator", ["a", "b"]],
+    ["monitor", ["a", "b"]],
+    ["poet", ["b"]],
+  ]);
+  await fleet.wait(b.network.stop());
+  await fleet.advance(10);
+  assertEquals(list(), [["calculator", ["a"]], ["monitor", ["a"]]]);
+});

@@ -1,0 +1,79 @@
+/** Agents whose every run the test itself ends, and the tasks to give them. */
+
+import {
+  type Agent,
+  type AgentAnswer,
+  type AgentContext,
+  type AgentOptions,
+  createAgent,
+} from "../../src/agents/agent.ts";
+import type { Clock } from "../../src/base/clock.ts";
+import { Executor } from "../../src/tasks/executor.ts";
+import type { Task } from "../../src/tasks/task.ts";
+import { eventually } from "./eventually.ts";
+
+/** One run of a {@linkcode HeldAgent}, which goes on until the test ends it. */
+export interface HeldRun {
+  readonly context: AgentContext;
+  answer(answer: string | AgentAnswer): void;
+  fail(error: unknown): void;
+}
+
+/** An agent that answers when the test says so. */
+export interface HeldAgent {
+  readonly agent: Agent;
+  /** Every run so far, in the order of their beginning. */
+  readonly runs: HeldRun[];
+  /** The prompts of these runs. */
+  readonly prompts: string[];
+  /** The n-th run, from 0, as soon as it has begun. */
+  run(n: number): Promise<HeldRun>;
+}
+
+/** Makes an agent that answers when the test says so. */
+export function heldAgent(options: Partial<AgentOptions> = {}): HeldAgent {
+  const runs: HeldRun[] = [];
+  const prompts: string[] = [];
+  const agent = createAgent({
+    name: "held",
+    description: "Answers when the test says so",
+    ...options,
+    run: (context) =>
+      new Promise<string | AgentAnswer>((answer, fail) => {
+        prompts.push(context.prompt);
+        runs.push({ context, answer, fail });
+      }),
+  });
+  return {
+    agent,
+    runs,
+    prompts,
+    run: (n) => eventually(() => runs[n], { what: `run ${n} of ${agent.name}`, intervalMs: 1 }),
+  };
+}
+
+/** An executor with these agents. */
+export function executorWith(clock: Clock, slots: number, ...agents: Agent[]): Executor {
+  return new Executor({
+    nodeId: "here",
+    clock,
+    slots,
+    agents: new Map(agents.map((agent) => [agent.name, agent])),
+  });
+}
+
+let tasksMade = 0;
+
+/** A task for the agent `held`, with an id of its own. */
+export function task(overrides: Partial<Task> = {}): Task {
+  const number = String(++tasksMade).padStart(10, "0");
+  return {
+    taskId: `01JDAAAAAAAAAAAA${number}`,
+    attempt: 1,
+    agent: "held",
+    prompt: "",
+    context: "",
+    timeoutMs: 60_000,
+    ...overrides,
+  };
+}

@@ -1,0 +1,658 @@
+/** Getting a task run: which device is tried, which next, and what the caller is told. */
+
+import { assert, assertEquals, assertStrictEquals, assertStringIncludes } from "@std/assert";
+import { type Agent, type AgentAnswer, describeAgent } from "../../src/agents/agent.ts";
+import type { AgentEvent, RunEvent, RunResult } from "../../src/agents/run_event.ts";
+import { type ErrorCode, NetworkError } from "../../src/base/errors.ts";
+import { seededRandom } from "../../src/base/random.ts";
+import { ulidMaker } from "../../src/base/ulid.ts";
+import { silentLogger } from "../../src/base/log.ts";
+import type { CallSink, OutgoingCall } from "../../src/link/call.ts";
+import type { Candidate } from "../../src/routing/candidate.ts";
+import { Router } from "../../src/routing/router.ts";
+import { type CustomRouter, RoutingStrategy } from "../../src/routing/strategy.ts";
+import { Dispatcher, type EmitRunEvent, type RunRequest } from "../../src/tasks/dispatcher.ts";
+import type { CallingLink } from "../../src/tasks/remote.ts";
+import type { Task } from "../../src/tasks/task.ts";
+import { executorWith, heldAgent } from "../support/task_rig.ts";
+import { WatchedClock } from "../support/watched_clock.ts";
+
+const bytes = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
+
+/** A run that a device was asked for, whose other side is the test. */
+class AskedRun {
+  readonly task: Task;
+  readonly #sink: CallSink;
+  cancelled = false;
+  bytesConsumed = 0;
+
+  constructor(body: string | Uint8Array, sink: CallSink) {
+    this.task = JSON.parse(body as string);
+    this.#sink = sink;
+  }
+
+  begin(): void {
+    this.#sink.onItem(new Uint8Array());
+  }
+
+  say(event: AgentEvent): number {
+    const body = bytes(event);
+    this.#sink.onItem(body);
+    return body.length;
+  }
+
+  answer(answer: AgentAnswer): void {
+    this.#sink.onEnd({ ok: true, body: bytes(answer) });
+  }
+
+  fail(code: ErrorCode, message: string = code, retryAfterMs?: number): void {
+    this.#sink.onEnd({ ok: false, error: new NetworkError(code, message, { retryAfterMs }) });
+  }
+
+  control(): OutgoingCall {
+    return {
+      cancel: () => this.cancelled = true,
+      consumed: (count) => this.bytesConsumed += count,
+    };
+  }
+}
+
+/** This device, which holds its runs, and others that do what the test says. */
+class Fleet {
+  readonly clock = new WatchedClock();
+  readonly here = heldAgent({ workload: "heavy" });
+  readonly asked = new Map<string, AskedRun[]>();
+  readonly events: RunEvent[] = [];
+  readonly candidates: Candidate[] = [];
+  readonly linkless = new Set<string>();
+  readonly executor = executorWith(this.clock, 1, this.here.agent);
+  readonly dispatcher: Dispatcher;
+  agent: Agent = this.here.agent;
+
+  /** @param names Devices, the fastest first; `here` is this one. */
+  constructor(names: string[], customRouter?: CustomRouter) {
+    names.forEach((nodeId, i) => this.candidates.push(device(nodeId, 100 / 10 ** i)));
+    this.dispatcher = new Dispatcher({
+      clock: this.clock,
+      logger: silentLogger,
+      newTaskId: ulidMaker(this.clock, seededRandom(1)),
+      router: new Router({
+        strategy: RoutingStrategy.CapabilityBased,
+        customRouter,
+        clock: this.clock,
+        random: seededRandom(1),
+        logger: silentLogger,
+        agents: () => ["held"],
+      }),
+      executor: this.executor,
+      candidates: () => this.candidates,
+      link: (nodeId) => this.linkless.has(nodeId) ? undefined : this.#link(nodeId),
+    });
+  }
+
+  /** Runs the agent; see what comes of it in `events` and the returned outcome. */
+  run(overrides: Partial<RunRequest> = {}, emit?: EmitRunEvent): Outcome {
+    const outcome: Outcome = { result: undefined, error: undefined };
+    this.dispatcher.run(
+      {
+        agent: describeAgent(this.agent),
+        prompt: "p",
+        context: "",
+        timeoutMs: 10_000,
+        ...overrides,
+      },
+      emit ?? ((event) => void this.events.push(event)),
+    ).then((result) => outcome.result = result, (error) => outcome.error = error);
+    return outcome;
+  }
+
+  /** The last run that `nodeId` was asked for. */
+  async ask(nodeId: string): Promise<AskedRun> {
+    await this.settle();
+    const run = this.asked.get(nodeId)?.at(-1);
+    assert(run !== undefined, `${nodeId} was asked for no run`);
+    return run;
+  }
+
+  settle(): Promise<void> {
+    return this.clock.advance(0);
+  }
+
+  /** The events in short: `"routed a"`, `"token x"`. */
+  told(): string[] {
+    return this.events.map((event) => {
+      if (event.type === "token") return `token ${event.text}`;
+      return "nodeId" in event ? `${event.type} ${event.nodeId}` : event.type;
+    });
+  }
+
+  #link(nodeId: string): CallingLink {
+    return {
+      call: (_method, body, sink) => {
+        const run = new AskedRun(body, sink);
+        this.asked.set(nodeId, [...this.asked.get(nodeId) ?? [], run]);
+        return run.control();
+      },
+    };
+  }
+}
+
+interface Outcome {
+  result: RunResult | undefined;
+  error: NetworkError | undefined;
+}
+
+function device(nodeId: string, fp16: number): Candidate {
+  return {
+    nodeId,
+    isLocal: nodeId === "here",
+    capabilities: {
+      model: null,
+      chip: null,
+      memory: 8_192,
+      vram: null,
+      unifiedMemory: false,
+      flops: { fp32: null, fp16, int8: null },
+      cores: 4,
+      gpus: [],
+      os: "linux",
+      arch: "x86_64",
+    },
+    agents: new Set(["held"]),
+    pending: 0,
+    slots: 1,
+    currentLoad: 0,
+    roundTripMs: 1,
+  };
+}
+
+Deno.test("a run tells its events in order, and its result says where, why, and in how many attempts", async () => {
+  const fleet = new Fleet(["a", "here"]);
+  await fleet.clock.advance(1_000);
+  const outcome = fleet.run({ prompt: "question", context: "document" });
+  const run = await fleet.ask("a");
+  const { task: { taskId, ...sent } } = run;
+  assertEquals(sent, {
+    attempt: 1,
+    agent: "held",
+    prompt: "question",
+    context: "document",
+    timeoutMs: 10_000,
+  });
+  run.begin();
+  const sizes = [
+    run.say({ type: "token", text: "4" }),
+    run.say({ type: "tool-call", tool: "add", arguments: [1] }),
+    run.say({ type: "tool-result", tool: "add", result: 2 }),
+    run.say({ type: "token", text: "2" }),
+  ];
+  assertEquals(run.bytesConsumed, sizes.reduce((sum, size) => sum + size));
+  await fleet.clock.advance(70);
+  run.answer({ output: "42", data: 42 });
+  await fleet.settle();
+  const reason = "heavy work finishes first there (100 TFLOPS, 0 tasks on 1 slot)";
+  assertEquals(fleet.events, [
+    { type: "routed", taskId, attempt: 1, nodeId: "a", reason },
+    { type: "started", taskId, attempt: 1, nodeId: "a" },
+    { type: "token", text: "4" },
+    { type: "tool-call", tool: "add", arguments: [1] },
+    { type: "tool-result", tool: "add", result: 2 },
+    { type: "token", text: "2" },
+  ]);
+  assertEquals(outcome.result, {
+    taskId,
+    agent: "held",
+    nodeId: "a",
+    output: "42",
+    data: 42,
+    attempts: 1,
+    durationMs: 70,
+    reason,
+  });
+});
+
+Deno.test("this device runs a task like any other", async () => {
+  const fleet = new Fleet(["here", "a"]);
+  const outcome = fleet.run({ prompt: "question", context: "document" });
+  const { context, answer } = await fleet.here.run(0);
+  assertEquals([context.prompt, context.context], ["question", "document"]);
+  assertEquals(fleet.told(), ["routed here", "started here"]);
+  answer("done");
+  await fleet.settle();
+  const { nodeId, output, attempts, taskId } = outcome.result!;
+  assertEquals([nodeId, output, attempts, taskId], ["here", "done", 1, context.taskId]);
+  assert(!("data" in outcome.result!));
+});
+
+Deno.test("what an agent answers beside its output does not change what is said of the run", async () => {
+  const fleet = new Fleet(["here"]);
+  const outcome = fleet.run();
+  const { answer } = await fleet.here.run(0);
+  answer({ output: "done", nodeId: "elsewhere", attempts: 7 } as AgentAnswer);
+  await fleet.settle();
+  assertEquals([outcome.result?.nodeId, outcome.result?.attempts], ["here", 1]);
+});
+
+for (
+  const code of [
+    "UNAVAILABLE",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "NOT_FOUND",
+    "PERMISSION_DENIED",
+    "CANCELLED",
+  ] as const
+) {
+  Deno.test(`a device that fails with ${code} before it has begun is replaced by the next best`, async () => {
+    const fleet = new Fleet(["a", "b", "here"]);
+    fleet.agent = heldAgent({ workload: "heavy", idempotent: false }).agent;
+    const outcome = fleet.run();
+    (await fleet.ask("a")).fail(code, "Not now.");
+    const second = await fleet.ask("b");
+    assertEquals(second.task.attempt, 2);
+    assertEquals(second.task.taskId, fleet.asked.get("a")![0].task.taskId);
+    second.begin();
+    second.answer({ output: "done" });
+    await fleet.settle();
+    assertEquals(fleet.told(), ["routed a", "fallback a", "routed b", "started b"]);
+    const fallback = fleet.events[1];
+    assert(fallback.type === "fallback");
+    assertEquals([fallback.attempt, fallback.reason], [1, "Not now."]);
+    assertEquals([outcome.result?.nodeId, outcome.result?.attempts], ["b", 2]);
+  });
+}
+
+Deno.test("a device whose link is gone is replaced, and this device may be the next best", async () => {
+  const fleet = new Fleet(["a", "here"]);
+  fleet.linkless.add("a");
+  const outcome = fleet.run();
+  (await fleet.here.run(0)).answer("done");
+  await fleet.settle();
+  assertEquals(fleet.told(), ["routed a", "fallback a", "routed here", "started here"]);
+  assertEquals(outcome.result?.nodeId, "here");
+});
+
+Deno.test("this device, when it is busy, is replaced by another", async () => {
+  const fleet = new Fleet(["here", "a"]);
+  for (let i = 0; i < 5; i++) fleet.run({ nodeId: "here" }, () => {});
+  await fleet.settle();
+  const outcome = fleet.run();
+  (await fleet.ask("a")).answer({ output: "done" });
+  await fleet.settle();
+  assertEquals(fleet.told(), ["routed here", "fallback here", "routed a"]);
+  assertEquals(outcome.result?.nodeId, "a");
+});
+
+Deno.test("at most three devices are tried, and the last one's refusal says when to try again", async () => {
+  const fleet = new Fleet(["a", "b", "c", "here"]);
+  const outcome = fleet.run();
+  for (const nodeId of ["a", "b", "c"]) {
+    (await fleet.ask(nodeId)).fail("RESOURCE_EXHAUSTED", `${nodeId} is busy.`, 250);
+  }
+  await fleet.settle();
+  assertEquals(outcome.error?.code, "RESOURCE_EXHAUSTED");
+  assertEquals([outcome.error?.message, outcome.error?.retryAfterMs], ["c is busy.", 250]);
+  assertEquals(fleet.told(), ["routed a", "fallback a", "routed b", "fallback b", "routed c"]);
+  assertEquals(fleet.here.runs.length, 0);
+});
+
+Deno.test("when no other device is left, the caller gets what the last one failed with", async () => {
+  const fleet = new Fleet(["a"]);
+  const outcome = fleet.run();
+  (await fleet.ask("a")).fail("RESOURCE_EXHAUSTED", "a is busy.", 90);
+  await fleet.settle();
+  assertEquals([outcome.error?.message, outcome.error?.retryAfterMs], ["a is busy.", 90]);
+  assertEquals(fleet.told(), ["routed a"], "there is no fallback to nowhere");
+});
+
+Deno.test("an agent that fails is not run again, not even when its code looks like a refusal", async () => {
+  for (const code of ["AGENT_FAILED", "UNAVAILABLE", "RESOURCE_EXHAUSTED"] as const) {
+    const fleet = new Fleet(["a", "b"]);
+    const outcome = fleet.run();
+    const run = await fleet.ask("a");
+    run.begin();
+    run.fail(code, "It broke.");
+    await fleet.settle();
+    assertEquals([outcome.error?.code, outcome.error?.message], [code, "It broke."]);
+    assertEquals(fleet.asked.get("b"), undefined);
+  }
+});
+
+Deno.test("whoever says something has begun, also without saying so", async () => {
+  const fleet = new Fleet(["a", "b"]);
+  const outcome = fleet.run();
+  const run = await fleet.ask("a");
+  run.say({ type: "token", text: "half " });
+  run.fail("UNAVAILABLE");
+  await fleet.settle();
+  assertEquals(outcome.error?.code, "UNAVAILABLE");
+  assertEquals(fleet.asked.get("b"), undefined, "its tokens would come twice");
+});
+
+Deno.test("a device lost while it ran an idempotent agent that had said nothing is replaced", async () => {
+  const fleet = new Fleet(["a", "b"]);
+  const outcome = fleet.run();
+  const first = await fleet.ask("a");
+  first.begin();
+  first.fail("UNKNOWN_OUTCOME", "The link was lost.");
+  const second = await fleet.ask("b");
+  second.begin();
+  second.answer({ output: "done" });
+  await fleet.settle();
+  assertEquals([outcome.result?.nodeId, outcome.result?.attempts], ["b", 2]);
+  assertEquals(fleet.told(), ["routed a", "started a", "fallback a", "routed b", "started b"]);
+});
+
+const UNKNOWN_OUTCOMES: [what: string, idempotent: boolean, says: boolean, why: string][] = [
+  ["an agent that is not idempotent", false, false, 'agent "held" is not idempotent'],
+  ["an agent that had said something", true, true, "part of its answer had come already"],
+  ["an agent that is neither", false, true, "part of its answer had come already"],
+];
+
+for (const [what, idempotent, says, why] of UNKNOWN_OUTCOMES) {
+  Deno.test(`a device lost while it ran ${what} leaves the outcome unknown, and says why`, async () => {
+    const fleet = new Fleet(["a", "b"]);
+    fleet.agent = heldAgent({ workload: "heavy", idempotent }).agent;
+    const outcome = fleet.run();
+    const run = await fleet.ask("a");
+    run.begin();
+    if (says) run.say({ type: "token", text: "x" });
+    run.fail("UNKNOWN_OUTCOME");
+    await fleet.settle();
+    assertEquals(outcome.error?.code, "UNKNOWN_OUTCOME");
+    assertStringIncludes(outcome.error!.message, `Node "a" was lost while it ran agent "held"`);
+    assertStringIncludes(outcome.error!.message, why);
+    assertEquals(fleet.asked.get("b"), undefined);
+  });
+}
+
+Deno.test("a lost device that nobody can replace leaves the outcome unknown", async () => {
+  const fleet = new Fleet(["a"]);
+  const outcome = fleet.run();
+  const run = await fleet.ask("a");
+  run.begin();
+  run.fail("UNKNOWN_OUTCOME");
+  await fleet.settle();
+  assertEquals(outcome.error?.code, "UNKNOWN_OUTCOME");
+  assertStringIncludes(outcome.error!.message, 'Node "a" was lost');
+  assertStringIncludes(outcome.error!.message, "no other device is left");
+});
+
+Deno.test("a node that was asked for is the only one tried, whatever happens to it", async () => {
+  for (
+    const [code, begun] of [["RESOURCE_EXHAUSTED", false], ["UNKNOWN_OUTCOME", true]] as const
+  ) {
+    const fleet = new Fleet(["a", "b", "here"]);
+    const outcome = fleet.run({ nodeId: "b" });
+    const run = await fleet.ask("b");
+    if (begun) run.begin();
+    // It is in nobody's table any more when its run has failed.
+    fleet.candidates.splice(1, 1);
+    run.fail(code);
+    await fleet.settle();
+    assertEquals(outcome.error?.code, code);
+    assert(!fleet.told().includes("fallback b"));
+    assertEquals(fleet.asked.get("a"), undefined);
+  }
+});
+
+Deno.test("a node that was asked for runs it although it is not the best, and the reason says so", async () => {
+  const fleet = new Fleet(["a", "here"]);
+  const outcome = fleet.run({ nodeId: "here" });
+  (await fleet.here.run(0)).answer("done");
+  await fleet.settle();
+  assertEquals([outcome.result?.nodeId, outcome.result?.reason], ["here", "it was asked for"]);
+});
+
+Deno.test("a node that was asked for and is not here is not found", async () => {
+  const fleet = new Fleet(["a"]);
+  const { error } = await settled(fleet, fleet.run({ nodeId: "z" }));
+  assertEquals(error?.code, "NOT_FOUND");
+  assertStringIncludes(error!.message, 'Cannot run agent "held" on "z"');
+  assertEquals(fleet.events, []);
+});
+
+Deno.test("a node that was asked for must meet the agent's requirements, too", async () => {
+  const fleet = new Fleet(["a", "b"]);
+  fleet.agent = heldAgent({ requirements: { memory: 100_000 } }).agent;
+  const { error } = await settled(fleet, fleet.run({ nodeId: "b" }));
+  assertEquals(error?.code, "UNAVAILABLE");
+  assertStringIncludes(error!.message, "b has 8192 MB of memory, 100000 are needed");
+});
+
+Deno.test("the custom router is not asked about a node that was asked for", async () => {
+  let asked = 0;
+  const fleet = new Fleet(["a", "here"], () => {
+    asked++;
+  });
+  fleet.run({ nodeId: "here" });
+  await fleet.here.run(0);
+  assertEquals(asked, 0);
+});
+
+Deno.test("no device that can: the error names each device with what it lacks", async () => {
+  const fleet = new Fleet(["a", "b"]);
+  fleet.candidates[1] = { ...device("b", 1), agents: new Set() };
+  fleet.agent = heldAgent({ requirements: { flops: { fp16: 500 } } }).agent;
+  const { error } = await settled(fleet, fleet.run());
+  assertEquals(error?.code, "UNAVAILABLE");
+  assertStringIncludes(
+    error!.message,
+    "no device can do it now (a has 100 TFLOPS of FP16, 500 are needed; b does not have the agent).",
+  );
+});
+
+Deno.test("each attempt is given what is left of the time", async () => {
+  const fleet = new Fleet(["a", "b", "c"]);
+  fleet.run({ timeoutMs: 10_000 });
+  const first = await fleet.ask("a");
+  await fleet.clock.advance(1_500);
+  first.fail("UNAVAILABLE");
+  const second = await fleet.ask("b");
+  await fleet.clock.advance(2_500);
+  second.fail("UNAVAILABLE");
+  const third = await fleet.ask("c");
+  assertEquals([first, second, third].map(({ task }) => task.timeoutMs), [10_000, 8_500, 6_000]);
+});
+
+Deno.test("a device that says nothing is given up at the deadline and told to stop", async () => {
+  const fleet = new Fleet(["a", "b"]);
+  const outcome = fleet.run({ timeoutMs: 2_000 });
+  const run = await fleet.ask("a");
+  run.begin();
+  await fleet.clock.advance(1_999);
+  assertEquals(outcome.error, undefined);
+  await fleet.clock.advance(1);
+  assertEquals(outcome.error?.code, "DEADLINE_EXCEEDED");
+  assertStringIncludes(outcome.error!.message, "was not done within 2000 ms");
+  assertEquals(run.cancelled, true);
+  assertEquals(fleet.asked.get("b"), undefined, "there is no time left for another");
+});
+
+Deno.test("the deadline holds for all attempts together", async () => {
+  const fleet = new Fleet(["a", "b"]);
+  const outcome = fleet.run({ timeoutMs: 2_000 });
+  const first = await fleet.ask("a");
+  await fleet.clock.advance(1_500);
+  first.fail("UNAVAILABLE");
+  const second = await fleet.ask("b");
+  await fleet.clock.advance(499);
+  assertEquals(outcome.error, undefined);
+  await fleet.clock.advance(1);
+  assertEquals(outcome.error?.code, "DEADLINE_EXCEEDED");
+  assertEquals(second.cancelled, true);
+});
+
+Deno.test("what comes after the deadline is not told any more", async () => {
+  const fleet = new Fleet(["a"]);
+  const outcome = fleet.run({ timeoutMs: 100 });
+  const run = await fleet.ask("a");
+  await fleet.clock.advance(100);
+  run.begin();
+  run.say({ type: "token", text: "late" });
+  run.answer({ output: "late" });
+  await fleet.settle();
+  assertEquals(outcome.result, undefined);
+  assertEquals(fleet.told(), ["routed a"]);
+});
+
+Deno.test("a run that has ended leaves no timer, and nothing at a signal that outlives it", async () => {
+  for (const nodeId of ["a", "here"]) {
+    const fleet = new Fleet(["a", "here"]);
+    const { signal } = new AbortController();
+    const listeners = countListeners(signal);
+    const outcome = fleet.run({ nodeId, signal });
+    await fleet.settle();
+    assertEquals([fleet.clock.pending, listeners.count], [1, 1]);
+    if (nodeId === "a") (await fleet.ask("a")).answer({ output: "done" });
+    else fleet.here.runs[0].answer("done");
+    await fleet.settle();
+    assertEquals(outcome.result?.output, "done");
+    assertEquals([fleet.clock.pending, listeners.count], [0, 0]);
+  }
+});
+
+Deno.test("a custom router that takes all the time there was begins nothing", async () => {
+  const fleet = new Fleet(["a"], () => new Promise(() => {}));
+  const outcome = fleet.run({ timeoutMs: 500 });
+  await fleet.clock.advance(1_000);
+  assertEquals(outcome.error?.code, "DEADLINE_EXCEEDED");
+  assertStringIncludes(outcome.error!.message, "within 500 ms");
+  assertEquals(fleet.asked.size, 0);
+});
+
+Deno.test("cancelling stops a remote run, and the caller gets the reason", async () => {
+  const fleet = new Fleet(["a", "b"]);
+  const abort = new AbortController();
+  const outcome = fleet.run({ signal: abort.signal });
+  const run = await fleet.ask("a");
+  run.begin();
+  const reason = new NetworkError("CANCELLED", "Changed my mind.");
+  abort.abort(reason);
+  await fleet.settle();
+  assertStrictEquals(outcome.error, reason);
+  assertEquals(run.cancelled, true);
+  run.fail("CANCELLED");
+  await fleet.settle();
+  assertEquals(fleet.asked.get("b"), undefined);
+});
+
+Deno.test("cancelling stops a run on this device", async () => {
+  const fleet = new Fleet(["here"]);
+  const abort = new AbortController();
+  const outcome = fleet.run({ signal: abort.signal });
+  const { context } = await fleet.here.run(0);
+  const reason = new NetworkError("CANCELLED", "Changed my mind.");
+  abort.abort(reason);
+  await fleet.settle();
+  assertStrictEquals(outcome.error, reason);
+  assertStrictEquals(context.signal.reason, reason);
+  assertEquals(fleet.executor.running, 0);
+});
+
+Deno.test("an AbortSignal of the web's own ends a run with CANCELLED and its reason as the cause", async () => {
+  for (const nodeId of ["a", "here"]) {
+    const fleet = new Fleet(["a", "here"]);
+    const abort = new AbortController();
+    const outcome = fleet.run({ nodeId, signal: abort.signal });
+    await fleet.settle();
+    abort.abort();
+    await fleet.settle();
+    assert(outcome.error instanceof NetworkError);
+    assertEquals(outcome.error.code, "CANCELLED");
+    assertStrictEquals(outcome.error.cause, abort.signal.reason);
+  }
+});
+
+Deno.test("a run that was cancelled before, or while the router thought, begins nowhere", async () => {
+  const fleet = new Fleet(["here"]);
+  const { error } = await settled(fleet, fleet.run({ signal: AbortSignal.abort() }));
+  assertEquals([error?.code, fleet.events.length], ["CANCELLED", 0]);
+
+  let choose = () => {};
+  const thinking = new Fleet(["here"], () => new Promise((resolve) => choose = () => resolve()));
+  const abort = new AbortController();
+  const outcome = thinking.run({ signal: abort.signal });
+  await thinking.settle();
+  abort.abort();
+  choose();
+  await thinking.settle();
+  assertEquals(outcome.error?.code, "CANCELLED");
+  assertEquals(thinking.here.runs.length, 0);
+});
+
+Deno.test("a device is granted more only when the caller has taken what it sent", async () => {
+  const fleet = new Fleet(["a"]);
+  const taken: (() => void)[] = [];
+  fleet.run({}, (event) => {
+    if (event.type === "token") return new Promise((resolve) => taken.push(resolve));
+  });
+  const run = await fleet.ask("a");
+  run.begin();
+  const first = run.say({ type: "token", text: "one" });
+  const second = run.say({ type: "token", text: "two" });
+  await fleet.settle();
+  assertEquals(run.bytesConsumed, 0);
+  taken[0]();
+  await fleet.settle();
+  assertEquals(run.bytesConsumed, first);
+  taken[1]();
+  await fleet.settle();
+  assertEquals(run.bytesConsumed, first + second);
+});
+
+Deno.test("no device is asked before the caller has taken the news of the choice", async () => {
+  const fleet = new Fleet(["a"]);
+  let take = () => {};
+  fleet.run({}, ({ type }) => {
+    if (type === "routed") return new Promise((resolve) => take = resolve);
+  });
+  await fleet.settle();
+  assertEquals(fleet.asked.size, 0);
+  take();
+  await fleet.ask("a");
+});
+
+Deno.test("a peer that sends what is no event is told to stop, and the caller is told which field", async () => {
+  const fleet = new Fleet(["a", "b"]);
+  const outcome = fleet.run();
+  const run = await fleet.ask("a");
+  run.begin();
+  run.say({ type: "token", text: 5 } as unknown as AgentEvent);
+  await fleet.settle();
+  assertEquals(outcome.error?.code, "PROTOCOL");
+  assertStringIncludes(outcome.error!.message, "event: text");
+  assertEquals(run.cancelled, true);
+  assertEquals(fleet.asked.get("b"), undefined);
+});
+
+Deno.test("after the stop no device takes a lost one's place", async () => {
+  const fleet = new Fleet(["a", "b"]);
+  const outcome = fleet.run();
+  const run = await fleet.ask("a");
+  run.begin();
+  fleet.dispatcher.stop();
+  run.fail("UNKNOWN_OUTCOME");
+  await fleet.settle();
+  assertEquals(outcome.error?.code, "UNKNOWN_OUTCOME");
+  assertEquals(fleet.asked.get("b"), undefined);
+});
+
+function countListeners(signal: AbortSignal): { count: number } {
+  const listeners = { count: 0 };
+  const { addEventListener, removeEventListener } = signal;
+  signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+    listeners.count++;
+    addEventListener.apply(signal, args);
+  };
+  signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+    listeners.count--;
+    removeEventListener.apply(signal, args);
+  };
+  return listeners;
+}
+
+async function settled(fleet: Fleet, outcome: Outcome): Promise<Outcome> {
+  await fleet.settle();
+  return outcome;
+}

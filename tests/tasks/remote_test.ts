@@ -1,0 +1,315 @@
+/** Tasks over a link: what the caller on one side and the executor on the other make of it. */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import fc from "fast-check";
+import { type Agent, type AgentAnswer, createAgent } from "../../src/agents/agent.ts";
+import { type ErrorCode, NetworkError } from "../../src/base/errors.ts";
+import { CREDIT_WINDOW, MAX_BODY_BYTES } from "../../src/link/call.ts";
+import type { Executor } from "../../src/tasks/executor.ts";
+import { RUN_METHOD, runRemotely, serveRun } from "../../src/tasks/remote.ts";
+import {
+  type AttemptEvent,
+  MAX_TIMEOUT_MS,
+  parseAgentEvent,
+  parseAnswer,
+  parseTask,
+  type Task,
+} from "../../src/tasks/task.ts";
+import { LinkPair } from "../support/memory_link.ts";
+import { executorWith, heldAgent, task } from "../support/task_rig.ts";
+
+/** A caller and an executor, 1 ms apart. */
+class Rig {
+  readonly pair = new LinkPair();
+  readonly held = heldAgent();
+  readonly events: AttemptEvent[] = [];
+  readonly executor: Executor;
+
+  private constructor(agents: Agent[]) {
+    this.executor = executorWith(this.pair.clock, 1, this.held.agent, ...agents);
+    this.pair.onCall = (call) => void serveRun(call, this.executor);
+  }
+
+  static async open(...agents: Agent[]): Promise<Rig> {
+    const rig = new Rig(agents);
+    await rig.pair.open();
+    return rig;
+  }
+
+  run(overrides: Partial<Task> = {}, signal?: AbortSignal, take = () => {}): Outcome {
+    const outcome: Outcome = { answer: undefined, error: undefined };
+    const { pair: { dialler, clock } } = this;
+    const emit = (event: AttemptEvent) => {
+      this.events.push(event);
+      return take();
+    };
+    runRemotely(dialler.link, task(overrides), emit, { clock, signal })
+      .then((answer) => outcome.answer = answer, (error) => outcome.error = error);
+    return outcome;
+  }
+
+  advance(ms: number): Promise<void> {
+    return this.pair.clock.advance(ms);
+  }
+}
+
+interface Outcome {
+  answer: AgentAnswer | undefined;
+  error: NetworkError | undefined;
+}
+
+Deno.test("a task crosses the link as it is, and its events and answer come back in order", async () => {
+  const helper = createAgent({
+    name: "helper",
+    description: "Says what it was given",
+    run: async function* ({ prompt, context }) {
+      yield `${prompt} `;
+      yield context;
+      return { output: "déjà vu", data: { prompt, nested: [null, { deep: true }] } };
+    },
+  });
+  const rig = await Rig.open(helper);
+  const outcome = rig.run({ agent: "helper", prompt: "naïve\n\u0000", context: "𝄞 ☃" });
+  await rig.advance(5);
+  assertEquals(rig.events, [
+    { type: "started" },
+    { type: "token", text: "naïve\n\u0000 " },
+    { type: "token", text: "𝄞 ☃" },
+  ]);
+  assertEquals(outcome.answer, {
+    output: "déjà vu",
+    data: { prompt: "naïve\n\u0000", nested: [null, { deep: true }] },
+  });
+});
+
+Deno.test("what the executor refuses keeps its code, its words and the time to try again", async () => {
+  const rig = await Rig.open();
+  for (let i = 0; i < 5; i++) rig.run();
+  const outcome = rig.run();
+  await rig.advance(5);
+  assertEquals(outcome.error?.code, "RESOURCE_EXHAUSTED");
+  assertEquals(outcome.error?.message, 'Node "here" is busy: 1 running, 4 waiting.');
+  assertEquals(outcome.error?.retryAfterMs, 1_000);
+  assertEquals(rig.events, [{ type: "started" }], "only the first one has begun");
+});
+
+Deno.test("what an agent throws crosses the link as its own failure", async () => {
+  const rig = await Rig.open();
+  const outcome = rig.run();
+  await rig.advance(5);
+  rig.held.runs[0].fail(new NetworkError("UNKNOWN_OUTCOME", "The till is stuck."));
+  await rig.advance(5);
+  assertEquals(outcome.error?.code, "AGENT_FAILED");
+  assertStringIncludes(outcome.error!.message, "The till is stuck.");
+});
+
+Deno.test("an answer that JSON cannot carry is the agent's failure, and says why", async () => {
+  const cycle: Record<string, unknown> = {};
+  cycle.self = cycle;
+  for (const data of [cycle, 10n]) {
+    const rig = await Rig.open();
+    const outcome = rig.run();
+    await rig.advance(5);
+    rig.held.runs[0].answer({ output: "", data } as AgentAnswer);
+    await rig.advance(5);
+    assertEquals(outcome.error?.code, "AGENT_FAILED");
+    assertStringIncludes(outcome.error!.message, "The agent's answer cannot be sent as JSON");
+  }
+});
+
+Deno.test("an answer beyond the bound of a message is refused, not cut", async () => {
+  const rig = await Rig.open();
+  const outcome = rig.run();
+  await rig.advance(5);
+  rig.held.runs[0].answer("x".repeat(MAX_BODY_BYTES));
+  await rig.advance(5);
+  assertEquals(outcome.error?.code, "RESOURCE_EXHAUSTED");
+});
+
+Deno.test("a task beyond the bound of a message is refused before anything is sent", async () => {
+  const rig = await Rig.open();
+  const outcome = rig.run({ prompt: "x".repeat(MAX_BODY_BYTES) });
+  await rig.advance(5);
+  assertEquals(outcome.error?.code, "RESOURCE_EXHAUSTED");
+  assertEquals(rig.pair.acceptor.calls.length, 0);
+});
+
+Deno.test("the caller's abort ends its run at once, and the agent's on the other side", async () => {
+  const rig = await Rig.open();
+  const abort = new AbortController();
+  const outcome = rig.run({}, abort.signal);
+  await rig.advance(5);
+  abort.abort(new NetworkError("CANCELLED", "Changed my mind."));
+  await rig.advance(0);
+  assertEquals(outcome.error?.message, "Changed my mind.");
+  assertEquals(rig.executor.running, 1, "the word is on its way");
+  await rig.advance(1);
+  assertEquals(rig.held.runs[0].context.signal.reason.code, "CANCELLED");
+  assertEquals(rig.executor.running, 0);
+});
+
+Deno.test("a task whose caller gives up while it waits never runs", async () => {
+  const rig = await Rig.open();
+  rig.run({ prompt: "first" });
+  const abort = new AbortController();
+  rig.run({ prompt: "second" }, abort.signal);
+  await rig.advance(5);
+  assertEquals(rig.executor.queued, 1);
+  abort.abort();
+  await rig.advance(5);
+  assertEquals(rig.executor.queued, 0);
+  rig.held.runs[0].answer("done");
+  await rig.advance(5);
+  assertEquals(rig.held.prompts, ["first"]);
+});
+
+Deno.test("a run whose signal is aborted already sends nothing", async () => {
+  const rig = await Rig.open();
+  const outcome = rig.run({}, AbortSignal.abort(new NetworkError("CANCELLED", "Too late.")));
+  await rig.advance(5);
+  assertEquals(outcome.error?.message, "Too late.");
+  assertEquals(rig.pair.acceptor.calls.length, 0);
+});
+
+Deno.test("when the caller's process dies its agent is stopped and the slot is free", async () => {
+  const rig = await Rig.open();
+  rig.run();
+  await rig.advance(5);
+  rig.pair.links.kill("10.0.0.1");
+  await rig.advance(1);
+  assert(rig.held.runs[0].context.signal.aborted);
+  assertEquals(rig.executor.running, 0);
+});
+
+Deno.test("when the executor's process dies the outcome is unknown", async () => {
+  const rig = await Rig.open();
+  const outcome = rig.run();
+  await rig.advance(5);
+  rig.pair.links.kill("10.0.0.2");
+  await rig.advance(1);
+  assertEquals(outcome.error?.code, "UNKNOWN_OUTCOME");
+});
+
+Deno.test("a task that never left is UNAVAILABLE: it was begun nowhere", async () => {
+  const rig = await Rig.open();
+  const outcome = rig.run();
+  rig.pair.dialler.link.close();
+  await rig.advance(5);
+  assertEquals(outcome.error?.code, "UNAVAILABLE");
+  const next = rig.run();
+  await rig.advance(0);
+  assertEquals(next.error?.code, "UNAVAILABLE");
+});
+
+Deno.test("behind a cut cable both sides keep the deadline, each by itself", async () => {
+  const rig = await Rig.open();
+  const outcome = rig.run({ timeoutMs: 1_000 });
+  await rig.advance(5);
+  rig.pair.lan.setDown("10.0.0.2", true);
+  await rig.advance(994);
+  assertEquals(outcome.error, undefined);
+  await rig.advance(1);
+  assertEquals(outcome.error?.code, "DEADLINE_EXCEEDED");
+  await rig.advance(1);
+  assertEquals(rig.held.runs[0].context.signal.reason.code, "DEADLINE_EXCEEDED");
+  assertEquals(rig.executor.running, 0);
+});
+
+Deno.test("an agent whose caller takes nothing stops after the credit, and goes on when it does", async () => {
+  const piece = "x".repeat(32 * 1024);
+  let yielded = 0;
+  const talker = createAgent({
+    name: "talker",
+    description: "Talks without end",
+    run: async function* () {
+      for (; yielded < 40; yielded++) yield piece;
+      return "done";
+    },
+  });
+  const rig = await Rig.open(talker);
+  const waiting: (() => void)[] = [];
+  let readsAtOnce = false;
+  const outcome = rig.run({ agent: "talker" }, undefined, () => {
+    if (readsAtOnce) return;
+    return new Promise<void>((resolve) => waiting.push(resolve));
+  });
+  await rig.advance(50);
+  assert(yielded <= CREDIT_WINDOW / piece.length, `${yielded} pieces went out`);
+  readsAtOnce = true;
+  for (const take of waiting) take();
+  await rig.advance(50);
+  assertEquals(yielded, 40);
+  assertEquals(outcome.answer, { output: "done" });
+});
+
+const encode = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
+
+const BAD_TASKS: [field: string, value: unknown][] = [
+  ["taskId", "../../etc/passwd"],
+  ["taskId", 7],
+  ["attempt", 0],
+  ["attempt", 1.5],
+  ["agent", "two words"],
+  ["agent", "\u001b[31m"],
+  ["prompt", null],
+  ["context", ["x"]],
+  ["timeoutMs", 0],
+  ["timeoutMs", -1],
+  ["timeoutMs", MAX_TIMEOUT_MS + 1],
+  ["timeoutMs", "soon"],
+];
+
+Deno.test("a task that is none is refused with the field that does not fit, and takes no slot", async () => {
+  for (const [field, value] of BAD_TASKS) {
+    const rig = await Rig.open();
+    const ends: (ErrorCode | undefined)[] = [];
+    const messages: string[] = [];
+    rig.pair.dialler.link.call(RUN_METHOD, JSON.stringify({ ...task(), [field]: value }), {
+      onItem() {},
+      onEnd(end) {
+        ends.push(end.ok ? undefined : end.error.code);
+        messages.push(end.ok ? "" : end.error.message);
+      },
+    });
+    await rig.advance(5);
+    assertEquals(ends, ["PROTOCOL"], `${field} ${value}`);
+    assertStringIncludes(messages[0], `task: ${field}`);
+    assertEquals([rig.executor.running, rig.held.prompts], [0, []]);
+  }
+});
+
+Deno.test("bytes that are no task, event or answer are refused, whatever they are", () => {
+  const readers = [parseTask, parseAgentEvent, parseAnswer];
+  fc.assert(fc.property(
+    fc.oneof(fc.uint8Array({ maxLength: 200 }), fc.jsonValue().map(encode)),
+    (bytes) => {
+      for (const read of readers) {
+        try {
+          read(bytes);
+        } catch (thrown) {
+          assert(thrown instanceof NetworkError && thrown.code === "PROTOCOL", String(thrown));
+        }
+      }
+    },
+  ));
+});
+
+Deno.test("what is nested too deep or has fields that nobody knows does no harm", () => {
+  const deep = new TextEncoder().encode(
+    `{"output":"","data":${"[".repeat(100_000)}${"]".repeat(100_000)}}`,
+  );
+  let refused: unknown;
+  try {
+    parseAnswer(deep);
+  } catch (thrown) {
+    refused = thrown;
+  }
+  assert(refused instanceof NetworkError);
+  assertStringIncludes(refused.message, "nested deeper");
+  const json = JSON.stringify({ ...task(), admin: true });
+  const read = parseTask(
+    new TextEncoder().encode(`{"__proto__":{"evil":true},${json.slice(1)}`),
+  );
+  assertEquals(Object.keys(read).toSorted(), Object.keys(task()).toSorted());
+  assert(!("evil" in read));
+});
