@@ -3,7 +3,7 @@
 import { fromJSON } from "@grpc/proto-loader";
 import { decodeBeacon, encodeBeacon } from "../src/discovery/beacon.ts";
 import { Kind } from "../src/link/frame.ts";
-import { decodeFrame, encodeFrame } from "../src/link/frame_codec.ts";
+import { decodeFrame, encodeFrame, FrameWriter } from "../src/link/frame_codec.ts";
 import { networkDescriptor } from "../src/link/network_descriptor.gen.ts";
 
 const beacon = {
@@ -46,6 +46,7 @@ const messages = Array.from({ length: 16 }, (_, i) => ({
 }));
 const load = { running: 1, queued: 0, slots: 4, callsReceived: 1_000 };
 const frameBytes = encodeFrame(messages, load);
+const writer = new FrameWriter();
 const { Link } = fromJSON(networkDescriptor, { keepCase: true, longs: Number })[
   "hanzo.network.v1.Network"
 ] as unknown as {
@@ -66,9 +67,13 @@ Deno.bench({
   fn: () => void Link.requestSerialize(reference),
 });
 Deno.bench({
-  name: "encodeFrame",
+  name: "FrameWriter, as a link uses it",
   group: "write a frame of 16 calls",
-  fn: () => void encodeFrame(messages, load),
+  fn() {
+    for (const message of messages) writer.message(message);
+    writer.load(load);
+    writer.take();
+  },
 });
 Deno.bench({
   name: "protobufjs",

@@ -40,6 +40,11 @@ export interface IncomingCall {
   /** Aborts when the caller cancels or is lost; whoever serves the call may abort it, too. */
   readonly abort: AbortController;
   /**
+   * Sends an empty item that may wait for the next one, but no longer than a turn of the event
+   * loop: a sign of life that costs no frame of its own when the answer comes at once.
+   */
+  begin(): void;
+  /**
    * Sends one item. A returned promise settles when the caller can take more; until then nothing
    * more should be sent.
    */

@@ -31,12 +31,17 @@ export class Outbox {
     return call <= this.#lastCallSent;
   }
 
-  /** Takes a message to be sent soon, and returns how many bytes its body takes. */
-  post(message: OutgoingMessage): number {
+  /**
+   * Takes a message to be sent soon, and returns how many bytes its body takes.
+   *
+   * @param patient Whether it may wait for another one, for a turn of the event loop.
+   */
+  post(message: OutgoingMessage, patient = false): number {
     if (this.#closed) return 0;
     const bodyBytes = this.#writer.message(message);
     if (message.kind === Kind.Call) this.#lastCallPosted = message.call ?? 0;
     if (this.#writer.length >= FLUSH_BYTES) this.flush();
+    else if (patient) setImmediate(this.#flushLater);
     else if (!this.#flushScheduled) {
       this.#flushScheduled = true;
       // As soon as the promises that are ready have run: answers to one frame leave in one frame.

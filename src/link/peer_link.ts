@@ -363,7 +363,7 @@ export class PeerLink {
     const call = new ServedCall(
       message.method,
       message.body,
-      (kind, body, error) => {
+      (kind, body, { error, patient } = {}) => {
         if (kind === Kind.End) this.#serving.delete(id);
         const bytes = this.#post({
           kind,
@@ -371,7 +371,7 @@ export class PeerLink {
           body: error === undefined ? body : reasonOf(error),
           errorCode: error?.code,
           retryAfterMs: error?.retryAfterMs,
-        });
+        }, patient);
         if (kind === Kind.End) this.#closeIfRetired();
         return bytes;
       },
@@ -399,8 +399,8 @@ export class PeerLink {
     waiting.sink.onItem(message.body);
   }
 
-  #post(message: OutgoingMessage): number {
-    return this.#outbox.post(message);
+  #post(message: OutgoingMessage, patient = false): number {
+    return this.#outbox.post(message, patient);
   }
 
   #closeIfRetired(): void {

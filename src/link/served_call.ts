@@ -8,7 +8,7 @@ import { Kind } from "./frame.ts";
 export type Answer = (
   kind: typeof Kind.Item | typeof Kind.End,
   body: string | Uint8Array | undefined,
-  error?: NetworkError,
+  options?: { error?: NetworkError; patient?: boolean },
 ) => number;
 
 /** See the top of the file. */
@@ -38,6 +38,11 @@ export class ServedCall implements IncomingCall {
     return this.#abort;
   }
 
+  begin(): void {
+    if (this.#ended || this.#cancelled !== undefined) return;
+    this.#answer(Kind.Item, "", { patient: true });
+  }
+
   send(body: string | Uint8Array): Promise<void> | undefined {
     if (this.#ended || this.#cancelled !== undefined) return undefined;
     checkBody(body);
@@ -57,7 +62,7 @@ export class ServedCall implements IncomingCall {
   fail(error: NetworkError): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#answer(Kind.End, undefined, error);
+    this.#answer(Kind.End, undefined, { error });
   }
 
   grant(credit: number): void {

@@ -19,7 +19,7 @@ import {
 /** The name of the call on a link. */
 export const RUN_METHOD = "run";
 
-/** Every task says it once, so it goes as an empty item: nothing to write, nothing to read. */
+/** Every task says it once, so it goes as an empty item: nothing to read. */
 const STARTED: AttemptEvent = { type: "started" };
 
 /** What a run needs of a link. */
@@ -97,7 +97,7 @@ export async function serveRun(call: IncomingCall, executor: Executor): Promise<
   try {
     const answer = await executor.execute(
       parseTask(call.body),
-      (event) => call.send(event.type === "started" ? "" : JSON.stringify(event)),
+      (event) => event.type === "started" ? call.begin() : call.send(JSON.stringify(event)),
       call.abort,
     );
     call.end(toJson(answer));
