@@ -95,6 +95,12 @@ Deno.test("parseArgs: every name of a flag has its value", () => {
   });
 });
 
+Deno.test("parseArgs: a default of null tells a boolean that is not given from one that is false", () => {
+  const options = { boolean: ["json", "watch"], default: { json: null, watch: null } } as const;
+
+  assertEquals<unknown>(parseArgs(["--json=false"], options), { _: [], json: false, watch: null });
+});
+
 Deno.test("parseArgs: defaults hold where a flag is not given", () => {
   const options = {
     string: ["port"],

@@ -112,7 +112,8 @@ export interface AgentDescription {
  * assertEquals(shout.workload, "light");
  * ```
  *
- * @throws {NetworkError} `INVALID_ARGUMENT` when the name is not a label, or two tools share one.
+ * @throws {NetworkError} `INVALID_ARGUMENT` when the name is not a label, two tools share one, or
+ * there is no `run`.
  */
 export function createAgent(options: AgentOptions): Agent {
   const { name, description, run, tools = [], workload = "light", requirements = {} } = options;
@@ -121,6 +122,13 @@ export function createAgent(options: AgentOptions): Agent {
       "INVALID_ARGUMENT",
       `Cannot create agent ${JSON.stringify(name)}: a name is 1 to 63 letters, digits, ".", "_" ` +
         `or "-", and begins with a letter or digit.`,
+    );
+  }
+  if (typeof run !== "function") {
+    throw new NetworkError(
+      "INVALID_ARGUMENT",
+      `Cannot create agent "${name}": it has no "run", and no model is available that could do ` +
+        `its work. Give it a function that does.`,
     );
   }
   const toolset = new Map(tools.map((tool) => [tool.name, tool]));

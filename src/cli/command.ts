@@ -42,6 +42,11 @@ export interface Invocation {
 
 /** The values of options, wherever they come from. */
 export interface OptionValues {
+  /**
+   * Whether it is set.
+   *
+   * @throws {UsageError} When its value is neither true nor false.
+   */
   flag(name: string): boolean;
   text(name: string): string | undefined;
   list(name: string): string[];

@@ -71,12 +71,15 @@ async function help(name: string | undefined): Promise<number> {
 
 async function invoke(name: string, args: readonly string[]): Promise<number> {
   const { command } = await COMMANDS[name].load();
-  if (args.includes("--help") || args.includes("-h")) {
+  // What follows `--` is no option.
+  const end = args.indexOf("--");
+  const options = end === -1 ? args : args.slice(0, end);
+  if (options.includes("--help") || options.includes("-h")) {
     const { commandHelp } = await import("./command.ts");
     console.log(commandHelp(name, command).trimEnd());
     return 0;
   }
-  const json = args.includes("--json");
+  const json = options.includes("--json");
   const { Terminal } = await import("./terminal.ts");
   const { environment, readInvocation } = await import("./option_values.ts");
   const terminal = new Terminal({
@@ -85,8 +88,8 @@ async function invoke(name: string, args: readonly string[]): Promise<number> {
   });
   const stop = stopSignal();
   try {
-    const { positionals, options } = await readInvocation(name, command, args);
-    return await command.run({ positionals, options, terminal, signal: stop.signal });
+    const read = await readInvocation(name, command, args);
+    return await command.run({ ...read, terminal, signal: stop.signal });
   } catch (thrown) {
     // Whoever read our output has had enough: `hanzo-network peers | head -1`.
     if (thrown instanceof Deno.errors.BrokenPipe) return 0;

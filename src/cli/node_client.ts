@@ -47,12 +47,16 @@ export async function findNode(options: OptionValues): Promise<NodeClient> {
   return new NodeClient(node);
 }
 
+/** How long a node may take to answer a question about itself. */
+const ANSWER_TIMEOUT_MS = 5_000;
+
 /** See the top of the file. */
 export class NodeClient {
   readonly #endpoint: ApiEndpoint;
 
   constructor(endpoint: ApiEndpoint) {
     this.#endpoint = endpoint;
+    goPastProxies(new URL(endpoint.api).hostname);
   }
 
   /** What the node says of itself. */
@@ -61,13 +65,13 @@ export class NodeClient {
   }
 
   /** The peers that it knows. */
-  peers(): Promise<PeerStatus[]> {
-    return this.#get("peers");
+  peers(signal?: AbortSignal): Promise<PeerStatus[]> {
+    return this.#get("peers", signal);
   }
 
   /** The agents of its network. */
-  agents(): Promise<{ agent: AgentDescription; nodes: string[] }[]> {
-    return this.#get("agents");
+  agents(signal?: AbortSignal): Promise<{ agent: AgentDescription; nodes: string[] }[]> {
+    return this.#get("agents", signal);
   }
 
   /**
@@ -90,7 +94,18 @@ export class NodeClient {
   }
 
   async #get<T>(path: string, signal?: AbortSignal): Promise<T> {
-    return await (await this.#fetch(path, signal)).json();
+    const patience = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
+    const both = signal === undefined ? patience : AbortSignal.any([signal, patience]);
+    try {
+      return await (await this.#fetch(path, both)).json();
+    } catch (thrown) {
+      if (!patience.aborted || signal?.aborted) throw thrown;
+      throw new NetworkError(
+        "UNAVAILABLE",
+        `Cannot reach the node at ${this.#endpoint.api}: it runs, but has not answered within ` +
+          `${ANSWER_TIMEOUT_MS / 1000} s. Is it stopped, or very busy?`,
+      );
+    }
   }
 
   async #fetch(path: string, signal?: AbortSignal, body?: RunBody): Promise<Response> {
@@ -116,13 +131,34 @@ export class NodeClient {
 }
 
 async function* lines(response: Response): AsyncGenerator<string> {
-  let rest = "";
+  // The pieces of a line are joined once: a line may be megabytes long.
+  let pieces: string[] = [];
   for await (const text of response.body!.pipeThrough(new TextDecoderStream())) {
-    const parts = (rest + text).split("\n");
-    rest = parts.pop()!;
-    yield* parts;
+    const parts = text.split("\n");
+    pieces.push(parts[0]);
+    for (const part of parts.slice(1)) {
+      yield pieces.join("");
+      pieces = [part];
+    }
   }
+  const rest = pieces.join("");
   if (rest !== "") yield rest;
+}
+
+/**
+ * Keeps `fetch` from handing the node's token to a proxy of the environment's. It looks there
+ * before its first request, and this program makes no other.
+ */
+function goPastProxies(host: string): void {
+  for (const name of ["NO_PROXY", "no_proxy"]) {
+    const others = environment(name);
+    if (others?.split(",").includes(host)) continue;
+    try {
+      Deno.env.set(name, others === undefined || others === "" ? host : `${others},${host}`);
+    } catch (thrown) {
+      if (!(thrown instanceof Deno.errors.NotCapable)) throw thrown;
+    }
+  }
 }
 
 function toError({ error: { code, message, retryAfterMs } }: ErrorBody): NetworkError {

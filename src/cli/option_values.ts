@@ -39,9 +39,11 @@ export async function readInvocation(
     return fromEnvironment(spec) ?? settings.get(option);
   };
   const options: OptionValues = {
-    flag: (option) => {
-      const value = find(option)?.at(-1);
-      return value !== undefined && value !== "false" && value !== "0";
+    flag(option) {
+      const text = find(option)?.at(-1);
+      if (text === undefined || text === "false" || text === "0") return false;
+      if (text === "true" || text === "1") return true;
+      throw new UsageError(`--${option} is ${JSON.stringify(text)}, expected true or false.`);
     },
     text: (option) => find(option)?.at(-1),
     list: (option) => find(option) ?? [],
@@ -65,12 +67,13 @@ function parse(
 ): { positionals: string[]; values: RawValues } {
   const named = (...kinds: OptionSpec["kind"][]) =>
     specs.filter(({ kind }) => kinds.includes(kind)).map((spec) => spec.name);
-  // `--open` alone must not take the next argument for its value.
-  const maybe = new Set(named("maybe").map((option) => `--${option}`));
-  const parsed = parseArgs(args.map((arg) => maybe.has(arg) ? `${arg}=true` : arg), {
+  const parsed = parseArgs(withPlainValues(args, named("maybe"), named("text", "list")), {
     boolean: named("flag"),
-    string: named("text", "list", "maybe"),
+    // The positionals, too: a prompt of digits is no number.
+    string: [...named("text", "list", "maybe"), "_"],
     collect: named("list"),
+    // A flag that is not given is told apart from one that is false.
+    default: Object.fromEntries(named("flag").map((option) => [option, null])),
     unknown(arg, key) {
       if (key === undefined || !arg.startsWith("-") || arg === "-") return;
       throw new UsageError(`Unknown option ${arg}. See: hanzo-network ${name} --help`);
@@ -80,7 +83,7 @@ function parse(
   for (const { name: option, kind, value = "VALUE" } of specs) {
     const found = parsed[option];
     if (kind === "flag") {
-      if (found === true) values.set(option, ["true"]);
+      if (typeof found === "boolean") values.set(option, [`${found}`]);
       continue;
     }
     const texts = found === undefined
@@ -96,10 +99,31 @@ function parse(
   return { positionals: (parsed._ as unknown[]).map(String), values };
 }
 
+/** The arguments with `=` where the parser would misunderstand a value, up to `--`. */
+function withPlainValues(
+  args: readonly string[],
+  maybe: readonly string[],
+  valued: readonly string[],
+): string[] {
+  const end = args.indexOf("--");
+  const result: string[] = [];
+  for (const [i, arg] of args.entries()) {
+    const isOption = (names: readonly string[], text: string | undefined) =>
+      (end === -1 || i < end) && names.some((name) => text === `--${name}`);
+    // `--open` alone must not take the next argument for its value.
+    if (isOption(maybe, arg)) result.push(`${arg}=true`);
+    // `-` is a value.
+    else if (arg === "-" && isOption(valued, result.at(-1))) result.push(`${result.pop()}=-`);
+    else result.push(arg);
+  }
+  return result;
+}
+
 function fromEnvironment({ name, kind }: OptionSpec): string[] | undefined {
   const value = environment(`HANZO_NETWORK_${name.toUpperCase().replaceAll("-", "_")}`);
   if (value === undefined || value === "") return undefined;
-  return kind === "list" ? value.split(",") : [value];
+  if (kind !== "list") return [value];
+  return value.split(",").map((one) => one.trim()).filter((one) => one !== "");
 }
 
 /** A variable of the environment; one that may not be read is as good as unset. */

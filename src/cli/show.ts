@@ -4,8 +4,9 @@ import type { DeviceCapabilities } from "../device/capabilities.ts";
 import type { NetworkStatus, PeerStatus } from "../network/status.ts";
 import { table } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
+import { cutToWidth } from "./width.ts";
 
-/** `7.1 TFLOPS`, or a dash when it is unknown. */
+/** `7.1`, in TFLOPS of half precision or else of single, or a dash when both are unknown. */
 export function showTflops({ flops: { fp16, fp32 } }: DeviceCapabilities): string {
   const value = fp16 ?? fp32;
   return value === null ? "–" : `${Number(value.toPrecision(4))}`;
@@ -31,7 +32,9 @@ export function statusLine(status: NetworkStatus, terminal: Terminal): string {
   const { name, nodeId, address, peerCount, activeTasks, queuedTasks } = status;
   const line = `in network ${name}, links at ${address}: ${plural(peerCount, "peer")}, ` +
     `${plural(activeTasks, "task")} running, ${queuedTasks} waiting`;
-  return `${terminal.style("bold", nodeId)} ${line.slice(0, terminal.columns - nodeId.length - 1)}`;
+  const label = cutToWidth(nodeId, terminal.columns);
+  const rest = cutToWidth(` ${line}`, terminal.columns - label.length);
+  return terminal.style("bold", label) + rest;
 }
 
 /** The table of a node and its peers. */

@@ -1,10 +1,13 @@
 /** Rows under headings, as wide as they need to be and no wider than the terminal. */
 
 import { safeName } from "../base/safe_text.ts";
+import { cutToWidth, displayWidth } from "./width.ts";
 
 const GAP = "  ";
-/** A cell is not cut below this. */
+/** A cell is not cut below this, but the line is. */
 const LEAST_WIDTH = 8;
+/** A cell is not wider than this, on whatever terminal. */
+const MOST_WIDTH = 1_000;
 
 /**
  * A table as lines. What does not fit is cut in the widest columns, with an ellipsis; no cell's
@@ -17,17 +20,28 @@ export function table(
   rows: readonly (readonly string[])[],
   columns: number,
 ): string[] {
-  const cells = [headings, ...rows].map((row) => row.map((cell) => safeName(cell, 1_000)));
-  const widths = headings.map((_, i) => Math.max(...cells.map((row) => row[i]?.length ?? 0)));
+  const cells = [headings, ...rows].map((row) => row.map(oneLine));
+  const widths = headings.map((_, i) =>
+    Math.max(...cells.map((row) => displayWidth(row[i] ?? "")))
+  );
   const total = () => widths.reduce((sum, width) => sum + width, GAP.length * (widths.length - 1));
   while (total() > columns) {
     const widest = widths.indexOf(Math.max(...widths));
     if (widths[widest] <= LEAST_WIDTH) break;
     widths[widest]--;
   }
-  return cells.map((row) => widths.map((width, i) => fit(row[i] ?? "", width)).join(GAP).trimEnd());
+  return cells.map((row) => {
+    const line = widths.map((width, i) => fit(row[i] ?? "", width)).join(GAP);
+    return cutToWidth(line.trimEnd(), columns);
+  });
+}
+
+function oneLine(cell: string): string {
+  // A newline parts words as a blank does.
+  return cutToWidth(safeName(cell.replaceAll(/\s+/g, " "), MOST_WIDTH + 1), MOST_WIDTH);
 }
 
 function fit(text: string, width: number): string {
-  return text.length > width ? `${text.slice(0, width - 1)}…` : text.padEnd(width);
+  const cut = cutToWidth(text, width);
+  return cut + " ".repeat(width - displayWidth(cut));
 }

@@ -29,18 +29,18 @@ export class Terminal {
     return !this.json && Deno.stdout.isTerminal();
   }
 
-  /** Columns of the terminal; plenty where there is none, so that nothing is cut in a file. */
+  /** Columns of the terminal; no end of them where there is none: nothing is cut in a file. */
   get columns(): number {
     return this.#size().columns;
   }
 
-  /** Lines of the terminal; plenty where there is none. */
+  /** Lines of the terminal; no end of them where there is none. */
   get rows(): number {
     return this.#size().rows;
   }
 
   #size(): { columns: number; rows: number } {
-    if (!Deno.stdout.isTerminal()) return { columns: 500, rows: 500 };
+    if (!Deno.stdout.isTerminal()) return { columns: Infinity, rows: Infinity };
     try {
       return Deno.consoleSize();
     } catch {

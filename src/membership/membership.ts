@@ -38,6 +38,12 @@ export interface MembershipOptions extends PeerTableOptions {
 
 /** How often the table looks for silence, as a share of the heartbeat. */
 const TICKS_PER_HEARTBEAT = 4;
+/** Peers of one host that are kept without a link. */
+const MAX_STRANGERS_PER_HOST = 64;
+/** Dials at a time, each of which may hold a file descriptor for seconds. */
+const MAX_DIALS = 16;
+/** How long a dial beyond them waits before it looks again. */
+const DIAL_PAUSE_MS = 50;
 
 /** Who is here. */
 export class Membership {
@@ -99,8 +105,18 @@ export class Membership {
       ports.conflict(sighting.address.host);
       return false;
     }
+    if (!this.#table.has(sighting.nodeId) && this.#isFullOf(sighting.address.host)) return false;
     this.#apply({ type: "sighted", ...sighting });
     return this.#table.get(sighting.nodeId)?.linked === false;
+  }
+
+  /** Whether a host has sent enough strangers: anybody can make up names and ports. */
+  #isFullOf(host: string): boolean {
+    let strangers = 0;
+    for (const { state, addresses: [address] } of this.#table.values()) {
+      if (state === "discovered" && address.host === host) strangers++;
+    }
+    return strangers >= MAX_STRANGERS_PER_HOST;
   }
 
   /** A link is open. */
@@ -196,6 +212,11 @@ export class Membership {
     this.#dials.delete(nodeId);
     const peer = this.#table.get(nodeId);
     if (peer === undefined || peer.linked) return;
+    if (this.#dialling.size >= MAX_DIALS) {
+      const { clock } = this.#options;
+      this.#dials.set(nodeId, clock.after(DIAL_PAUSE_MS, () => void this.#dial(nodeId)));
+      return;
+    }
     this.#dialling.add(nodeId);
     let failure: TableEvent | undefined;
     try {

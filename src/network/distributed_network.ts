@@ -159,8 +159,9 @@ export class DistributedNetwork implements AsyncDisposable {
    *
    * @throws {NetworkError} `NOT_FOUND` when no node has the agent or the asked node is not here;
    * `UNAVAILABLE` when no device can do it now; `RESOURCE_EXHAUSTED` when all are busy;
-   * `DEADLINE_EXCEEDED`; `UNKNOWN_OUTCOME` when a device was lost that may have done it;
-   * `AGENT_FAILED` with the agent's own message.
+   * `DEADLINE_EXCEEDED`; `CANCELLED` when the signal aborts, its reason as the cause;
+   * `UNKNOWN_OUTCOME` when a device was lost that may have done it; `AGENT_FAILED` with the agent's
+   * own message.
    */
   async run(prompt: string, options: RunOptions = {}): Promise<RunResult> {
     return await this.#parts.dispatcher.run(this.#request(prompt, options), () => {});

@@ -42,7 +42,7 @@ export interface RouterState {
 }
 
 /**
- * Chooses a device itself.
+ * Chooses a device itself; not asked about a run for which a node was named.
  *
  * @param agents The names of all agents of the network.
  * @param state The task.

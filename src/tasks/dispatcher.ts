@@ -3,13 +3,14 @@
 import type { AgentAnswer, AgentDescription } from "../agents/agent.ts";
 import type { RunEvent, RunResult } from "../agents/run_event.ts";
 import type { Clock } from "../base/clock.ts";
-import { describeError, type ErrorCode, NetworkError } from "../base/errors.ts";
+import { describeError, NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Candidate } from "../routing/candidate.ts";
-import { rank, type Verdict } from "../routing/rank.ts";
+import { rank } from "../routing/rank.ts";
 import type { Route, RouteOutcome, Router } from "../routing/router.ts";
 import { type RouteRequest, RoutingStrategy } from "../routing/strategy.ts";
 import type { Executor } from "./executor.ts";
+import { mayTryAgain, noDevice, outcomeOf, type Progress } from "./failure.ts";
 import { type CallingLink, runRemotely } from "./remote.ts";
 import { type AttemptEvent, deadlineExceeded, type Task } from "./task.ts";
 
@@ -46,34 +47,12 @@ export type EmitRunEvent = (event: RunEvent) => Promise<void> | void;
 /** Devices that are tried for one task at most. */
 const MAX_ATTEMPTS = 3;
 
-/** What an executor fails with before it has begun: another device may be asked at once. */
-const NOT_BEGUN: ReadonlySet<ErrorCode> = new Set([
-  "UNAVAILABLE",
-  "RESOURCE_EXHAUSTED",
-  "FAILED_PRECONDITION",
-  "NOT_FOUND",
-  "PERMISSION_DENIED",
-  "CANCELLED",
-]);
-
-/**
- * What an attempt fails with that nobody knows the end of: the device was lost, or it stops. (When
- * the caller cancels, it is asked no more.)
- */
-const BROKEN_OFF: ReadonlySet<ErrorCode> = new Set(["UNKNOWN_OUTCOME", "CANCELLED"]);
-
 /** An attempt that failed, of a task that another device may still do. */
 interface Failure {
   readonly nodeId: string;
   readonly reason: string;
   /** What the caller gets if no other device can do it. */
   readonly error: NetworkError;
-}
-
-/** How far an attempt has come. */
-interface Progress {
-  begun: boolean;
-  emitted: boolean;
 }
 
 /** See the top of the file. */
@@ -122,7 +101,8 @@ export class Dispatcher {
           reason: failure.reason,
         });
         const { nodeId, reason } = failure;
-        await emit({ type: "fallback", taskId, attempt: attempt - 1, nodeId, reason });
+        const told = emit({ type: "fallback", taskId, attempt: attempt - 1, nodeId, reason });
+        if (told !== undefined) await told;
       }
       const { candidate: { nodeId }, reason } = route;
       tried.add(nodeId);
@@ -231,50 +211,4 @@ function throwIfCancelled(signal: AbortSignal | undefined): void {
   if (reason instanceof NetworkError) throw reason;
   const why = describeError(reason);
   throw new NetworkError("CANCELLED", `Cancelled by the caller: ${why}`, { cause: reason });
-}
-
-function mayTryAgain(
-  error: NetworkError,
-  { begun, emitted }: Progress,
-  { agent, nodeId }: RunRequest,
-): boolean {
-  if (nodeId !== undefined) return false;
-  if (!begun && NOT_BEGUN.has(error.code)) return true;
-  return BROKEN_OFF.has(error.code) && !emitted && agent.idempotent;
-}
-
-/** The error as the caller is to see it. */
-function outcomeOf(
-  error: NetworkError,
-  nodeId: string,
-  { agent, nodeId: asked }: RunRequest,
-  { emitted }: Progress,
-): NetworkError {
-  if (error.code !== "UNKNOWN_OUTCOME") return error;
-  const why = emitted
-    ? "part of its answer had come already"
-    : !agent.idempotent
-    ? `agent "${agent.name}" is not idempotent, so it was not run again elsewhere`
-    : asked !== undefined
-    ? "no other node was asked for"
-    : "no other device is left to run it";
-  return new NetworkError(
-    "UNKNOWN_OUTCOME",
-    `Node "${nodeId}" was lost while it ran agent "${agent.name}"; ${why}. ` +
-      `Look whether its work was done before you run it again.`,
-    { cause: error },
-  );
-}
-
-function noDevice(agent: string, verdicts: readonly Verdict[]): NetworkError {
-  const reasons = verdicts
-    .filter((verdict) => !verdict.fits)
-    .slice(0, 5)
-    .map(({ candidate, reason }) => `${candidate.nodeId} ${reason}`);
-  return new NetworkError(
-    "UNAVAILABLE",
-    `Cannot run agent "${agent}": no device can do it now` +
-      (reasons.length > 0 ? ` (${reasons.join("; ")}).` : ".") +
-      ` Start a node that can, or lower the agent's requirements.`,
-  );
 }

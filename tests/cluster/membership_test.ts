@@ -1,7 +1,10 @@
 /** Membership of whole networks in memory: who sees whom, when, through which trouble. */
 
 import { assert, assertEquals } from "@std/assert";
+import { encodeBeacon } from "../../src/discovery/beacon.ts";
 import { MemoryFleet, type MemoryNode } from "../support/memory_fleet.ts";
+
+const BROADCAST = "10.255.255.255";
 
 function seenBy(node: MemoryNode): string[] {
   return Object.values(node.network.getNetworkStatus().peers)
@@ -173,4 +176,25 @@ Deno.test("however two nodes come to dial each other, one link is left between t
     assertEquals(seenBy(b), ["a"], `seed ${seed}`);
     assertEquals(fleet.links.openStreams, 2, `seed ${seed}: two ends of one link`);
   }
+});
+
+Deno.test("one host that makes up a thousand names is looked at 64 times, and others are not kept out", async () => {
+  await using fleet = new MemoryFleet(11);
+  const [a] = await startAll(fleet, "a");
+  const liar = await fleet.lan.datagrams("10.9.9.9").bind(
+    { host: "10.9.9.9", port: 0 },
+    { shared: false },
+    () => {},
+  );
+  for (let i = 0; i < 1_000; i++) {
+    const beacon = { nodeId: `x${i}`, bootId: "1", network: "hanzo", listenPort: 1 + i };
+    await liar.send(encodeBeacon({ ...beacon, isAnswer: false }), { host: BROADCAST, port: 5678 });
+    if (i % 90 === 89) await fleet.advance(1_000);
+  }
+  await fleet.advance(100);
+  assertEquals(Object.keys(a.network.getNetworkStatus().peers).length, 64);
+  const b = await fleet.start({ nodeId: "b" });
+  await fleet.advance(300);
+  assertEquals(seenBy(a), ["b"]);
+  assertEquals(seenBy(b), ["a"]);
 });

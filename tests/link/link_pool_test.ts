@@ -8,7 +8,7 @@ import { Kind } from "../../src/link/frame.ts";
 import { grpcTransport } from "../../src/link/grpc_transport.ts";
 import type { PeerLink } from "../../src/link/peer_link.ts";
 import { eventually } from "../support/eventually.ts";
-import { LINK_PORT, makePool, PoolLan, type PoolNode, type RawPeer } from "../support/pool_lan.ts";
+import { LINK_PORT, makePool, PoolLan, type RawPeer } from "../support/pool_lan.ts";
 
 const [A, B, C] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
 

@@ -601,16 +601,23 @@ Deno.test("a device is granted more only when the caller has taken what it sent"
   assertEquals(run.bytesConsumed, first + second);
 });
 
-Deno.test("no device is asked before the caller has taken the news of the choice", async () => {
-  const fleet = new Fleet(["a"]);
-  let take = () => {};
+Deno.test("no device is asked before the caller has taken the news of it", async () => {
+  const fleet = new Fleet(["a", "b"]);
+  const taken: (() => void)[] = [];
   fleet.run({}, ({ type }) => {
-    if (type === "routed") return new Promise((resolve) => take = resolve);
+    if (type === "started") return;
+    return new Promise((resolve) => taken.push(resolve));
   });
   await fleet.settle();
   assertEquals(fleet.asked.size, 0);
-  take();
-  await fleet.ask("a");
+  taken[0]();
+  (await fleet.ask("a")).fail("UNAVAILABLE");
+  for (const news of [1, 2]) {
+    await fleet.settle();
+    assertEquals([taken.length, fleet.asked.has("b")], [news + 1, false]);
+    taken[news]();
+  }
+  await fleet.ask("b");
 });
 
 Deno.test("a peer that sends what is no event is told to stop, and the caller is told which field", async () => {

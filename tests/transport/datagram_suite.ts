@@ -200,7 +200,7 @@ export function testDatagramTransport(makeBed: () => DatagramBed, ignore = false
     await assertCode("UNAVAILABLE", () => sockets.bind({ host: bed.foreign }));
   });
 
-  test("closing is idempotent, and nothing is delivered afterwards", async (sockets, bed) => {
+  test("closing is idempotent, and nothing is delivered afterwards", async (sockets) => {
     const [sender, closed, open] = [
       await sockets.bind(),
       await sockets.bind(),

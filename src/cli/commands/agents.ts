@@ -9,8 +9,8 @@ export const command: Command = {
   summary: "List the agents of the network",
   options: NODE_OPTIONS,
   example: "hanzo-network agents",
-  async run({ options, terminal }: Invocation): Promise<number> {
-    const agents = await (await findNode(options)).agents();
+  async run({ options, terminal, signal }: Invocation): Promise<number> {
+    const agents = await (await findNode(options)).agents(signal);
     if (terminal.json) {
       terminal.value(agents);
       return 0;

@@ -10,8 +10,8 @@ export const command: Command = {
   summary: "List the peers",
   options: NODE_OPTIONS,
   example: "hanzo-network peers",
-  async run({ options, terminal }: Invocation): Promise<number> {
-    const peers = await (await findNode(options)).peers();
+  async run({ options, terminal, signal }: Invocation): Promise<number> {
+    const peers = await (await findNode(options)).peers(signal);
     if (terminal.json) {
       terminal.value(peers);
       return 0;

@@ -23,7 +23,11 @@ export const command: Command = {
     const isWatching = options.flag("watch");
     const region = new LiveRegion(terminal);
     do {
-      const status = await node.status();
+      const status = await node.status(signal).catch((thrown) => {
+        if (isWatching && signal.aborted) return undefined;
+        throw thrown;
+      });
+      if (status === undefined) break;
       if (terminal.json) terminal.value(status);
       // Drawn over the last one for a person, one after the other into a file.
       else if (terminal.isInteractive && isWatching) region.show(describe(status, terminal));

@@ -3,6 +3,7 @@
 import type { Agent } from "../../agents/agent.ts";
 import { every, systemClock } from "../../base/clock.ts";
 import { describeError, NetworkError } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
 import { safeName } from "../../base/safe_text.ts";
 import { Gateway } from "../../gateway/gateway.ts";
 import { createDistributedNetwork } from "../../network/create.ts";
@@ -37,6 +38,7 @@ export const command: Command = {
       if (terminal.isInteractive) region.print(line);
       else terminal.error(line);
     });
+    surviveStrayErrors(logger);
     const open = openTo(options);
     if (open !== false) warnOfOpen(open, options.flag("open-accept-tasks"), terminal);
     const claimed = await claimNode(
@@ -69,7 +71,10 @@ export const command: Command = {
       await publish(claimed, network, gateway, token);
       announce(network, gateway, terminal);
       const show = () => region.show(liveTable(network!, terminal));
-      void tell(events, terminal, region, show);
+      tell(events, terminal, region, show).catch((thrown) => {
+        // Whoever read our output has had enough; the node goes on without telling.
+        if (!(thrown instanceof Deno.errors.BrokenPipe)) throw thrown;
+      });
       show();
       const timers = [
         systemClock.after(SETTLED_MS, () => void giveBackStartMemory()),
@@ -87,6 +92,25 @@ export const command: Command = {
     }
   },
 };
+
+/**
+ * An agent's promise that nobody awaits must not end the node, nor, by way of the fallback, one
+ * node after the other.
+ */
+function surviveStrayErrors(logger: Logger): void {
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    logger.error("A promise failed and nobody awaited it: {reason}", {
+      reason: describeError(event.reason),
+    });
+  });
+  globalThis.addEventListener("error", (event) => {
+    event.preventDefault();
+    logger.error("An error was thrown where nobody could catch it: {reason}", {
+      reason: describeError(event.error),
+    });
+  });
+}
 
 async function publish(
   claimed: ClaimedNode,

@@ -1,0 +1,82 @@
+/** What a failed attempt means: may another device be asked, and what is the caller told? */
+
+import type { AgentDescription } from "../agents/agent.ts";
+import { type ErrorCode, NetworkError } from "../base/errors.ts";
+import type { Verdict } from "../routing/rank.ts";
+
+/** How far an attempt has come. */
+export interface Progress {
+  begun: boolean;
+  emitted: boolean;
+}
+
+/** What was asked for. */
+export interface FailedRequest {
+  readonly agent: AgentDescription;
+  /** The only node that may be asked, if there is one. */
+  readonly nodeId?: string;
+}
+
+/** What an executor fails with before it has begun: another device may be asked at once. */
+const NOT_BEGUN: ReadonlySet<ErrorCode> = new Set([
+  "UNAVAILABLE",
+  "RESOURCE_EXHAUSTED",
+  "FAILED_PRECONDITION",
+  "NOT_FOUND",
+  "PERMISSION_DENIED",
+  "CANCELLED",
+]);
+
+/**
+ * What an attempt fails with that nobody knows the end of: the device was lost, or it stops. (When
+ * the caller cancels, it is asked no more.)
+ */
+const BROKEN_OFF: ReadonlySet<ErrorCode> = new Set(["UNKNOWN_OUTCOME", "CANCELLED"]);
+
+/** Whether another device may be asked after `error`. */
+export function mayTryAgain(
+  error: NetworkError,
+  { begun, emitted }: Progress,
+  { agent, nodeId }: FailedRequest,
+): boolean {
+  if (nodeId !== undefined) return false;
+  if (!begun && NOT_BEGUN.has(error.code)) return true;
+  return BROKEN_OFF.has(error.code) && !emitted && agent.idempotent;
+}
+
+/** The error as the caller is to see it if no other device is asked. */
+export function outcomeOf(
+  error: NetworkError,
+  nodeId: string,
+  { agent, nodeId: asked }: FailedRequest,
+  { emitted }: Progress,
+): NetworkError {
+  if (error.code !== "UNKNOWN_OUTCOME") return error;
+  const why = emitted
+    ? "part of its answer had come already"
+    : !agent.idempotent
+    ? `agent "${agent.name}" is not idempotent, so it was not run again elsewhere`
+    : asked !== undefined
+    ? "no other node was asked for"
+    : "no other device is left to run it";
+  return new NetworkError(
+    "UNKNOWN_OUTCOME",
+    `Node "${nodeId}" was lost while it ran agent "${agent.name}"; ${why}. ` +
+      `Look whether its work was done before you run it again.`,
+    { cause: error },
+  );
+}
+
+/** The error when routing finds no device, with what each one lacks. */
+export function noDevice(agent: string, verdicts: readonly Verdict[]): NetworkError {
+  const reasons = verdicts
+    .filter((verdict) => !verdict.fits)
+    .slice(0, 5)
+    .map(({ candidate, reason }) => `${candidate.nodeId} ${reason}`);
+  return new NetworkError(
+    "UNAVAILABLE",
+    `Cannot run agent "${agent}": no device can do it now` +
+      (reasons.length > 0 ? ` (${reasons.join("; ")}).` : ".") +
+      ` Start a node that can, or lower the agent's requirements.`,
+  );
+}

@@ -1,0 +1,193 @@
+/** Who may use the HTTP API: whoever can read the token, from this machine, and no web page. */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { refusalOf } from "../../src/gateway/access.ts";
+import { TestApi, TOKEN } from "./test_api.ts";
+
+const PORT = 5680;
+
+function refused(headers: Record<string, string>, method = "GET"): number | undefined {
+  const request = new Request("http://127.0.0.1/", { method });
+  // A Request drops a host of its own; what the server sees is what was sent.
+  const seen = { method, headers: new Headers(headers) } as Request;
+  assert(request.method === method);
+  return refusalOf(seen, PORT, TOKEN)?.status;
+}
+
+const GOOD = { host: `127.0.0.1:${PORT}`, authorization: `Bearer ${TOKEN}` };
+
+Deno.test("a request to the API's own address with the token may pass", () => {
+  for (const host of ["127.0.0.1", "localhost", "[::1]"]) {
+    assertEquals(refused({ ...GOOD, host: `${host}:${PORT}` }), undefined);
+  }
+});
+
+Deno.test("without the exact token nothing passes", () => {
+  const { authorization: _, ...without } = GOOD;
+  assertEquals(refused(without), 401);
+  for (
+    const authorization of [
+      "",
+      "Bearer",
+      "Bearer ",
+      TOKEN,
+      `Basic ${TOKEN}`,
+      `Bearer ${TOKEN}x`,
+      `Bearer ${TOKEN.slice(0, -1)}`,
+      `Bearer x${TOKEN.slice(1)}`,
+      `Bearer ${TOKEN.toLowerCase()}`,
+      `Bearer ${TOKEN} ${TOKEN}`,
+      `Bearer ${"\u00ff".repeat(TOKEN.length)}`,
+    ]
+  ) {
+    assertEquals(refused({ ...GOOD, authorization }), 401, authorization);
+  }
+});
+
+Deno.test("a page whose name was made to resolve to this machine is refused, token or not", () => {
+  for (
+    const host of [
+      "evil.example",
+      `evil.example:${PORT}`,
+      `127.0.0.1.evil.example:${PORT}`,
+      `localhost.evil.example:${PORT}`,
+      "127.0.0.1",
+      "127.0.0.1:1",
+      `127.0.0.2:${PORT}`,
+      `0.0.0.0:${PORT}`,
+      `192.168.1.7:${PORT}`,
+      `[::]:${PORT}`,
+      "",
+    ]
+  ) {
+    assertEquals(refused({ ...GOOD, host }), 403, host);
+  }
+});
+
+Deno.test("another page's origin is refused, the API's own is not", () => {
+  for (const host of ["127.0.0.1", "localhost", "[::1]"]) {
+    assertEquals(refused({ ...GOOD, origin: `http://${host}:${PORT}` }), undefined);
+  }
+  for (
+    const origin of [
+      "https://evil.example",
+      "null",
+      "",
+      `http://localhost:${PORT + 1}`,
+      `https://localhost:${PORT}`,
+      `http://localhost:${PORT}.evil.example`,
+      `http://evil.example/?http://localhost:${PORT}`,
+    ]
+  ) {
+    assertEquals(refused({ ...GOOD, origin }), 403, origin);
+  }
+});
+
+Deno.test("a body must be JSON by its type: what a form of another page can send is refused", () => {
+  for (const type of ["application/json", "application/json; charset=utf-8", "Application/JSON"]) {
+    assertEquals(refused({ ...GOOD, "content-type": type }, "POST"), undefined, type);
+  }
+  for (
+    const type of [
+      "text/plain",
+      "application/x-www-form-urlencoded",
+      "multipart/form-data; boundary=x",
+      "text/plain; application/json",
+      "application/jsonp",
+      "application/json-patch+json",
+      "",
+    ]
+  ) {
+    assertEquals(refused({ ...GOOD, "content-type": type }, "POST"), 415, type);
+  }
+  assertEquals(refused(GOOD, "POST"), 415);
+  assertEquals(refused(GOOD, "DELETE"), 415);
+});
+
+Deno.test("over HTTP a refusal is JSON, says what to do, and nothing has run", async () => {
+  await using api = await TestApi.start();
+  const own = `127.0.0.1:${api.port}`;
+  const request = (lines: string[]) => `${lines.join("\n")}\nConnection: close\n\n`;
+  const cases: [lines: string[], status: number, message: string][] = [
+    [["GET /control/v1/status HTTP/1.1", `Host: ${own}`], 401, "Authorization: Bearer TOKEN"],
+    [
+      [
+        "GET /control/v1/status HTTP/1.1",
+        `Host: evil.example:${api.port}`,
+        `Authorization: Bearer ${TOKEN}`,
+      ],
+      403,
+      "answers only to its own address",
+    ],
+    [
+      [
+        "GET /control/v1/status HTTP/1.1",
+        `Host: ${own}`,
+        "Origin: https://evil.example",
+        `Authorization: Bearer ${TOKEN}`,
+      ],
+      403,
+      "does not answer to other pages",
+    ],
+    [
+      [
+        "POST /control/v1/run HTTP/1.1",
+        `Host: ${own}`,
+        `Authorization: Bearer ${TOKEN}`,
+        "Content-Type: text/plain",
+        "Content-Length: 0",
+      ],
+      415,
+      "must be application/json",
+    ],
+  ];
+  for (const [lines, status, message] of cases) {
+    const answer = await api.raw(request(lines));
+    assertEquals(answer.status, status, lines.join("\n"));
+    const { error } = JSON.parse(answer.body);
+    assertEquals(error.code, "PERMISSION_DENIED");
+    assertStringIncludes(error.message, message);
+    assert(!/access-control-allow/i.test(answer.head), "no page is let in by CORS");
+  }
+  const preflight = await api.raw(request([
+    "OPTIONS /control/v1/run HTTP/1.1",
+    `Host: ${own}`,
+    "Origin: https://evil.example",
+    "Access-Control-Request-Method: POST",
+  ]));
+  assertEquals(preflight.status, 403);
+  assert(!/access-control-allow/i.test(preflight.head));
+});
+
+Deno.test("whether the node is well is told to everybody on this machine, and nothing else", async () => {
+  await using api = await TestApi.start();
+  const response = await fetch(`${api.gateway.url}/healthz`);
+  assertEquals([response.status, await response.text()], [200, "ok\n"]);
+  for (
+    const path of [
+      "/",
+      "/control/v1/status",
+      "/control/v1/none",
+      "/healthz/x",
+      "/healthzz",
+      "/healthz/../control/v1/status",
+    ]
+  ) {
+    const refused = await fetch(`${api.gateway.url}${path}`);
+    assertEquals(refused.status, 401, path);
+    await refused.body?.cancel();
+  }
+});
+
+Deno.test("the token is in no answer and in no line of the log", async () => {
+  await using api = await TestApi.start();
+  const texts = await Promise.all([
+    fetch(`${api.gateway.url}/control/v1/status`).then((response) => response.text()),
+    api.fetch("/control/v1/status").then((response) => response.text()),
+    api.fetch("/control/v1/none").then((response) => response.text()),
+  ]);
+  for (const level of ["debug", "info", "warn", "error"] as const) {
+    texts.push(...api.log.lines(level));
+  }
+  for (const text of texts) assert(!text.includes(TOKEN));
+});
