@@ -4,6 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { table } from "../../src/cli/table.ts";
 import { cutToWidth, displayWidth } from "../../src/cli/width.ts";
+import { anyText } from "../support/any_text.ts";
 
 Deno.test("columns are as wide as their widest cell, and lines end without blanks", () => {
   assertEquals(table(["NODE", "STATE"], [["a", "alive"], ["gpu-server", "suspect"]], 80), [
@@ -84,7 +85,7 @@ Deno.test("an answer without end is cut on every terminal", () => {
 Deno.test("no character of any cell controls the terminal", () => {
   const cell = fc.array(
     fc.oneof(
-      fc.string({ unit: "binary", maxLength: 10 }),
+      anyText({ maxLength: 10 }),
       fc.constantFrom(
         "\x1b[2J",
         "\x1b]0;x\x07",

@@ -14,6 +14,7 @@ import {
   type DeviceReport,
 } from "../../src/device/detect.ts";
 import type { DeviceReading } from "../../src/device/reading.ts";
+import { anyText } from "../support/any_text.ts";
 
 const GIGABYTE = 2 ** 30;
 
@@ -372,7 +373,7 @@ Deno.test("whatever the tools do, each figure has an origin and each null a reas
       ].map(fixture),
       "Raspberry Pi 5 Model B Rev 1.0\0",
     ),
-    fc.string({ unit: "binary" }),
+    anyText(),
   );
   const tools = ["nvidia-smi", "rocm-smi", "amd-smi", "lspci", "lscpu", "cat", "sysctl"];
   const tool = fc.constantFrom(...tools, "system_profiler", "powershell");

@@ -10,6 +10,7 @@ import {
   encodeBeacon,
   MAX_BEACON_BYTES,
 } from "../../src/discovery/beacon.ts";
+import { anyText } from "../support/any_text.ts";
 
 const BEACON: Beacon = {
   nodeId: "gpu-server",
@@ -37,7 +38,7 @@ function assertRefused(bytes: Uint8Array, what?: string): void {
 const anyBeacon: fc.Arbitrary<Beacon> = fc.record({
   nodeId: fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/),
   bootId: fc.stringMatching(/^[0-9A-Z]{26}$/),
-  network: fc.string({ unit: "binary", maxLength: 128 }),
+  network: anyText({ maxLength: 128 }),
   listenPort: fc.integer({ min: 1, max: 65_535 }),
   isAnswer: fc.boolean(),
 });
@@ -115,13 +116,13 @@ Deno.test("hostile bytes are refused with PROTOCOL, never with anything else", (
   );
 });
 
-Deno.test("a hundred thousand mutated beacons are each read or refused, within seconds", () => {
+Deno.test("twenty thousand mutated beacons are each read or refused, within seconds", () => {
   const random = seededRandom(2026);
   const whole = encodeBeacon(BEACON);
   const pick = (below: number) => Math.floor(random.next() * below);
   let read = 0;
   const start = performance.now();
-  for (let i = 0; i < 100_000; i++) {
+  for (let i = 0; i < 20_000; i++) {
     const bytes = whole.slice(0, random.next() < 0.2 ? pick(whole.length + 1) : whole.length);
     for (let n = pick(3); n >= 0 && bytes.length > 0; n--) bytes[pick(bytes.length)] = pick(256);
     if (readOrRefuse(bytes)) read++;
@@ -129,7 +130,7 @@ Deno.test("a hundred thousand mutated beacons are each read or refused, within s
   const seconds = (performance.now() - start) / 1_000;
   // A second for them is usual: the bound is for slow machines.
   assert(seconds < 15, `took ${seconds} s`);
-  assert(read > 1_000 && read < 60_000, `${read} were still beacons`);
+  assert(read > 100 && read < 12_000, `${read} were still beacons`);
 });
 
 /** Whether it is a beacon; what is read of it keeps its promises. */

@@ -201,11 +201,7 @@ export function testDatagramTransport(makeBed: () => DatagramBed, ignore = false
   });
 
   test("closing is idempotent, and nothing is delivered afterwards", async (sockets) => {
-    const [sender, closed, open] = [
-      await sockets.bind(),
-      await sockets.bind(),
-      await sockets.bind(),
-    ];
+    const [sender, closed] = [await sockets.bind(), await sockets.bind()];
     const { address } = closed.socket;
     await sender.socket.send(bytesOf("under way"), address);
     closed.socket.close();
@@ -214,7 +210,6 @@ export function testDatagramTransport(makeBed: () => DatagramBed, ignore = false
     await sockets.settle();
     assertEquals(closed.heard.texts, []);
     assertEquals(closed.socket.address, address, "who closed it may still want to say where");
-    assertEquals(open.heard.texts, []);
   });
 
   test("a socket closed by what another one heard delivers nothing more", async (sockets, bed) => {
