@@ -57,6 +57,12 @@ export async function readInvocation(
       );
     },
   };
+  const [surplus] = command.positionals === "" ? given.positionals : [];
+  if (surplus !== undefined) {
+    throw new UsageError(
+      `Cannot do anything with ${JSON.stringify(surplus)}. See: hanzo-network ${name} --help`,
+    );
+  }
   return { positionals: given.positionals, options };
 }
 

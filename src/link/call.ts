@@ -61,10 +61,13 @@ export interface IncomingCall {
  * @throws {NetworkError} `RESOURCE_EXHAUSTED` when it is too long.
  */
 export function checkBody(body: string | Uint8Array): void {
-  if (body.length <= MAX_BODY_BYTES) return;
+  // Most are far below: a UTF-16 unit takes at most three bytes of UTF-8.
+  if (body.length * 3 <= MAX_BODY_BYTES) return;
+  const bytes = typeof body === "string" ? new TextEncoder().encode(body).length : body.length;
+  if (bytes <= MAX_BODY_BYTES) return;
   throw new NetworkError(
     "RESOURCE_EXHAUSTED",
-    `Cannot send ${body.length} bytes in one message: at most ${MAX_BODY_BYTES} are taken. ` +
+    `Cannot send ${bytes} bytes in one message: at most ${MAX_BODY_BYTES} are taken. ` +
       `Send less, or in several pieces.`,
   );
 }

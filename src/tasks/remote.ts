@@ -14,6 +14,7 @@ import {
   parseAnswer,
   parseTask,
   type Task,
+  type WireAnswer,
 } from "./task.ts";
 
 /** The name of the call on a link. */
@@ -48,6 +49,7 @@ export function runRemotely(
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
     let over = false;
+    let streamed = "";
     let cancelDeadline: CancelTimer = () => {};
     const settle = () => {
       over = true;
@@ -67,7 +69,9 @@ export function runRemotely(
         const bytes = body.length;
         let taken: Promise<void> | void;
         try {
-          taken = emit(bytes === 0 ? STARTED : parseAgentEvent(body));
+          const event = bytes === 0 ? STARTED : parseAgentEvent(body);
+          if (event.type === "token") streamed += event.text;
+          taken = emit(event);
         } catch (thrown) {
           return giveUp(thrown);
         }
@@ -79,7 +83,7 @@ export function runRemotely(
         settle();
         if (!end.ok) return reject(end.error);
         try {
-          resolve(parseAnswer(end.body));
+          resolve({ output: streamed, ...parseAnswer(end.body) });
         } catch (thrown) {
           reject(thrown);
         }
@@ -94,20 +98,22 @@ export function runRemotely(
 
 /** Answers a peer's call by running the task here. */
 export async function serveRun(call: IncomingCall, executor: Executor): Promise<void> {
+  let streamed = "";
   try {
-    const answer = await executor.execute(
-      parseTask(call.body),
-      (event) => event.type === "started" ? call.begin() : call.send(JSON.stringify(event)),
-      call.abort,
-    );
-    call.end(toJson(answer));
+    const { output, data } = await executor.execute(parseTask(call.body), (event) => {
+      if (event.type === "started") return call.begin();
+      if (event.type === "token") streamed += event.text;
+      return call.send(JSON.stringify(event));
+    }, call.abort);
+    // What was streamed is there already.
+    call.end(toJson(output === streamed ? { data } : { output, data }));
   } catch (thrown) {
     call.fail(NetworkError.from(thrown, "INTERNAL"));
   }
 }
 
 /** What an agent answers is checked by no compiler: its data may be a cycle, or hold a BigInt. */
-function toJson(answer: AgentAnswer): string {
+function toJson(answer: WireAnswer): string {
   try {
     return JSON.stringify(answer);
   } catch (thrown) {

@@ -50,8 +50,11 @@ const agentEventSchema: z.ZodType<AgentEvent> = z.discriminatedUnion("type", [
   z.object({ type: z.literal("tool-result"), tool: z.string(), result: jsonSchema }),
 ]);
 
-const answerSchema: z.ZodType<AgentAnswer> = z.object({
-  output: z.string(),
+/** An answer on the wire: without `output` it is all that was streamed. */
+export type WireAnswer = Partial<AgentAnswer>;
+
+const answerSchema: z.ZodType<WireAnswer> = z.object({
+  output: z.string().optional(),
   data: jsonSchema.optional(),
 });
 
@@ -78,7 +81,7 @@ export function parseAgentEvent(bytes: Uint8Array): AgentEvent {
  *
  * @throws {NetworkError} `PROTOCOL` naming the field that does not fit.
  */
-export function parseAnswer(bytes: Uint8Array): AgentAnswer {
+export function parseAnswer(bytes: Uint8Array): WireAnswer {
   return parse("answer", answerSchema, bytes);
 }
 

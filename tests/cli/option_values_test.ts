@@ -20,7 +20,7 @@ const OPTIONS: readonly OptionSpec[] = [
 ];
 
 function command(options: readonly OptionSpec[]): Command {
-  return { positionals: "", summary: "", options, example: "", run: () => Promise.resolve(0) };
+  return { positionals: "TEXT", summary: "", options, example: "", run: () => Promise.resolve(0) };
 }
 
 function read(...args: string[]): Promise<{ positionals: string[]; options: OptionValues }> {

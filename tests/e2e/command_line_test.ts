@@ -31,6 +31,8 @@ Deno.test("wrong usage ends with 2 and one line that says what is right", async 
     [["up", "--log-level=loud"], "expected debug, info, warning, error"],
     [["up", "--discovery=smoke"], '--discovery is "smoke", expected udp'],
     [["run"], "Say what to run"],
+    [["status", "B"], 'Cannot do anything with "B"'],
+    [["up", "agents.ts"], 'Cannot do anything with "agents.ts"'],
     [["run", "x", "--strategy=best"], "expected capability-based or least-loaded"],
     [["run", "x", "--all", "--node=B"], "--all and --node exclude each other"],
     [["run", "x", "--context=/no/such/file"], "there is no file /no/such/file"],

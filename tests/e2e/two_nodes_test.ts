@@ -117,3 +117,27 @@ Deno.test("the answer streams while it is made", async () => {
     assertEquals((await machine.ask("A", "run", "2")).stdout, "1 2 \n");
   });
 });
+
+Deno.test("an answer longer than a message may be is streamed whole, and not sent twice", async () => {
+  await withTempDir(async (directory) => {
+    const agents = `${directory}/agents.ts`;
+    await Deno.writeTextFile(
+      agents,
+      `import { createAgent } from ${JSON.stringify(new URL("../../mod.ts", import.meta.url))};
+      export default createAgent({
+        name: "novel",
+        description: "Writes at length",
+        run: async function* () {
+          for (let i = 0; i < 20; i++) yield "x".repeat(1_000_000);
+        },
+      });`,
+    );
+    const machine = new TestMachine(directory);
+    await using a = machine.up("A");
+    await using b = machine.up("B", `--agents=${agents}`);
+    await Promise.all([ready(a), ready(b)]);
+    await peerEvent(a, "peer-joined", "B");
+    const { output } = await machine.askJson<RunResult>("A", "run", "x", "--agent", "novel");
+    assertEquals(output.length, 20_000_000);
+  });
+});

@@ -241,3 +241,15 @@ Deno.test("a body beyond the bound is refused before anything is sent", async ()
   );
   assertEquals(pair.dialler.link.callsInFlight, 0);
 });
+
+Deno.test("the bound of a body counts bytes, not letters", async () => {
+  const pair = new LinkPair();
+  await pair.open();
+  const letters = "é".repeat(MAX_BODY_BYTES / 2 + 1);
+  assertThrows(() => pair.dialler.link.call("run", letters, sink()), NetworkError, "at most");
+  const answer = sink();
+  pair.onCall = (call) => call.end(`${call.body.length}`);
+  pair.dialler.link.call("run", "é".repeat(MAX_BODY_BYTES / 2), answer);
+  await pair.clock.advance(5);
+  assertEquals(answer.ends.map((end) => end.ok && text(end.body)), [`${MAX_BODY_BYTES}`]);
+});
