@@ -65,6 +65,8 @@ export async function startDemoNode(
   const child = thisProgram([
     "up",
     "--json",
+    // Even if this process is killed, no node is left behind.
+    "--until-stdin-ends",
     "--log-level=warning",
     `--node-id=${nodeId}`,
     "--name=demo",
@@ -100,6 +102,8 @@ export async function startDemoNode(
     }
     await child.status;
     await stderr;
+    // Its other end is gone already.
+    await child.stdin.close().catch(() => {});
   };
   return {
     nodeId,
@@ -115,7 +119,7 @@ function thisProgram(args: string[]): Deno.Command {
   return new Deno.Command(Deno.execPath(), {
     args: [...start, ...args],
     env: { DENO_NO_UPDATE_CHECK: "1" },
-    stdin: "null",
+    stdin: "piped",
     stdout: "piped",
     stderr: "piped",
   });

@@ -1,7 +1,9 @@
 /** The demo, as the README has it. */
 
 import { assertEquals, assertLess } from "@std/assert";
-import { hanzo } from "../support/nodes.ts";
+import { eventually } from "../support/eventually.ts";
+import { hanzo, programArgs } from "../support/nodes.ts";
+import { startProcess } from "../support/process.ts";
 import { withTempDir } from "../support/temp.ts";
 
 Deno.test("the demo routes, falls back, and leaves no process and no file behind", async () => {
@@ -24,9 +26,27 @@ Deno.test("the demo routes, falls back, and leaves no process and no file behind
       "the dead device is gone",
     ]);
     assertEquals([...Deno.readDirSync(directory)], [], "files are left");
-    const processes = await new Deno.Command("ps", { args: ["-eo", "args"] }).output();
-    const left = new TextDecoder().decode(processes.stdout).split("\n")
-      .filter((line) => line.includes(directory));
-    assertEquals(left, [], "processes are left");
+    assertEquals(await processesNaming(directory), [], "processes are left");
   });
 });
+
+Deno.test("a demo that is killed leaves no process behind", async () => {
+  await withTempDir(async (directory) => {
+    await using demo = startProcess(Deno.execPath(), programArgs("demo"), {
+      env: { TMPDIR: directory },
+    });
+    await demo.waitForLine((line) => line.includes("found each other"), { what: "the meeting" });
+    demo.kill("SIGKILL");
+    await demo.status;
+    await eventually(async () => (await processesNaming(directory)).length === 0, {
+      what: "the end of the demo's nodes",
+      timeoutMs: 10_000,
+    });
+  });
+});
+
+/** The command lines of all processes that name a directory. */
+async function processesNaming(directory: string): Promise<string[]> {
+  const { stdout } = await new Deno.Command("ps", { args: ["-eo", "args"] }).output();
+  return new TextDecoder().decode(stdout).split("\n").filter((line) => line.includes(directory));
+}

@@ -80,7 +80,9 @@ export const command: Command = {
         systemClock.after(SETTLED_MS, () => void giveBackStartMemory()),
         every(systemClock, REDRAW_MS, show),
       ];
-      await aborted(signal);
+      await aborted(
+        options.flag("until-stdin-ends") ? AbortSignal.any([signal, stdinEnd()]) : signal,
+      );
       for (const cancel of timers) cancel();
       region.end();
       if (!terminal.json) terminal.line("Stopping: finishing what runs here …");
@@ -159,6 +161,13 @@ async function tell(
 function liveTable(network: DistributedNetwork, terminal: Terminal): string[] {
   const status = network.getNetworkStatus();
   return ["", statusLine(status, terminal), ...statusTable(status, terminal)];
+}
+
+/** Aborts when whoever holds the other end of stdin has closed it, or is gone. */
+function stdinEnd(): AbortSignal {
+  const end = new AbortController();
+  void Deno.stdin.readable.pipeTo(new WritableStream()).finally(() => end.abort());
+  return end.signal;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

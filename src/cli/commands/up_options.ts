@@ -95,6 +95,11 @@ export const UP_OPTIONS: readonly OptionSpec[] = [
     setting: true,
   },
   {
+    name: "until-stdin-ends",
+    kind: "flag",
+    help: "stop when stdin ends: for a program that runs nodes and must not leave them behind",
+  },
+  {
     name: "log-level",
     kind: "text",
     value: "LEVEL",
