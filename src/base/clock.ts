@@ -3,7 +3,7 @@
 /** Cancels what a {@linkcode Clock} had scheduled; calling it again does nothing. */
 export type CancelTimer = () => void;
 
-/** A source of time. Nothing else in this package reads the system's clock. */
+/** A source of time. Below the command line nothing else reads the system's. */
 export interface Clock {
   /** Monotonic milliseconds since an arbitrary moment; never goes back. */
   now(): number;

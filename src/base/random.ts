@@ -1,6 +1,6 @@
 /** Chance as it is handed to every room: the system's in a node, seeded in a test. */
 
-/** A source of chance. Nothing else in this package calls `Math.random`. */
+/** A source of chance. Below the command line nothing else calls `Math.random`. */
 export interface Random {
   /** A number from 0 (included) to 1 (excluded). */
   next(): number;
@@ -37,14 +37,4 @@ export function seededRandom(seed: number): Random {
       return bytes;
     },
   };
-}
-
-/** The items in random order (Fisher–Yates); the argument is left as it was. */
-export function shuffled<T>(items: readonly T[], random: Random): T[] {
-  const result = [...items];
-  for (let i = result.length - 1; i > 0; i--) {
-    const j = Math.floor(random.next() * (i + 1));
-    [result[i], result[j]] = [result[j], result[i]];
-  }
-  return result;
 }

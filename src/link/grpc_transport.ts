@@ -39,7 +39,7 @@ const CLIENT_OPTIONS: grpc.ChannelOptions = {
 
 const SERVER_OPTIONS: grpc.ChannelOptions = {
   ...CHANNEL_OPTIONS,
-  // A connection carries one link; the rest is room for the health service.
+  // A connection carries one link; the rest is room for clients in other languages.
   // Unlimited by default: 10,000 open streams cost 228 MB.
   "grpc.max_concurrent_streams": 16,
 };

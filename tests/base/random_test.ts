@@ -1,8 +1,7 @@
 /** Chance that repeats itself, and orders made of it. */
 
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import fc from "fast-check";
-import { seededRandom, shuffled, systemRandom } from "../../src/base/random.ts";
+import { seededRandom, systemRandom } from "../../src/base/random.ts";
 
 function take(count: number, next: () => number): number[] {
   return Array.from({ length: count }, next);
@@ -39,24 +38,4 @@ Deno.test("fill fills all bytes of the array that it is given, and returns it", 
     assertEquals(new Set(bytes).size, 256, "4,096 bytes of chance hold every value");
   }
   assertEquals(seededRandom(9).fill(new Uint8Array(8)), seededRandom(9).fill(new Uint8Array(8)));
-});
-
-Deno.test("shuffling loses nothing, adds nothing and leaves the argument as it was", () => {
-  fc.assert(fc.property(fc.array(fc.nat()), fc.nat(), (items, seed) => {
-    const before = [...items];
-    const result = shuffled(items, seededRandom(seed));
-    assertEquals(items, before);
-    assertEquals(result.toSorted((a, b) => a - b), before.toSorted((a, b) => a - b));
-  }));
-});
-
-Deno.test("every order of three is as likely as every other", () => {
-  const random = seededRandom(11);
-  const counts = new Map<string, number>();
-  for (let i = 0; i < 6_000; i++) {
-    const order = shuffled(["a", "b", "c"], random).join("");
-    counts.set(order, (counts.get(order) ?? 0) + 1);
-  }
-  assertEquals(counts.size, 6);
-  for (const [order, count] of counts) assert(count > 850 && count < 1_150, `${order}: ${count}`);
 });

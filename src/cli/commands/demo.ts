@@ -34,9 +34,14 @@ export const command: Command = {
     try {
       await demo.play();
     } catch (thrown) {
-      demo.tell("the demo went to its end", false, { error: describeError(thrown) });
+      if (!signal.aborted) {
+        demo.tell("the demo went to its end", false, { error: describeError(thrown) });
+      }
     } finally {
       await demo.cleanUp();
+    }
+    if (signal.aborted) {
+      throw new NetworkError("CANCELLED", "Stopped before the end. Nothing is left behind.");
     }
     const seconds = (performance.now() - started) / 1000;
     if (terminal.json) terminal.value({ ok: demo.ok, seconds, steps: demo.steps });
