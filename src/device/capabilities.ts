@@ -131,26 +131,36 @@ const writtenText = z.string("expected a text").transform((value) => safeName(va
   .refine((value) => value !== "", "expected a text that is not empty");
 const writtenFlag = z.boolean("expected true or false");
 
+/** What to say of something else, and of a field that is misspelt: it must not pass unnoticed. */
+function expecting(what: string) {
+  return {
+    error: (issue: { code: string; keys?: string[] }) =>
+      issue.code === "unrecognized_keys"
+        ? `there is no ${issue.keys?.map((key) => JSON.stringify(safeName(key))).join(", ")}`
+        : `expected ${what}`,
+  };
+}
+
 function writtenFigure(unit: string): z.ZodType<number | null> {
   const message = `expected a number of ${unit}, 0 or more, or null`;
   return z.number(message).nonnegative(message).nullable();
 }
 
-const writtenFlops: z.ZodType<Partial<DeviceFlops>> = z.object({
+const writtenFlops: z.ZodType<Partial<DeviceFlops>> = z.strictObject({
   fp32: writtenFigure("TFLOPS"),
   fp16: writtenFigure("TFLOPS"),
   int8: writtenFigure("TOPS"),
-}, "expected an object with fp32, fp16 and int8, each optional").partial();
+}, expecting("an object with fp32, fp16 and int8, each optional")).partial();
 
-const writtenGpu: z.ZodType<GpuOverride> = z.object({
+const writtenGpu: z.ZodType<GpuOverride> = z.strictObject({
   name: writtenText,
   vendor: z.enum(GPU_VENDORS, `expected one of ${GPU_VENDORS.join(", ")}`).optional(),
   memory: writtenFigure("MB").optional(),
   unified: writtenFlag.optional(),
   flops: writtenFlops.optional(),
-}, "expected an object with at least a name");
+}, expecting("an object with at least a name"));
 
-const writtenCapabilities: z.ZodType<CapabilityOverrides> = z.object({
+const writtenCapabilities: z.ZodType<CapabilityOverrides> = z.strictObject({
   model: writtenText.nullable(),
   chip: writtenText.nullable(),
   memory: writtenFigure("MB"),
@@ -162,12 +172,11 @@ const writtenCapabilities: z.ZodType<CapabilityOverrides> = z.object({
     .max(MAX_GPUS, `expected at most ${MAX_GPUS} GPUs`),
   os: writtenText,
   arch: writtenText,
-}, "expected an object").partial();
+}, expecting("an object")).partial();
 
 /**
  * Reads the capabilities that a person wrote in place of what would be detected. Every field is
- * optional; fields that this package does not know are ignored, so that the output of
- * `detect --json` can be edited and given back.
+ * optional; the `capabilities` of `detect --json` can be edited and given back.
  *
  * @param value Parsed JSON, or the option as it was given.
  *

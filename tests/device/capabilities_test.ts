@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { NetworkError } from "../../src/base/errors.ts";
 import {
@@ -73,9 +73,14 @@ Deno.test("the specification's shape of capabilities is taken, and every part of
     assertEquals(parseCapabilityOverrides({ [key]: written[key] }), { [key]: written[key] });
   }
   assertEquals(parseCapabilityOverrides({}), {});
-  assertEquals(parseCapabilityOverrides({ comment: "mine", flops: { fp16: 9 } }), {
-    flops: { fp16: 9 },
-  });
+});
+
+Deno.test("a field that is misspelt is named, not passed over", () => {
+  const written = { memoy: 16_384, flops: { fp64: 1 }, gpus: [{ name: "x", vram: 1 }] };
+  const { message } = assertThrows(() => parseCapabilityOverrides(written), NetworkError);
+  assertStringIncludes(message, 'there is no "memoy"');
+  assertStringIncludes(message, 'flops: there is no "fp64"');
+  assertStringIncludes(message, 'gpus.0: there is no "vram"');
 });
 
 Deno.test("what was written wrongly is named with what would be right", () => {
