@@ -3,6 +3,7 @@
 import type { Clock } from "../base/clock.ts";
 import { formatAddress } from "../link/frame_stream.ts";
 import type { Peer, PeerEvent, PeerState } from "../membership/peer.ts";
+import type { Candidate } from "../routing/candidate.ts";
 import type { NetworkParts } from "./parts.ts";
 import type { NetworkEvent, NetworkState, NetworkStatus, PeerStatus } from "./status.ts";
 
@@ -10,7 +11,10 @@ import type { NetworkEvent, NetworkState, NetworkStatus, PeerStatus } from "./st
 export function networkStatus(parts: NetworkParts, state: NetworkState): NetworkStatus {
   const { options, self, executor, membership, listenHost, conflicts } = parts;
   const description = self();
-  const peers = membership.peers().map((peer) => peerStatus(parts, peer));
+  const candidates = new Map(parts.candidates().map((one) => [one.nodeId, one]));
+  const peers = membership.peers().map((peer) =>
+    peerStatus(peer, candidates.get(peer.nodeId), parts.clock)
+  );
   const isUp = state === "running" || state === "stopping";
   return {
     name: options.name,
@@ -36,7 +40,9 @@ export function networkEvent(
   parts: NetworkParts,
   { type, nodeId, peer, reason }: PeerEvent,
 ): NetworkEvent {
-  return { type, nodeId, peer: peerStatus(parts, peer), ...(reason && { reason }) };
+  const candidate = parts.candidates().find((one) => one.nodeId === nodeId);
+  const status = peerStatus(peer, candidate, parts.clock);
+  return { type, nodeId, peer: status, ...(reason && { reason }) };
 }
 
 /** A moment of the monotonic clock, in milliseconds since 1970 by this machine's clock. */
@@ -44,9 +50,9 @@ export function wallTimeOf(monotonic: number, clock: Clock): number {
   return Math.round(clock.wallTime() - (clock.now() - monotonic));
 }
 
-function peerStatus({ candidates, clock }: NetworkParts, peer: Peer): PeerStatus {
+/** A peer as it is shown; it is a candidate only while it is alive. */
+function peerStatus(peer: Peer, candidate: Candidate | undefined, clock: Clock): PeerStatus {
   const { nodeId, state, addresses: [address], description, roundTripMs, lastHeard } = peer;
-  const candidate = candidates().find((one) => one.nodeId === nodeId);
   return {
     nodeId,
     state,
