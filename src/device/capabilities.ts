@@ -100,6 +100,20 @@ export interface CapabilityOverrides {
   arch?: string;
 }
 
+/** A device of which nothing is known, yet or at all. */
+export const UNKNOWN_DEVICE: DeviceCapabilities = Object.freeze({
+  model: null,
+  chip: null,
+  memory: null,
+  vram: null,
+  unifiedMemory: false,
+  flops: Object.freeze({ fp32: null, fp16: null, int8: null }),
+  cores: null,
+  gpus: [],
+  os: "",
+  arch: "",
+});
+
 const text = z.string().transform((value) => safeName(value));
 const figure = z.number().nonnegative().nullable();
 const flops = z.object({ fp32: figure, fp16: figure, int8: figure });

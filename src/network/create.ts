@@ -7,7 +7,11 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import { type Random, systemRandom } from "../base/random.ts";
 import { ulidMaker } from "../base/ulid.ts";
-import type { CapabilityOverrides, DeviceCapabilities } from "../device/capabilities.ts";
+import {
+  type CapabilityOverrides,
+  type DeviceCapabilities,
+  UNKNOWN_DEVICE,
+} from "../device/capabilities.ts";
 import { detectDeviceCapabilities } from "../device/detect.ts";
 import { DeviceReader, type DeviceReading } from "../device/reading.ts";
 import { UdpDiscovery } from "../discovery/udp.ts";
@@ -108,6 +112,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     bootId: newId(),
     version: VERSION,
     listenPort: resolved.listenPort || 1,
+    // What is found takes its place.
     capabilities: UNKNOWN_DEVICE,
     agents: [...agents.values()].map(describeAgent),
   });
@@ -215,20 +220,6 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
   });
   return network;
 }
-
-/** Known from the start; what is found later takes its place. */
-const UNKNOWN_DEVICE: DeviceCapabilities = {
-  model: null,
-  chip: null,
-  memory: null,
-  vram: null,
-  unifiedMemory: false,
-  flops: { fp32: null, fp16: null, int8: null },
-  cores: null,
-  gpus: [],
-  os: "",
-  arch: "",
-};
 
 function systemPlatform(): Platform {
   const reader = new DeviceReader();

@@ -11,24 +11,11 @@ import {
 } from "../../src/cli/show.ts";
 import { Terminal } from "../../src/cli/terminal.ts";
 import { displayWidth } from "../../src/cli/width.ts";
-import type { DeviceCapabilities } from "../../src/device/capabilities.ts";
+import { type DeviceCapabilities, UNKNOWN_DEVICE } from "../../src/device/capabilities.ts";
 import type { NetworkStatus, PeerStatus } from "../../src/network/status.ts";
 
-const UNKNOWN: DeviceCapabilities = {
-  model: null,
-  chip: null,
-  memory: null,
-  vram: null,
-  unifiedMemory: false,
-  flops: { fp32: null, fp16: null, int8: null },
-  cores: null,
-  gpus: [],
-  os: "linux",
-  arch: "x86_64",
-};
-
 function flops(fp32: number | null, fp16: number | null): DeviceCapabilities {
-  return { ...UNKNOWN, flops: { fp32, fp16, int8: null } };
+  return { ...UNKNOWN_DEVICE, flops: { fp32, fp16, int8: null } };
 }
 
 /** A terminal of that width that shows no colours. */
@@ -76,7 +63,7 @@ function peerOf(nodeId: string, change: Partial<PeerStatus> = {}): PeerStatus {
 Deno.test("figures are rounded to what matters, and a dash stands for what is not known", () => {
   assertEquals(showTflops(flops(35.58, 71.1632)), "71.16");
   assertEquals(showTflops(flops(35.58, null)), "35.58");
-  assertEquals(showTflops(UNKNOWN), "–");
+  assertEquals(showTflops(UNKNOWN_DEVICE), "–");
   assertEquals([16_384, 24_564, 512, 0].map(showGigabytes), ["16 GB", "24 GB", "0.5 GB", "0 GB"]);
   assertEquals(showGigabytes(null), "–");
   assertEquals([0.1234, 1.26, 12.6, 126, 1_260].map(showMilliseconds), [

@@ -1,5 +1,6 @@
 /** Tasks in whole networks in memory: where they run, and what becomes of them in trouble. */
 
+import { UNKNOWN_DEVICE } from "../../src/device/capabilities.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { type AgentOptions, createAgent } from "../../src/agents/agent.ts";
 import { createTool } from "../../src/agents/tool.ts";
@@ -61,18 +62,7 @@ function strangersDescription(): NodeDescription {
     bootId: "01JDAAAAAAAAAAAAAAAAAAAAAA",
     version: "0.0.0",
     listenPort: 1,
-    capabilities: {
-      model: null,
-      chip: null,
-      memory: null,
-      vram: null,
-      unifiedMemory: false,
-      flops: { fp32: null, fp16: null, int8: null },
-      cores: null,
-      gpus: [],
-      os: "",
-      arch: "",
-    },
+    capabilities: UNKNOWN_DEVICE,
     agents: [],
   };
 }

@@ -1,24 +1,11 @@
 /** Which device gets which work. */
 
 import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
-import type { DeviceCapabilities } from "../../src/device/capabilities.ts";
+import { type DeviceCapabilities, UNKNOWN_DEVICE } from "../../src/device/capabilities.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import type { Candidate } from "../../src/routing/candidate.ts";
 import { explain, pick, rank } from "../../src/routing/rank.ts";
 import { type RouteRequest, RoutingStrategy } from "../../src/routing/strategy.ts";
-
-const UNKNOWN: DeviceCapabilities = {
-  model: null,
-  chip: null,
-  memory: null,
-  vram: null,
-  unifiedMemory: false,
-  flops: { fp32: null, fp16: null, int8: null },
-  cores: null,
-  gpus: [],
-  os: "linux",
-  arch: "x86_64",
-};
 
 function device(
   nodeId: string,
@@ -28,7 +15,7 @@ function device(
   return {
     nodeId,
     isLocal: false,
-    capabilities: { ...UNKNOWN, ...capabilities },
+    capabilities: { ...UNKNOWN_DEVICE, ...capabilities },
     agents: new Set(["work"]),
     pending,
     slots,

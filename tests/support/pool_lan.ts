@@ -1,5 +1,6 @@
 /** Pools of links on a network in memory, and peers that send whatever a test wants. */
 
+import { UNKNOWN_DEVICE } from "../../src/device/capabilities.ts";
 import type { Clock } from "../../src/base/clock.ts";
 import { ManualClock } from "../../src/base/manual_clock.ts";
 import { seededRandom } from "../../src/base/random.ts";
@@ -28,18 +29,7 @@ export function descriptionOf(
     bootId: `BOOT${nodeId.toUpperCase()}`,
     version: "0.1.0",
     listenPort: LINK_PORT,
-    capabilities: {
-      model: null,
-      chip: null,
-      memory: null,
-      vram: null,
-      unifiedMemory: false,
-      flops: { fp32: null, fp16: null, int8: null },
-      cores: null,
-      gpus: [],
-      os: "test",
-      arch: "test",
-    },
+    capabilities: UNKNOWN_DEVICE,
     agents: [],
     ...change,
   };
