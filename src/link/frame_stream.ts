@@ -20,8 +20,13 @@ export interface FrameStream {
   start(handler: FrameStreamHandler): void;
   /** Sends one frame; false asks to wait for `onDrain` before the next. */
   send(frame: Uint8Array): boolean;
-  /** Ends the stream after what was sent; `onClose` follows. */
+  /**
+   * Ends the stream after what was sent; `onClose` follows, which does not tell that the other side
+   * has read it.
+   */
   close(): void;
+  /** Ends the stream now: what was sent may be lost. `onClose` follows. */
+  reset(): void;
 }
 
 /** Where a node listens or is dialled. */

@@ -102,7 +102,12 @@ function dial(address: Address, signal: AbortSignal): Promise<FrameStream> {
     call.once("metadata", () => {
       signal.removeEventListener("abort", onAbort);
       call.off("error", onError);
-      resolve(new GrpcFrameStream(call, address.host, () => client.close()));
+      resolve(
+        new GrpcFrameStream(call, address.host, {
+          reset: () => call.cancel(),
+          release: () => client.close(),
+        }),
+      );
     });
   });
 }
@@ -151,7 +156,13 @@ function listen(
     Link(call: ServerDuplexStream<Uint8Array, Uint8Array>) {
       // The dialler counts the link as made when these arrive.
       call.sendMetadata(new grpc.Metadata());
-      accept(new GrpcFrameStream(call, hostOf(call.getPeer()), () => {}));
+      accept(
+        new GrpcFrameStream(call, hostOf(call.getPeer()), {
+          // gRPC has nothing harder for a call that it serves; closing the listener cuts it off.
+          reset: () => call.end(),
+          release: () => {},
+        }),
+      );
     },
   });
   return new Promise((resolve, reject) => {
@@ -172,19 +183,27 @@ function listen(
   });
 }
 
+/** What carries one stream, at this side. */
+interface Connection {
+  /** Breaks the stream off. */
+  reset(): void;
+  /** The stream is over. */
+  release(): void;
+}
+
 class GrpcFrameStream implements FrameStream {
   readonly #call: Duplex;
-  readonly #release: () => void;
+  readonly #connection: Connection;
   readonly remoteHost: string;
   #handler: FrameStreamHandler | undefined;
   #closed = false;
   /** How it ended, which may be before it was started. */
   #end: { readonly error: NetworkError | undefined } | undefined;
 
-  constructor(call: Duplex, remoteHost: string, release: () => void) {
+  constructor(call: Duplex, remoteHost: string, connection: Connection) {
     this.#call = call;
     this.remoteHost = remoteHost;
-    this.#release = release;
+    this.#connection = connection;
     call.on("error", (cause) => this.#finish(streamError(cause)));
     // A server call whose connection broke reports only this.
     call.on("cancelled", () => {
@@ -211,12 +230,19 @@ class GrpcFrameStream implements FrameStream {
     this.#call.end();
   }
 
+  reset(): void {
+    if (this.#end !== undefined) return;
+    this.#closed = true;
+    this.#connection.reset();
+    this.#finish(undefined);
+  }
+
   #finish(error: NetworkError | undefined): void {
     if (this.#end !== undefined) return;
     // Whatever gRPC calls the end of a stream that this side has closed, it is no error.
     this.#end = { error: this.#closed ? undefined : error };
     this.close();
-    this.#release();
+    this.#connection.release();
     this.#handler?.onClose(this.#end.error);
   }
 }

@@ -43,7 +43,7 @@ export interface LinkPoolOptions {
 /** How long dialling may take. A LAN answers in milliseconds; a cut cable never does. */
 const DIAL_TIMEOUT_MS = 3_000;
 /** How long a peer may take to hear a goodbye; one that is cut off never does. */
-const GOODBYE_TIMEOUT_MS = 500;
+const GOODBYE_TIMEOUT_MS = 1_000;
 
 /** See the top of the file. */
 export class LinkPool {
@@ -141,8 +141,10 @@ export class LinkPool {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort(stopping());
     for (const link of this.#greeting) link.close();
-    const goodbyes = [...this.#links.values()].flat().map((link) => link.leave());
+    const links = [...this.#links.values()].flat();
+    const goodbyes = links.map((link) => link.leave());
     await this.#within(GOODBYE_TIMEOUT_MS, Promise.all(goodbyes));
+    for (const link of links) link.close();
     await this.#listener?.close();
   }
 

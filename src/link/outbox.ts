@@ -16,7 +16,7 @@ export class Outbox {
   #loadSent: ReportedLoad | undefined;
   #flushScheduled = false;
   #writable = true;
-  #closed = false;
+  #sealed = false;
   #lastCallPosted = 0;
   #lastCallSent = 0;
 
@@ -37,7 +37,7 @@ export class Outbox {
    * @param patient Whether it may wait for another one, for a turn of the event loop.
    */
   post(message: OutgoingMessage, patient = false): number {
-    if (this.#closed) return 0;
+    if (this.#sealed) return 0;
     const bodyBytes = this.#writer.message(message);
     if (message.kind === Kind.Call) this.#lastCallPosted = message.call ?? 0;
     if (this.#writer.length >= FLUSH_BYTES) this.flush();
@@ -53,7 +53,6 @@ export class Outbox {
   /** Sends what waits, as far as the stream takes it. */
   flush(): void {
     this.#flushScheduled = false;
-    if (this.#closed) return;
     if (this.#writer.length > 0) {
       this.#writeLoad();
       this.#frames.push(this.#writer.take());
@@ -70,9 +69,16 @@ export class Outbox {
     this.flush();
   }
 
+  /** Takes nothing more; what waits is still sent. */
+  seal(): void {
+    this.flush();
+    this.#sealed = true;
+  }
+
   /** Drops what waits; nothing is sent any more. */
   close(): void {
-    this.#closed = true;
+    this.#sealed = true;
+    this.#writer.take();
     this.#frames.length = 0;
   }
 

@@ -242,18 +242,25 @@ export class PeerLink {
     this.#closeIfRetired();
   }
 
-  /** Says goodbye and closes; resolves when the other side has heard it, or is gone. */
+  /**
+   * Says goodbye and closes; resolves when the other side has heard it, or is gone. One that never
+   * answers is to be {@linkcode close}d.
+   */
   leave(): Promise<void> {
     if (this.#state === "closed") return this.#streamOver.promise;
     this.#post({ kind: Kind.Goodbye });
-    this.#outbox.flush();
-    this.#finish({ type: "closed" });
+    this.#outbox.seal();
+    // Who hears a goodbye closes the stream. To close it here as well would tell nothing: a stream
+    // of gRPC is over for the accepting side as soon as that side has closed it.
+    this.#end({ type: "closed" });
     return this.#streamOver.promise;
   }
 
   /** Closes without a word: the other side sees a lost link. */
   close(): void {
-    this.#finish({ type: "closed" });
+    this.#outbox.close();
+    this.#end({ type: "closed" });
+    this.#stream.reset();
   }
 
   #receive(bytes: Uint8Array): void {
@@ -411,13 +418,19 @@ export class PeerLink {
     this.#finish({ type: "retired" });
   }
 
+  /** Closes the stream; what was posted before is dropped where the stream had not taken it. */
   #finish(end: LinkEnd): void {
+    this.#outbox.close();
+    this.#stream.close();
+    this.#end(end);
+  }
+
+  /** Tells everybody who waits here that the link is no more. */
+  #end(end: LinkEnd): void {
     if (this.#state === "closed") return;
     const retired = this.#state === "retiring" && this.#retireReceived && end.type === "lost";
     this.#state = "closed";
     this.#cancelGreetingTimer();
-    this.#outbox.close();
-    this.#stream.close();
     const error = end.type === "lost" ? end.error : linkLost();
     for (const [id, { sink }] of this.#waiting) {
       sink.onEnd({ ok: false, error: lostCall(this.#outbox.hasSent(id), error) });

@@ -2,13 +2,15 @@
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { systemClock } from "../../src/base/clock.ts";
+import { ManualClock } from "../../src/base/manual_clock.ts";
 import { type ErrorCode, NetworkError } from "../../src/base/errors.ts";
 import type { CallEnd, CallSink } from "../../src/link/call.ts";
 import { Kind } from "../../src/link/frame.ts";
+import type { FrameStream } from "../../src/link/frame_stream.ts";
 import { grpcTransport } from "../../src/link/grpc_transport.ts";
 import type { PeerLink } from "../../src/link/peer_link.ts";
 import { eventually } from "../support/eventually.ts";
-import { LINK_PORT, makePool, PoolLan, type RawPeer } from "../support/pool_lan.ts";
+import { LINK_PORT, makePool, PoolLan, RawPeer } from "../support/pool_lan.ts";
 
 const [A, B, C] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
 
@@ -400,3 +402,37 @@ Deno.test("over real sockets: linked, called both ways, and told goodbye by eith
     await staying.pool.close();
   }
 });
+
+for (const leaver of ["dialler", "acceptor"] as const) {
+  Deno.test(`leaving as the ${leaver} waits until the other side has closed, but not for ever`, async () => {
+    const transport = grpcTransport();
+    const clock = new ManualClock();
+    const { signal } = new AbortController();
+    for (const answers of [true, false]) {
+      const peers: RawPeer[] = [];
+      const hello = (stream: FrameStream) => {
+        const peer = new RawPeer(stream);
+        peers.push(peer);
+        peer.hello("b");
+      };
+      const { pool } = makePool("a", { host: "127.0.0.1", transport, clock });
+      const other = await transport.listen({ host: "127.0.0.1", port: 0 }, hello);
+      const address = await pool.listen({ host: "127.0.0.1", port: 0 });
+      if (leaver === "dialler") await pool.dial(other.address);
+      else hello(await transport.dial(address, signal));
+      await eventually(() => pool.get("b"), { what: "the link" });
+
+      let closed = false;
+      const closing = pool.close().then(() => closed = true);
+      await eventually(() => peers[0].of(Kind.Goodbye).length > 0, { what: "the goodbye" });
+      // A stream that is opened and ended takes longer than a pool that does not wait.
+      new RawPeer(await transport.dial(other.address, signal)).stream.reset();
+      assertEquals([closed, peers[0].closes], [false, 0]);
+      if (answers) peers[0].stream.close();
+      else await clock.advance(1_000);
+      await closing;
+      await eventually(() => peers[0].closes > 0, { what: "the end" });
+      await other.close();
+    }
+  });
+}

@@ -229,6 +229,17 @@ export function testLinkTransport(name: string, makeBed: () => LinkBed): void {
     );
   }
 
+  for (const who of ["dialler", "acceptor"] as const) {
+    test(`when the ${who} resets a stream, both sides are told once`, async (fixture, bed) => {
+      const { near, far } = await fixture.open();
+      const resetting = who === "dialler" ? near : far;
+      resetting.stream.reset();
+      resetting.stream.reset();
+      await bed.until("both to be told", () => near.closes.length + far.closes.length === 2);
+      assertEquals([near.closes.length, far.closes.length], [1, 1]);
+    });
+  }
+
   test("a stream that broke before start() says so then", async (fixture, bed) => {
     await fixture.listen();
     const near = await fixture.dial();
