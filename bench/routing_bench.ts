@@ -21,6 +21,7 @@ const request: RouteRequest = {
   requirements: { memory: 4_096 },
   query: "",
   context: "",
+  tried: new Set(),
 };
 
 for (const count of [3, 100, 10_000]) {

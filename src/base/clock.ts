@@ -48,6 +48,26 @@ export function every(clock: Clock, intervalMs: number, callback: () => void): C
 }
 
 /**
+ * Waits for `work`, but no longer than `ms`.
+ *
+ * @returns Whether it was done in time.
+ * @throws What `work` rejects with in time.
+ */
+export async function doneWithin(
+  clock: Clock,
+  ms: number,
+  work: Promise<unknown>,
+): Promise<boolean> {
+  const late = Promise.withResolvers<boolean>();
+  const cancel = clock.after(ms, () => late.resolve(false));
+  try {
+    return await Promise.race([work.then(() => true), late.promise]);
+  } finally {
+    cancel();
+  }
+}
+
+/**
  * Resolves after `delayMs`, or rejects with the signal's reason when it aborts.
  *
  * @throws The signal's reason, at once when it is aborted already.

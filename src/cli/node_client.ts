@@ -2,6 +2,7 @@
 
 import type { AgentDescription } from "../agents/agent.ts";
 import type { RunEvent, RunResult } from "../agents/run_event.ts";
+import { type Clock, doneWithin, systemClock } from "../base/clock.ts";
 import { ERROR_CODES, type ErrorCode, NetworkError } from "../base/errors.ts";
 import type { ErrorBody, RunBody } from "../gateway/control_api.ts";
 import { dataDirectory, type RunningNode, runningNodes } from "../network/data_directory.ts";
@@ -53,9 +54,11 @@ const ANSWER_TIMEOUT_MS = 5_000;
 /** See the top of the file. */
 export class NodeClient {
   readonly #endpoint: ApiEndpoint;
+  readonly #clock: Clock;
 
-  constructor(endpoint: ApiEndpoint) {
+  constructor(endpoint: ApiEndpoint, clock: Clock = systemClock) {
     this.#endpoint = endpoint;
+    this.#clock = clock;
     goPastProxies(new URL(endpoint.api).hostname);
   }
 
@@ -94,18 +97,17 @@ export class NodeClient {
   }
 
   async #get<T>(path: string, signal?: AbortSignal): Promise<T> {
-    const patience = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
-    const both = signal === undefined ? patience : AbortSignal.any([signal, patience]);
-    try {
-      return await (await this.#fetch(path, both)).json();
-    } catch (thrown) {
-      if (!patience.aborted || signal?.aborted) throw thrown;
-      throw new NetworkError(
-        "UNAVAILABLE",
-        `Cannot reach the node at ${this.#endpoint.api}: it runs, but has not answered within ` +
-          `${ANSWER_TIMEOUT_MS / 1000} s. Is it stopped, or very busy?`,
-      );
-    }
+    const impatience = new AbortController();
+    const both = AbortSignal.any([impatience.signal, ...(signal === undefined ? [] : [signal])]);
+    const answer = this.#fetch(path, both).then((response) => response.json() as Promise<T>);
+    if (await doneWithin(this.#clock, ANSWER_TIMEOUT_MS, answer)) return await answer;
+    answer.catch(() => {});
+    impatience.abort();
+    throw new NetworkError(
+      "UNAVAILABLE",
+      `Cannot reach the node at ${this.#endpoint.api}: it runs, but has not answered within ` +
+        `${ANSWER_TIMEOUT_MS / 1000} s. Is it stopped, or very busy?`,
+    );
   }
 
   async #fetch(path: string, signal?: AbortSignal, body?: RunBody): Promise<Response> {

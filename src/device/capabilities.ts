@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { GPU_VENDORS, type GpuVendor, MAX_GPUS } from "./gpu.ts";
-import { NetworkError } from "../base/errors.ts";
+import { parseWith } from "../base/schema.ts";
 import { safeName } from "../base/safe_text.ts";
 
 export type { GpuVendor } from "./gpu.ts";
@@ -206,14 +206,11 @@ const writtenCapabilities: z.ZodType<CapabilityOverrides> = z.strictObject({
  * @throws {NetworkError} `INVALID_ARGUMENT` naming each field that does not fit, and what would.
  */
 export function parseCapabilityOverrides(value: unknown): CapabilityOverrides {
-  const result = writtenCapabilities.safeParse(value);
-  if (result.success) return result.data;
-  const issues = result.error.issues.map(({ path, message }) =>
-    path.length === 0 ? message : `${path.join(".")}: ${message}`
-  );
-  throw new NetworkError(
+  return parseWith(
+    writtenCapabilities,
+    value,
     "INVALID_ARGUMENT",
-    `Cannot use the device capabilities that were given: ${issues.join("; ")}. ` +
-      `A file that works: {"chip": "RTX 4090", "memory": 65536}.`,
+    `Cannot use the device capabilities that were given ` +
+      `(these would do: {"chip": "RTX 4090", "memory": 65536})`,
   );
 }

@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { parseBoundedJson } from "../base/bounded_json.ts";
 import { type ErrorCode, NetworkError } from "../base/errors.ts";
+import { parseWith } from "../base/schema.ts";
 import type { DistributedNetwork, RunOptions } from "../network/distributed_network.ts";
 import { RoutingStrategy } from "../routing/strategy.ts";
 
@@ -172,15 +173,8 @@ async function runAll(
 }
 
 async function readRunBody(request: Request): Promise<RunBody> {
-  const parsed = runSchema.safeParse(
-    parseBoundedJson(await readBody(request), { maxBytes: MAX_BODY_BYTES }),
-  );
-  if (parsed.success) return parsed.data;
-  const [{ path, message }] = parsed.error.issues;
-  throw new NetworkError(
-    "INVALID_ARGUMENT",
-    `Cannot run: ${path.join(".") || "the body"}: ${message}.`,
-  );
+  const body = parseBoundedJson(await readBody(request), { maxBytes: MAX_BODY_BYTES });
+  return parseWith(runSchema, body, "INVALID_ARGUMENT", "Cannot read the body");
 }
 
 /** Reads the body up to the bound, without trusting its `content-length`. */

@@ -1,9 +1,10 @@
 /** The HTTP API of a node, on the loopback: what the command line talks to. */
 
-import { type Clock, systemClock } from "../base/clock.ts";
+import { type Clock, doneWithin, systemClock } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { DistributedNetwork } from "../network/distributed_network.ts";
+import { onFirstFreePort } from "../transport/first_free_port.ts";
 import { refusalOf } from "./access.ts";
 import { controlApi, errorResponse } from "./control_api.ts";
 
@@ -21,7 +22,6 @@ export interface GatewayOptions {
 
 /** The first port that is tried when none is given. */
 export const DEFAULT_API_PORT = 5680;
-const PORTS_TO_TRY = 100;
 const HOST = "127.0.0.1";
 /** How long clients may take to read the end of their answers when the API stops. */
 const STOP_PATIENCE_MS = 1_000;
@@ -52,24 +52,21 @@ export class Gateway {
    *
    * @throws {NetworkError} `PORT_IN_USE` when a port that was asked for is taken.
    */
-  static start(options: GatewayOptions): Gateway {
+  static async start(options: GatewayOptions): Promise<Gateway> {
     const { port, logger } = options;
     if (port !== undefined) return Gateway.#listen(options, port);
-    for (let next = DEFAULT_API_PORT;; next++) {
-      try {
-        const gateway = Gateway.#listen(options, next);
-        if (next !== DEFAULT_API_PORT) {
-          logger.info("Port {taken} is taken; the API listens on {port}", {
-            taken: DEFAULT_API_PORT,
-            port: next,
-          });
-        }
-        return gateway;
-      } catch (thrown) {
-        const isTaken = thrown instanceof NetworkError && thrown.code === "PORT_IN_USE";
-        if (!isTaken || next >= DEFAULT_API_PORT + PORTS_TO_TRY) throw thrown;
-      }
+    const gateway = await onFirstFreePort(
+      DEFAULT_API_PORT,
+      (next) => Gateway.#listen(options, next),
+    );
+    const { port: chosen } = gateway.#serving.server.addr;
+    if (chosen !== DEFAULT_API_PORT) {
+      logger.info("Port {taken} is taken; the API listens on {port}", {
+        taken: DEFAULT_API_PORT,
+        port: chosen,
+      });
     }
+    return gateway;
   }
 
   static #listen(options: GatewayOptions, port: number): Gateway {
@@ -124,12 +121,7 @@ export class Gateway {
   async #stop(): Promise<void> {
     const { server, clock, stopping, closing, answers } = this.#serving;
     stopping.abort(new NetworkError("CANCELLED", "Stopped: the node is stopping."));
-    let cancel = () => {};
-    const patience = new Promise<void>((resolve) => {
-      cancel = clock.after(STOP_PATIENCE_MS, resolve);
-    });
-    await Promise.race([Promise.all(answers), patience]);
-    cancel();
+    await doneWithin(clock, STOP_PATIENCE_MS, Promise.all(answers));
     // Not `shutdown()`: that waits for ever for a client that reads no more, or sends half a body.
     closing.abort();
     await server.finished;

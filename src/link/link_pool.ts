@@ -1,6 +1,6 @@
 /** The links of this node: at most one in use per peer, whoever dialled it. */
 
-import type { Clock } from "../base/clock.ts";
+import { type Clock, doneWithin } from "../base/clock.ts";
 import { NetworkError } from "../base/errors.ts";
 import { type NodeDescription, parseNodeDescription } from "../membership/node_description.ts";
 import type { Load } from "./frame.ts";
@@ -143,16 +143,9 @@ export class LinkPool {
     for (const link of this.#greeting) link.close();
     const links = [...this.#links.values()].flat();
     const goodbyes = links.map((link) => link.leave());
-    await this.#within(GOODBYE_TIMEOUT_MS, Promise.all(goodbyes));
+    await doneWithin(this.#options.clock, GOODBYE_TIMEOUT_MS, Promise.all(goodbyes));
     for (const link of links) link.close();
     await this.#listener?.close();
-  }
-
-  async #within(ms: number, work: Promise<unknown>): Promise<void> {
-    const late = Promise.withResolvers<void>();
-    const cancel = this.#options.clock.after(ms, late.resolve);
-    await Promise.race([work, late.promise]);
-    cancel();
   }
 
   #open(

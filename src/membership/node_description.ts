@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { AgentDescription } from "../agents/agent.ts";
 import { parseBoundedJson } from "../base/bounded_json.ts";
 import { NetworkError } from "../base/errors.ts";
+import { parseWith } from "../base/schema.ts";
 import { LABEL_PATTERN, safeName, safeText } from "../base/safe_text.ts";
 import { type DeviceCapabilities, deviceCapabilitiesSchema } from "../device/capabilities.ts";
 
@@ -72,20 +73,13 @@ const schema: z.ZodType<NodeDescription> = z.object({
  */
 export function parseNodeDescription(bytes: Uint8Array): NodeDescription {
   const value = parseBoundedJson(bytes, { maxBytes: MAX_DESCRIPTION_BYTES });
-  const parsed = schema.safeParse(value);
-  if (!parsed.success) {
-    const [{ path, message }] = parsed.error.issues;
+  const peer = parseWith(schema, value, "PROTOCOL", "Cannot read the peer's description");
+  if (peer.protocol !== PROTOCOL_VERSION) {
     throw new NetworkError(
       "PROTOCOL",
-      `Cannot read the peer's description: ${path.join(".") || "it"}: ${safeText(message)}`,
+      `Cannot talk to "${peer.nodeId}": it speaks protocol ${peer.protocol}, this node speaks ` +
+        `${PROTOCOL_VERSION}. Bring both to the same version of hanzo-network.`,
     );
   }
-  if (parsed.data.protocol !== PROTOCOL_VERSION) {
-    throw new NetworkError(
-      "PROTOCOL",
-      `Cannot talk to "${parsed.data.nodeId}": it speaks protocol ${parsed.data.protocol}, this ` +
-        `node speaks ${PROTOCOL_VERSION}. Bring both to the same version of hanzo-network.`,
-    );
-  }
-  return parsed.data;
+  return peer;
 }

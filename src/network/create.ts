@@ -33,6 +33,7 @@ import type { DatagramTransport } from "../transport/datagram.ts";
 import { systemDatagrams } from "../transport/system_datagrams.ts";
 import { candidateList } from "./candidates.ts";
 import { DistributedNetwork } from "./distributed_network.ts";
+import { systemHostName } from "./node_label.ts";
 import { type NetworkOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { reachOf } from "./reach.ts";
 import type { NameConflict } from "./status.ts";
@@ -80,8 +81,7 @@ export function createDistributedNetwork(options: NetworkOptions = {}): Distribu
 /** Puts a node together on a given platform; see {@linkcode createDistributedNetwork}. */
 export function assembleNetwork(options: NetworkOptions, platform: Platform): DistributedNetwork {
   const { clock, random, hostName, cores } = platform;
-  const digits = Math.floor(random.next() * 10_000).toString().padStart(4, "0");
-  const resolved = resolveOptions(options, { name: hostName, cores, digits });
+  const resolved = resolveOptions(options, { name: hostName, cores, random });
   const { nodeId, logger, open } = resolved;
   const allows = reachOf(open);
   const newId = ulidMaker(clock, random);
@@ -256,15 +256,6 @@ function lazyGrpc(): LinkTransport {
     dial: async (...args) => (await load()).dial(...args),
     listen: async (...args) => (await load()).listen(...args),
   };
-}
-
-function systemHostName(): string {
-  try {
-    return Deno.hostname();
-  } catch {
-    // Without --allow-sys=hostname a node is called by its digits alone.
-    return "node";
-  }
 }
 
 function agentsByName(builtin: readonly Agent[], own: readonly Agent[]): Map<string, Agent> {

@@ -2,6 +2,7 @@
 
 import type { Agent, AgentDescription } from "../agents/agent.ts";
 import type { RunEvent, RunResult } from "../agents/run_event.ts";
+import { doneWithin } from "../base/clock.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { RoutingStrategy } from "../routing/strategy.ts";
 import type { RunRequest } from "../tasks/dispatcher.ts";
@@ -285,10 +286,7 @@ export class DistributedNetwork implements AsyncDisposable {
     this.#state = "stopping";
     // What the start opens is there to be closed only when it has ended; why it failed, it tells.
     await this.#starting?.catch(() => {});
-    let cancel = () => {};
-    const patience = new Promise<void>((resolve) => cancel = clock.after(drainMs, resolve));
-    await Promise.race([executor.drain(), patience]);
-    cancel();
+    await doneWithin(clock, drainMs, executor.drain());
     executor.abort(
       new NetworkError("CANCELLED", `Node "${this.nodeId}" was stopped before the task was done.`),
     );

@@ -4,9 +4,11 @@ import type { Agent } from "../agents/agent.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { silentLogger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
 import { isLabel, safeName } from "../base/safe_text.ts";
 import { type CapabilityOverrides, parseCapabilityOverrides } from "../device/capabilities.ts";
 import { type CustomRouter, RoutingStrategy } from "../routing/strategy.ts";
+import { defaultNodeId } from "./node_label.ts";
 
 /** What {@linkcode createDistributedNetwork} takes. Everything has a default. */
 export interface NetworkOptions {
@@ -124,17 +126,17 @@ export const DEFAULT_BROADCAST_PORT = 5678;
 /**
  * Copies, fills and checks options.
  *
- * @param host What the defaults follow from: the host's name, its cores, and four random digits.
+ * @param host What the defaults follow from: the host's name, its cores, and chance.
  * @throws {NetworkError} `INVALID_ARGUMENT` naming the option, what it was and what it may be.
  */
 export function resolveOptions(
   options: NetworkOptions,
-  host: { name: string; cores: number; digits: string },
+  host: { name: string; cores: number; random: Random },
 ): ResolvedOptions {
   const resolved: ResolvedOptions = {
     agents: Object.freeze([...options.agents ?? []]),
     name: options.name ?? "hanzo",
-    nodeId: options.nodeId ?? defaultNodeId(host),
+    nodeId: options.nodeId ?? defaultNodeId(host.name, host.random),
     listenPort: options.listenPort,
     broadcastPort: options.broadcastPort ?? DEFAULT_BROADCAST_PORT,
     networkInterfaces: Object.freeze([...options.networkInterfaces ?? []]),
@@ -152,15 +154,6 @@ export function resolveOptions(
     refuse("discoveryMode", options.discoveryMode, '"udp"');
   }
   return Object.freeze(resolved);
-}
-
-/** A label made of the host's name and four digits that tell two hosts of one name apart. */
-export function defaultNodeId({ name, digits }: { name: string; digits: string }): string {
-  const label = name.split(".")[0].replaceAll(/[^A-Za-z0-9-]/g, "-").replace(/^-+/, "").slice(
-    0,
-    58,
-  );
-  return `${label || "node"}-${digits}`;
 }
 
 function check(options: ResolvedOptions): void {

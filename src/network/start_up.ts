@@ -1,12 +1,12 @@
 /** The steps of a node's start. */
 
+import { doneWithin } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import type { PeerEvent } from "../membership/peer.ts";
+import { onFirstFreePort } from "../transport/first_free_port.ts";
 import { DEFAULT_LISTEN_PORT } from "./options.ts";
 import type { NetworkParts } from "./parts.ts";
 
-/** Ports that are tried when the default is taken. */
-const PORTS_TO_TRY = 100;
 /** How long the start waits for the device to be known; what is known later is told later. */
 const DETECTION_PATIENCE_MS = 100;
 
@@ -19,12 +19,7 @@ export async function detectSoon(
   }, (thrown) => {
     options.logger.warn("The device is unknown: {reason}", { reason: describeError(thrown) });
   });
-  let cancel = () => {};
-  const patience = new Promise<void>((resolve) => {
-    cancel = clock.after(DETECTION_PATIENCE_MS, resolve);
-  });
-  await Promise.race([detected, patience]);
-  cancel();
+  await doneWithin(clock, DETECTION_PATIENCE_MS, detected);
 }
 
 /**
@@ -36,21 +31,17 @@ export async function listen(
   { pool, listenHost: host, options: { listenPort, logger } }: NetworkParts,
 ): Promise<{ port: number }> {
   if (listenPort !== undefined) return await pool.listen({ host, port: listenPort });
-  for (let port = DEFAULT_LISTEN_PORT;; port++) {
-    try {
-      const address = await pool.listen({ host, port });
-      if (port !== DEFAULT_LISTEN_PORT) {
-        logger.info("Port {taken} is taken; links are accepted on {port}", {
-          taken: DEFAULT_LISTEN_PORT,
-          port,
-        });
-      }
-      return address;
-    } catch (thrown) {
-      const isTaken = thrown instanceof NetworkError && thrown.code === "PORT_IN_USE";
-      if (!isTaken || port >= DEFAULT_LISTEN_PORT + PORTS_TO_TRY) throw thrown;
-    }
+  const address = await onFirstFreePort(
+    DEFAULT_LISTEN_PORT,
+    (port) => pool.listen({ host, port }),
+  );
+  if (address.port !== DEFAULT_LISTEN_PORT) {
+    logger.info("Port {taken} is taken; links are accepted on {port}", {
+      taken: DEFAULT_LISTEN_PORT,
+      port: address.port,
+    });
   }
+  return address;
 }
 
 /**

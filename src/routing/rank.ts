@@ -59,6 +59,7 @@ export function pick(verdicts: readonly Verdict[], random: Random): FittingVerdi
 /** Why the device cannot do it, or undefined when it can. */
 function shortcoming(candidate: Candidate, request: RouteRequest): string | undefined {
   if (!candidate.agents.has(request.agent)) return "does not have the agent";
+  if (request.tried.has(candidate.nodeId)) return "has failed at it";
   return unmet(candidate, request.requirements);
 }
 

@@ -80,10 +80,10 @@ export class Router {
         });
       });
       const asked = Promise.resolve(
-        customRouter(agents(), { query, context, agent, workload }, fitting),
+        customRouter(agents(), { query, context, agent, workload }, fitting.map(asPlainData)),
       );
       const choice = await Promise.race([asked, timeout]);
-      const candidate = fitting.find((one) => one === choice || one.nodeId === idOf(choice));
+      const candidate = fitting.find(({ nodeId }) => nodeId === idOf(choice));
       if (candidate !== undefined || choice === undefined || choice === null) return candidate;
       throw new Error("it returned neither one of the peers nor a node id of theirs");
     } catch (thrown) {
@@ -95,6 +95,13 @@ export class Router {
       cancel();
     }
   }
+}
+
+/** The figures as they are now: what is given to others must not change in their hands. */
+function asPlainData(candidate: Candidate): Candidate {
+  const { nodeId, isLocal, capabilities, agents, pending, slots, currentLoad, roundTripMs } =
+    candidate;
+  return { nodeId, isLocal, capabilities, agents, pending, slots, currentLoad, roundTripMs };
 }
 
 function idOf(choice: RouterChoice): string | undefined {

@@ -27,6 +27,8 @@ export interface RouteRequest {
   readonly query: string;
   /** The text beside the question; "" if there is none. */
   readonly context: string;
+  /** The nodes that have failed at this very task. */
+  readonly tried: ReadonlySet<string>;
 }
 
 /** What a {@linkcode CustomRouter} is told of the task. */

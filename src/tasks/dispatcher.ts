@@ -87,6 +87,7 @@ export class Dispatcher {
     const startedAt = clock.now();
     const tried = new Set<string>();
     let failure: Failure | undefined;
+    let lost = 0;
 
     for (let attempt = 1;; attempt++) {
       throwIfCancelled(signal);
@@ -113,7 +114,7 @@ export class Dispatcher {
       const remainingMs = timeoutMs - (clock.now() - startedAt);
       const task: Task = { taskId, attempt, agent, prompt, context, timeoutMs: remainingMs };
       if (remainingMs <= 0) throw deadlineExceeded({ ...task, timeoutMs });
-      const progress: Progress = { begun: false, emitted: false };
+      const progress: Progress = { begun: false, emitted: false, lost };
       try {
         const { output, data } = await this.#attempt(route, task, signal, (event) => {
           progress.begun = true;
@@ -127,6 +128,7 @@ export class Dispatcher {
       } catch (thrown) {
         throwIfCancelled(signal);
         const error = NetworkError.from(thrown, "INTERNAL");
+        if (error.code === "UNKNOWN_OUTCOME") progress.lost = ++lost;
         const seen = outcomeOf(error, nodeId, request, progress);
         const isLast = this.#stopped || attempt >= MAX_ATTEMPTS;
         if (isLast || !mayTryAgain(error, progress, request)) throw seen;
@@ -173,10 +175,9 @@ export class Dispatcher {
     failure: Failure | undefined,
   ): Route | Promise<Route> {
     const { name, workload, requirements } = agent;
-    const asked: RouteRequest = { agent: name, workload, requirements, query, context };
-    let candidates = this.#options.candidates();
+    const asked: RouteRequest = { agent: name, workload, requirements, query, context, tried };
+    const candidates = this.#options.candidates();
     if (nodeId !== undefined) return theOneAskedFor(nodeId, candidates, asked);
-    if (tried.size > 0) candidates = candidates.filter((one) => !tried.has(one.nodeId));
     const chosen = (outcome: RouteOutcome): Route => {
       if (outcome.candidate !== undefined) return outcome;
       throw failure?.error ?? noDevice(name, outcome.verdicts);

@@ -8,6 +8,8 @@ import type { Verdict } from "../routing/rank.ts";
 export interface Progress {
   begun: boolean;
   emitted: boolean;
+  /** Devices that were lost while they ran this task, over all attempts. */
+  lost: number;
 }
 
 /** What was asked for. */
@@ -33,15 +35,18 @@ const NOT_BEGUN: ReadonlySet<ErrorCode> = new Set([
  */
 const BROKEN_OFF: ReadonlySet<ErrorCode> = new Set(["UNKNOWN_OUTCOME", "CANCELLED"]);
 
+/** An agent that ends the process that runs it is to end no more of them than this. */
+const MAX_LOST = 2;
+
 /** Whether another device may be asked after `error`. */
 export function mayTryAgain(
   error: NetworkError,
-  { begun, emitted }: Progress,
+  { begun, emitted, lost }: Progress,
   { agent, nodeId }: FailedRequest,
 ): boolean {
   if (nodeId !== undefined) return false;
   if (!begun && NOT_BEGUN.has(error.code)) return true;
-  return BROKEN_OFF.has(error.code) && !emitted && agent.idempotent;
+  return BROKEN_OFF.has(error.code) && !emitted && agent.idempotent && lost < MAX_LOST;
 }
 
 /** The error as the caller is to see it if no other device is asked. */
@@ -49,13 +54,15 @@ export function outcomeOf(
   error: NetworkError,
   nodeId: string,
   { agent, nodeId: asked }: FailedRequest,
-  { emitted }: Progress,
+  { emitted, lost }: Progress,
 ): NetworkError {
   if (error.code !== "UNKNOWN_OUTCOME") return error;
   const why = emitted
     ? "part of its answer had come already"
     : !agent.idempotent
     ? `agent "${agent.name}" is not idempotent, so it was not run again elsewhere`
+    : lost >= MAX_LOST
+    ? `${lost} devices were lost by it, so it may be what ends them`
     : asked !== undefined
     ? "no other node was asked for"
     : "no other device is left to run it";

@@ -5,6 +5,7 @@ import type { AgentEvent } from "../agents/run_event.ts";
 import type { AgentAnswer } from "../agents/agent.ts";
 import { type JsonValue, parseBoundedJson } from "../base/bounded_json.ts";
 import { NetworkError } from "../base/errors.ts";
+import { parseWith } from "../base/schema.ts";
 import { LABEL_PATTERN } from "../base/safe_text.ts";
 import { ULID_PATTERN } from "../base/ulid.ts";
 
@@ -87,13 +88,7 @@ export function parseAnswer(bytes: Uint8Array): WireAnswer {
 
 function parse<T>(what: string, schema: z.ZodType<T>, bytes: Uint8Array): T {
   const value = parseBoundedJson(bytes, { maxBytes: MAX_TASK_BYTES, maxDepth: 64 });
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const [{ path, message }] = parsed.error.issues;
-  throw new NetworkError(
-    "PROTOCOL",
-    `Cannot read the peer's ${what}: ${path.join(".") || "it"}: ${message}`,
-  );
+  return parseWith(schema, value, "PROTOCOL", `Cannot read the peer's ${what}`);
 }
 
 /** What a task ends with when its time is up. */

@@ -463,7 +463,9 @@ Deno.test("a custom router is told the agents, the task, and only the devices th
       agents: [here],
       deviceCapabilities: { memory: 2_000 },
       customRouter: (agents, state, peers) => {
-        const shown = peers.map((peer) => `${peer.nodeId} ${peer.isLocal} ${peer.currentLoad}`);
+        // Plain data: a copy has all of it.
+        const shown = peers.map((peer) => ({ ...peer }))
+          .map(({ nodeId, isLocal, currentLoad }) => `${nodeId} ${isLocal} ${currentLoad}`);
         asked.push({ agents, state, peers: shown });
         return "b";
       },

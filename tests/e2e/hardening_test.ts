@@ -2,6 +2,7 @@
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { RunResult } from "../../src/agents/run_event.ts";
+import type { NetworkStatus } from "../../src/network/status.ts";
 import { hanzo, peerEvent, ready, TestMachine } from "../support/nodes.ts";
 import { withTempDir } from "../support/temp.ts";
 
@@ -48,5 +49,30 @@ Deno.test("a promise of an agent that nobody awaits ends neither its node nor th
       assertEquals([result.output, result.nodeId, result.attempts], ["done", "B", 1]);
     }
     assertStringIncludes(b.stderrText(), "forgotten");
+  });
+});
+
+Deno.test("a node whose output nobody reads any more goes on", async () => {
+  await withTempDir(async (directory) => {
+    const machine = new TestMachine(directory);
+    await using a = new Deno.Command(Deno.execPath(), {
+      args: machine.upArgs("A"),
+      env: { DENO_NO_UPDATE_CHECK: "1" },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    const output = a.stdout.getReader();
+    await output.read();
+    await output.cancel();
+    // What it would tell of its peers has no reader.
+    for (const peer of ["B", "C"]) {
+      await using other = machine.up(peer);
+      await ready(other);
+      await peerEvent(other, "peer-joined", "A");
+    }
+    assertEquals((await machine.askJson<NetworkStatus>("A", "status")).nodeId, "A");
+    a.kill("SIGTERM");
+    assertEquals((await a.status).code, 0);
   });
 });

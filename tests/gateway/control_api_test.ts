@@ -132,9 +132,9 @@ Deno.test("what is wrong with the request itself is told by the status", async (
     ["", 400, "PROTOCOL", "Cannot read JSON"],
     ["null", 400, "INVALID_ARGUMENT", "the body"],
     ["[]", 400, "INVALID_ARGUMENT", "the body"],
-    [{}, 400, "INVALID_ARGUMENT", "Cannot run: prompt:"],
-    [{ prompt: 7 }, 400, "INVALID_ARGUMENT", "Cannot run: prompt:"],
-    [{ prompt: "x", strategy: "best" }, 400, "INVALID_ARGUMENT", "Cannot run: strategy:"],
+    [{}, 400, "INVALID_ARGUMENT", "Cannot read the body: prompt:"],
+    [{ prompt: 7 }, 400, "INVALID_ARGUMENT", "Cannot read the body: prompt:"],
+    [{ prompt: "x", strategy: "best" }, 400, "INVALID_ARGUMENT", "Cannot read the body: strategy:"],
     [{ prompt: "x", promt: "y" }, 400, "INVALID_ARGUMENT", 'Unrecognized key: "promt"'],
     [
       `{"prompt":"x","context":${"[".repeat(1_000)}${"]".repeat(1_000)}}`,

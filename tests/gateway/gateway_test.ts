@@ -1,6 +1,6 @@
 /** The API's server: where it listens, and how it stops whatever its clients do. */
 
-import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { NetworkError } from "../../src/base/errors.ts";
 import { silentLogger } from "../../src/base/log.ts";
 import type { RunEvent } from "../../src/agents/run_event.ts";
@@ -45,7 +45,7 @@ Deno.test("a port that was asked for and is taken is an error that says what to 
       token: TOKEN,
       logger: silentLogger,
     });
-  const error = assertThrows(start, NetworkError);
+  const error = await assertRejects(start, NetworkError);
   assertEquals(error.code, "PORT_IN_USE");
   assertEquals(
     error.message,
@@ -59,7 +59,7 @@ Deno.test("without a port of its own each API takes the next free one", async ()
   await using api = await TestApi.start();
   const { log, node: { network } } = api;
   const start = () => Gateway.start({ network, port: undefined, token: TOKEN, logger: log.logger });
-  const [first, second] = [start(), start()];
+  const [first, second] = [await start(), await start()];
   const ports = [first, second].map(({ url }) => Number(new URL(url).port));
   assert(ports[0] >= 5680 && ports[1] > ports[0], ports.join());
   assertEquals(log.lines("info").at(-1), `Port 5680 is taken; the API listens on ${ports[1]}`);
@@ -69,10 +69,10 @@ Deno.test("without a port of its own each API takes the next free one", async ()
 Deno.test({
   name: "a network that Deno may not use names the flag that is missing",
   permissions: { net: false },
-  fn() {
+  async fn() {
     const network = undefined as never;
     const start = () => Gateway.start({ network, port: 0, token: TOKEN, logger: silentLogger });
-    const error = assertThrows(start, NetworkError);
+    const error = await assertRejects(start, NetworkError);
     assertEquals(error.code, "PERMISSION_DENIED");
     assertMatch(error.message, /Grant --allow-net\.$/);
   },

@@ -23,23 +23,30 @@ export class TestApi implements AsyncDisposable {
   readonly gateway: Gateway;
   readonly log: RecordingLogger;
 
-  private constructor(fleet: MemoryFleet, node: MemoryNode, log: RecordingLogger) {
+  private constructor(
+    fleet: MemoryFleet,
+    node: MemoryNode,
+    gateway: Gateway,
+    log: RecordingLogger,
+  ) {
     this.fleet = fleet;
     this.node = node;
+    this.gateway = gateway;
     this.log = log;
-    this.gateway = Gateway.start({
+  }
+
+  static async start(agents: Agent[] = [], options: NetworkOptions = {}): Promise<TestApi> {
+    const fleet = new MemoryFleet(501);
+    const node = await fleet.start({ nodeId: "a", agents, ...options });
+    const log = recordingLogger();
+    const gateway = await Gateway.start({
       network: node.network,
       port: 0,
       token: TOKEN,
       logger: log.logger,
       clock: fleet.clock,
     });
-  }
-
-  static async start(agents: Agent[] = [], options: NetworkOptions = {}): Promise<TestApi> {
-    const fleet = new MemoryFleet(501);
-    const node = await fleet.start({ nodeId: "a", agents, ...options });
-    return new TestApi(fleet, node, recordingLogger());
+    return new TestApi(fleet, node, gateway, log);
   }
 
   get port(): number {

@@ -6,11 +6,14 @@ import { createAgent } from "../../src/agents/agent.ts";
 import { NetworkError } from "../../src/base/errors.ts";
 import { silentLogger } from "../../src/base/log.ts";
 import { isLabel } from "../../src/base/safe_text.ts";
-import { defaultNodeId, type NetworkOptions, resolveOptions } from "../../src/network/options.ts";
+import type { Random } from "../../src/base/random.ts";
+import { defaultNodeId } from "../../src/network/node_label.ts";
+import { type NetworkOptions, resolveOptions } from "../../src/network/options.ts";
 import { MemoryFleet } from "../support/memory_fleet.ts";
 import { anyText } from "../support/any_text.ts";
 
-const HOST = { name: "studio.local", cores: 10, digits: "0042" };
+const CHANCE: Random = { next: () => 0.0042, fill: (bytes) => bytes };
+const HOST = { name: "studio.local", cores: 10, random: CHANCE };
 
 const agent = (name: string, description = "") => createAgent({ name, description, run: () => "" });
 
@@ -123,12 +126,12 @@ Deno.test("options are copied and frozen: what is changed later changes nothing"
 });
 
 Deno.test("whatever the host is called, its default label is one", () => {
-  assertEquals(defaultNodeId({ name: "", digits: "0001" }), "node-0001");
-  assertEquals(defaultNodeId({ name: "---", digits: "0001" }), "node-0001");
-  assertEquals(defaultNodeId({ name: "Büro Mac.fritz.box", digits: "0001" }), "B-ro-Mac-0001");
+  assertEquals(defaultNodeId("", CHANCE), "node-0042");
+  assertEquals(defaultNodeId("---", CHANCE), "node-0042");
+  assertEquals(defaultNodeId("Büro Mac.fritz.box", CHANCE), "B-ro-Mac-0042");
   fc.assert(fc.property(
     fc.oneof(anyText(), fc.domain(), fc.string({ minLength: 80 })),
-    (name) => assert(isLabel(defaultNodeId({ name, digits: "1234" }))),
+    (name) => assert(isLabel(defaultNodeId(name, CHANCE))),
   ));
 });
 

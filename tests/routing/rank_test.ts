@@ -51,6 +51,7 @@ function request(overrides: Partial<RouteRequest> = {}): RouteRequest {
     requirements: {},
     query: "",
     context: "",
+    tried: new Set(),
     ...overrides,
   };
 }

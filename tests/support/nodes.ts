@@ -59,19 +59,21 @@ export class TestMachine {
 
   /** Starts a node; await its `ready` before talking to it. */
   up(nodeId: string, ...args: string[]): TestProcess {
-    return startProcess(
-      Deno.execPath(),
-      programArgs(
-        "up",
-        "--json",
-        `--node-id=${nodeId}`,
-        `--data-dir=${this.#directory}`,
-        `--broadcast-port=${this.#broadcastPort}`,
-        "--network-interface=lo",
-        "--listen-port=0",
-        "--api-port=0",
-        ...args,
-      ),
+    return startProcess(Deno.execPath(), this.upArgs(nodeId, ...args));
+  }
+
+  /** Deno's arguments for a node. */
+  upArgs(nodeId: string, ...args: string[]): string[] {
+    return programArgs(
+      "up",
+      "--json",
+      `--node-id=${nodeId}`,
+      `--data-dir=${this.#directory}`,
+      `--broadcast-port=${this.#broadcastPort}`,
+      "--network-interface=lo",
+      "--listen-port=0",
+      "--api-port=0",
+      ...args,
     );
   }
 

@@ -343,6 +343,31 @@ Deno.test("a device lost while it ran an idempotent agent that had said nothing 
   assertEquals(fleet.told(), ["routed a", "started a", "fallback a", "routed b", "started b"]);
 });
 
+Deno.test("an agent that ends the process that runs it ends no more than two", async () => {
+  const fleet = new Fleet(["a", "b", "c", "d"]);
+  const outcome = fleet.run();
+  for (const nodeId of ["a", "b"]) {
+    const run = await fleet.ask(nodeId);
+    run.begin();
+    run.fail("UNKNOWN_OUTCOME");
+  }
+  await fleet.settle();
+  assertEquals(outcome.error?.code, "UNKNOWN_OUTCOME");
+  assertStringIncludes(outcome.error!.message, "2 devices were lost by it");
+  assertEquals(fleet.asked.get("c"), undefined);
+});
+
+Deno.test("after a fallback the reason says that there were other devices", async () => {
+  const fleet = new Fleet(["a", "b"]);
+  const outcome = fleet.run();
+  (await fleet.ask("a")).fail("UNAVAILABLE");
+  const run = await fleet.ask("b");
+  run.begin();
+  run.answer({ output: "done" });
+  await fleet.settle();
+  assertEquals(outcome.result?.reason, "the only one of 2 devices that can do it");
+});
+
 const UNKNOWN_OUTCOMES: [what: string, idempotent: boolean, says: boolean, why: string][] = [
   ["an agent that is not idempotent", false, false, 'agent "held" is not idempotent'],
   ["an agent that had said something", true, true, "part of its answer had come already"],

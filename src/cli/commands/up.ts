@@ -4,12 +4,13 @@ import type { Agent } from "../../agents/agent.ts";
 import { every, systemClock } from "../../base/clock.ts";
 import { describeError, NetworkError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import { systemRandom } from "../../base/random.ts";
 import { safeName } from "../../base/safe_text.ts";
 import { Gateway } from "../../gateway/gateway.ts";
 import { createDistributedNetwork } from "../../network/create.ts";
 import { type ClaimedNode, claimNode, dataDirectory } from "../../network/data_directory.ts";
 import type { DistributedNetwork } from "../../network/distributed_network.ts";
-import { defaultNodeId } from "../../network/options.ts";
+import { defaultNodeId, systemHostName } from "../../network/node_label.ts";
 import type { NetworkEvent } from "../../network/status.ts";
 import { readCapabilities } from "../capabilities_file.ts";
 import { type Command, type Invocation, type OptionValues, UsageError } from "../command.ts";
@@ -44,7 +45,7 @@ export const command: Command = {
     const claimed = await claimNode(
       dataDirectory(options.text("data-dir"), environment),
       options.text("node-id"),
-      fallbackNodeId(),
+      defaultNodeId(systemHostName(), systemRandom),
     );
     let network: DistributedNetwork | undefined;
     let gateway: Gateway | undefined;
@@ -67,7 +68,7 @@ export const command: Command = {
       const events = network.events();
       await network.start();
       const token = newToken();
-      gateway = Gateway.start({ network, port: apiPort, token, logger });
+      gateway = await Gateway.start({ network, port: apiPort, token, logger });
       await publish(claimed, network, gateway, token);
       announce(network, gateway, terminal);
       const show = () => region.show(liveTable(network!, terminal));
@@ -208,15 +209,6 @@ function discoveryMode(options: OptionValues): "udp" | undefined {
   const unknown = ways.find((way) => way !== "udp");
   if (unknown === undefined) return ways.length > 0 ? "udp" : undefined;
   throw new UsageError(`--discovery is "${unknown}", expected udp.`);
-}
-
-function fallbackNodeId(): string {
-  const digits = Math.floor(Math.random() * 10_000).toString().padStart(4, "0");
-  try {
-    return defaultNodeId({ name: Deno.hostname(), digits });
-  } catch {
-    return defaultNodeId({ name: "", digits });
-  }
 }
 
 /** 256 bits, in the alphabet of URLs. */
