@@ -12,7 +12,7 @@ import {
   type NetworkInterface,
 } from "../transport/interfaces.ts";
 import { type Beacon, decodeBeacon, encodeBeacon } from "./beacon.ts";
-import type { Discovery, Sighting } from "./discovery.ts";
+import type { Discovery, DiscoverySink } from "./discovery.ts";
 
 /** What {@linkcode UdpDiscovery} is made of. */
 export interface UdpDiscoveryOptions {
@@ -58,7 +58,7 @@ export class UdpDiscovery implements Discovery {
   };
   readonly #rates = new Map<string, number>();
   #ratesSince = 0;
-  #onSighting: (sighting: Sighting) => boolean = () => false;
+  #sink: DiscoverySink | undefined;
   #senders: Sender[] = [];
   #receiver: DatagramSocket | undefined;
   #timers: CancelTimer[] = [];
@@ -73,9 +73,9 @@ export class UdpDiscovery implements Discovery {
     return this.#dropped;
   }
 
-  async start(onSighting: (sighting: Sighting) => boolean): Promise<void> {
+  async start(sink: DiscoverySink): Promise<void> {
     const { transport, clock, logger } = this.#options;
-    this.#onSighting = onSighting;
+    this.#sink = sink;
     const chosen = this.#chooseInterfaces();
     this.#receiver = await this.#openReceiver(chosen);
     for (const one of chosen) {
@@ -185,7 +185,7 @@ export class UdpDiscovery implements Discovery {
     const self = this.#options.self();
     if (beacon.bootId === self.bootId) return;
     if (beacon.network !== self.network) return this.#drop("foreign-network");
-    const isStranger = this.#onSighting({
+    const isStranger = this.#sink?.sighted({
       nodeId: beacon.nodeId,
       bootId: beacon.bootId,
       address: { host: from.host, port: beacon.listenPort, via: this.name },

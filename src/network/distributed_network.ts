@@ -270,7 +270,10 @@ export class DistributedNetwork implements AsyncDisposable {
     await detected;
     membership.start();
     for (const discovery of discoveries) {
-      await discovery.start((sighting) => membership.observe(sighting));
+      await discovery.start({
+        sighted: (sighting) => membership.observe(sighting),
+        listed: () => {},
+      });
       this.#throwIfStopping();
     }
     this.#state = "running";

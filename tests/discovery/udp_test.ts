@@ -7,7 +7,7 @@ import { silentLogger } from "../../src/base/log.ts";
 import { ManualClock } from "../../src/base/manual_clock.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { type Beacon, decodeBeacon, encodeBeacon } from "../../src/discovery/beacon.ts";
-import type { Sighting } from "../../src/discovery/discovery.ts";
+import type { DiscoverySink, Sighting } from "../../src/discovery/discovery.ts";
 import { UdpDiscovery, type UdpDiscoveryOptions } from "../../src/discovery/udp.ts";
 import type {
   DatagramAddress,
@@ -24,6 +24,11 @@ const BROADCAST = { host: "10.255.255.255", port: PORT };
 function beaconOf(nodeId: string, change: Partial<Beacon> = {}): Beacon {
   const bootId = `BOOT${nodeId.toUpperCase()}`;
   return { nodeId, bootId, network: "home", listenPort: 5681, isAnswer: false, ...change };
+}
+
+/** Takes sightings only: no way of UDP's lists anything. */
+function sink(sighted: DiscoverySink["sighted"]): DiscoverySink {
+  return { sighted, listed() {} };
 }
 
 /** A node as far as discovery goes, and what it has seen. */
@@ -58,11 +63,11 @@ class Lan {
       seen: [],
       sightings: [],
     };
-    await node.discovery.start((sighting) => {
+    await node.discovery.start(sink((sighting) => {
       node.seen.push(sighting.nodeId);
       node.sightings.push(sighting);
       return options.isStranger?.() ?? false;
-    });
+    }));
     return node;
   }
 
@@ -273,7 +278,7 @@ Deno.test("stopping ends every timer and closes every socket, and may be done ag
 Deno.test("stopping before the start has come to its end leaves nothing behind", async () => {
   const machine = new Machine([LOOPBACK, ETHERNET]);
   const discovery = machine.discovery();
-  const starting = discovery.start(() => true);
+  const starting = discovery.start(sink(() => true));
   await discovery.stop();
   await starting;
   await machine.clock.advance(10_000);
@@ -356,7 +361,7 @@ class Machine implements DatagramTransport {
 Deno.test("beacons leave every interface from its own address, to its own broadcast address", async () => {
   const machine = new Machine([LOOPBACK, ETHERNET, WIRELESS]);
   const discovery = machine.discovery();
-  await discovery.start(() => false);
+  await discovery.start(sink(() => false));
   await machine.clock.advance(0);
   assertEquals(machine.sent, [
     "beacon 192.168.1.10 > 192.168.1.255:5678",
@@ -370,7 +375,7 @@ Deno.test("beacons leave every interface from its own address, to its own broadc
 Deno.test("an answer leaves from the interface whose network the stranger is on", async () => {
   const machine = new Machine([LOOPBACK, ETHERNET, WIRELESS]);
   const discovery = machine.discovery();
-  await discovery.start(() => true);
+  await discovery.start(sink(() => true));
   await machine.clock.advance(0);
   machine.sent.length = 0;
   for (const host of ["172.16.15.3", "192.168.1.77", "127.0.0.1", "192.168.7.7"]) {
@@ -389,7 +394,7 @@ Deno.test("an answer leaves from the interface whose network the stranger is on"
 Deno.test("a node that keeps to its machine hears nothing but the loopback", async () => {
   const machine = new Machine([LOOPBACK, ETHERNET]);
   const discovery = machine.discovery({ interfaces: { names: [], lan: false } });
-  await discovery.start(() => false);
+  await discovery.start(sink(() => false));
   assertEquals(machine.open, ["127.255.255.255:5678", "127.0.0.1:0"]);
   await discovery.stop();
 });
@@ -398,7 +403,7 @@ Deno.test("where no socket can be bound to a broadcast address, the wildcard doe
   const machine = new Machine([LOOPBACK]);
   machine.failing.set("127.255.255.255", new NetworkError("UNAVAILABLE", "Not an address."));
   const discovery = machine.discovery({ interfaces: { names: [], lan: false } });
-  await discovery.start(() => false);
+  await discovery.start(sink(() => false));
   assertEquals(machine.open, ["0.0.0.0:5678", "127.0.0.1:0"]);
   await discovery.stop();
 });
@@ -408,7 +413,7 @@ Deno.test("a port that another program does not share is an error, whatever it w
     const machine = new Machine([LOOPBACK, ETHERNET]);
     machine.failing.set(host, new NetworkError("PORT_IN_USE", "Taken."));
     const discovery = machine.discovery({ interfaces: { names: [], lan } });
-    const error = await assertRejects(() => discovery.start(() => false), NetworkError);
+    const error = await assertRejects(() => discovery.start(sink(() => false)), NetworkError);
     assertEquals(error.code, "PORT_IN_USE");
     await discovery.stop();
     assertEquals(machine.open, []);
@@ -419,7 +424,7 @@ Deno.test("an interface that cannot be bound costs only itself, and is named in 
   const machine = new Machine([LOOPBACK, ETHERNET, WIRELESS]);
   machine.failing.set(ETHERNET.address, new NetworkError("UNAVAILABLE", "The link is down."));
   const discovery = machine.discovery();
-  await discovery.start(() => false);
+  await discovery.start(sink(() => false));
   await machine.clock.advance(0);
   assertEquals(machine.sent, [
     "beacon 172.16.5.10 > 172.16.15.255:5678",
@@ -438,7 +443,7 @@ Deno.test("a beacon that cannot be sent now does not keep the next ones", async 
     return { ...socket, send: () => (sends++, Promise.reject(new Error("network unreachable"))) };
   };
   const discovery = machine.discovery();
-  await discovery.start(() => false);
+  await discovery.start(sink(() => false));
   await machine.clock.advance(2_500);
   assertEquals(sends, 4);
   await discovery.stop();
