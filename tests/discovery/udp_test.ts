@@ -452,14 +452,14 @@ Deno.test("a beacon that cannot be sent now does not keep the next ones", async 
 Deno.test("an interface that was asked for and is not there is told of, with those that are", async () => {
   const machine = new Machine([LOOPBACK, ETHERNET]);
   const some = machine.discovery({ interfaces: { names: ["eth0", "eth7"], lan: true } });
-  await some.start(() => false);
+  await some.start(sink(() => false));
   assertEquals(machine.open.length, 2);
   assertEquals(machine.log.length, 1);
   assertMatch(machine.log[0], /"eth7".*There are: lo, eth0\./);
   await some.stop();
 
   const none = machine.discovery({ interfaces: { names: ["eth7"], lan: true } });
-  const error = await assertRejects(() => none.start(() => false), NetworkError, '"eth7"');
+  const error = await assertRejects(() => none.start(sink(() => false)), NetworkError, '"eth7"');
   assertEquals(error.code, "NOT_FOUND");
   assert(machine.open.length === 0);
 });
