@@ -15,8 +15,8 @@ const apple: ChipFamily = {
  */
 const perCore: ChipFamily = {
   ...apple,
-  source: "GPU cores (apple.com, technical specifications) × the rate per core of the same " +
-    "generation in this network's specification",
+  source: "estimate: GPU cores (apple.com, technical specifications) × the rate per core of the " +
+    "same generation in this network's specification",
 };
 
 /**
@@ -26,8 +26,8 @@ const perCore: ChipFamily = {
  */
 const matrixUnits: ChipFamily = {
   ...apple,
-  source: "GPU cores (apple.com, technical specifications) × operations per core and cycle at " +
-    "1.75 GHz (tzakharko.github.io/apple-neural-accelerators-benchmark)",
+  source: "estimate: GPU cores (apple.com, technical specifications) × measured operations per " +
+    "core and cycle at 1.75 GHz (tzakharko.github.io/apple-neural-accelerators-benchmark)",
 };
 
 /** Apple silicon; sold with several sizes of memory, which is the RAM. */

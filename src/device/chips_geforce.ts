@@ -18,16 +18,22 @@ const blackwell = geforce(
     "GeForce RTX 50 Series specifications",
 );
 const ada = geforce(
-  "CUDA cores and boost clock: NVIDIA Ada GPU Architecture whitepaper; nvidia.com, GeForce RTX 40 " +
-    "Series specifications",
+  "CUDA cores and boost clock: NVIDIA Ada GPU Architecture whitepaper; nvidia.com, GeForce RTX " +
+    "40 Series specifications",
 );
 const ampere = geforce(
   "CUDA cores and boost clock: NVIDIA Ampere GA102 GPU Architecture whitepaper; nvidia.com, " +
     "GeForce RTX 30 Series specifications",
 );
 const turing = geforce(
-  "CUDA cores and boost clock: NVIDIA Turing GPU Architecture whitepaper; nvidia.com, GeForce RTX " +
-    "20 and GTX 16 Series specifications",
+  "CUDA cores and boost clock: NVIDIA Turing GPU Architecture whitepaper; nvidia.com, GeForce " +
+    "RTX 20 and GTX 16 Series specifications",
+);
+const volta = geforce(
+  "CUDA cores × boost clock, and the published tensor rate: nvidia.com, TITAN V specifications",
+);
+const pascal = geforce(
+  "CUDA cores and boost clock: nvidia.com, GeForce 10 Series and TITAN specifications",
 );
 const laptops = geforce(
   "CUDA cores and highest boost clock: nvidia.com, compare GeForce laptop GPUs",
@@ -43,6 +49,17 @@ const tensor: RelativeRates = { fp16: 2, int8: 4 };
 const turingTensor: RelativeRates = { fp16: 4, int8: 8 };
 /** Turing without tensor cores: packed FP16, and DP4A of four bytes a lane. */
 const turingShaders: RelativeRates = { fp16: 2, int8: 4 };
+
+/**
+ * Pascal but for the P100: DP4A of four bytes a lane (TITAN X: 11 and 44). It has FP16 at a 64th
+ * of the rate of FP32, for which nobody uses it.
+ */
+function pascalChips(rows: Parameters<typeof shaderChips>[2]): NamedChip[] {
+  return shaderChips(pascal, { fp16: 1, int8: 4 }, rows).map(({ chip, names }) => ({
+    chip: { ...chip, flops: { ...chip.flops, fp16: null } },
+    names,
+  }));
+}
 
 /** GeForce and TITAN. */
 export const GEFORCE_CHIPS: readonly NamedChip[] = [
@@ -74,11 +91,13 @@ export const GEFORCE_CHIPS: readonly NamedChip[] = [
   ...shaderChips(ampere, tensor, [
     ["RTX 3090 Ti", 10752, 1860, 24],
     ["RTX 3080 Ti", 10240, 1665, 12],
+    ["RTX 3080 12GB", 8960, 1710, 12],
     ["RTX 3070 Ti", 6144, 1770, 8],
     ["RTX 3070", 5888, 1725, 8],
     ["RTX 3060 Ti", 4864, 1665, 8],
     ["RTX 3060", 3584, 1777, 12],
     ["RTX 3050", 2560, 1777, 8],
+    ["RTX 3050 6GB", 2304, 1470, 6],
   ]),
   ...shaderChips(turing, turingTensor, [
     ["RTX 2080 Ti", 4352, 1545, 11],
@@ -87,6 +106,7 @@ export const GEFORCE_CHIPS: readonly NamedChip[] = [
     ["RTX 2070 SUPER", 2560, 1770, 8],
     ["RTX 2070", 2304, 1620, 8],
     ["RTX 2060 SUPER", 2176, 1650, 8],
+    ["RTX 2060 12GB", 2176, 1650, 12],
     ["RTX 2060", 1920, 1680, 6],
   ]),
   // TITAN RTX accumulates at the full rate.
@@ -98,6 +118,27 @@ export const GEFORCE_CHIPS: readonly NamedChip[] = [
     ["GTX 1650 SUPER", 1280, 1725, 4],
     ["GTX 1650", 896, 1665, 4],
     ["GTX 1630", 512, 1785, 4],
+  ]),
+  // Volta's tensor cores have no integers, and NVIDIA publishes no rate for its DP4A.
+  ...publishedChips(volta, [["TITAN V", 14.9, 110, null, 12]]),
+  ...pascalChips([
+    ["TITAN Xp", 3840, 1582, 12],
+    ["TITAN X (Pascal)", 3584, 1531, 12, "TITAN X"],
+    ["GTX 1080 Ti", 3584, 1582, 11],
+    ["GTX 1080", 2560, 1733, 8],
+    ["GTX 1070 Ti", 2432, 1683, 8],
+    ["GTX 1070", 1920, 1683, 8],
+    ["GTX 1060", 1280, 1708, 6],
+    ["GTX 1060 3GB", 1152, 1708, 3],
+    ["GTX 1050 Ti", 768, 1392, 4],
+    ["GTX 1050 3GB", 768, 1518, 3],
+    ["GTX 1050", 640, 1455, 2],
+    ["GT 1030", 384, 1468, 2],
+    ["GTX 1080 Laptop GPU", 2560, 1733, 8],
+    ["GTX 1070 Laptop GPU", 2048, 1645, 8],
+    ["GTX 1060 Laptop GPU", 1280, 1670, null],
+    ["GTX 1050 Ti Laptop GPU", 768, 1620, null],
+    ["GTX 1050 Laptop GPU", 640, 1493, null],
   ]),
   ...shaderChips(laptops, tensor, [
     ["RTX 5090 Laptop GPU", 10496, 2160, 24],
@@ -117,6 +158,21 @@ export const GEFORCE_CHIPS: readonly NamedChip[] = [
     ["RTX 3070 Laptop GPU", 5120, 1620, 8],
     ["RTX 3060 Laptop GPU", 3840, 1703, 6],
     ["RTX 3050 Ti Laptop GPU", 2560, 1695, 4],
+    ["RTX 3050 6GB Laptop GPU", 2560, 1492, 6],
     ["RTX 3050 Laptop GPU", 2048, 1740, 4],
+    // Sold for laptops alone, and of the Ampere generation.
+    ["RTX 2050", 2048, 1477, 4, "RTX 2050 Laptop GPU"],
+  ]),
+  ...shaderChips(laptops, turingTensor, [
+    ["RTX 2080 SUPER Laptop GPU", 3072, 1560, 8],
+    ["RTX 2080 Laptop GPU", 2944, 1590, 8],
+    ["RTX 2070 SUPER Laptop GPU", 2560, 1380, 8],
+    ["RTX 2070 Laptop GPU", 2304, 1440, 8],
+    ["RTX 2060 Laptop GPU", 1920, 1560, 6],
+  ]),
+  ...shaderChips(laptops, turingShaders, [
+    ["GTX 1660 Ti Laptop GPU", 1536, 1590, 6],
+    ["GTX 1650 Ti Laptop GPU", 1024, 1485, 4],
+    ["GTX 1650 Laptop GPU", 1024, 1560, 4],
   ]),
 ];

@@ -1,4 +1,4 @@
-/** The table of chips: NVIDIA data-centre and workstation cards, and systems with unified memory. */
+/** The table of chips: NVIDIA data-centre and workstation cards, systems with unified memory. */
 
 import { type ChipFamily, type NamedChip, publishedChips } from "./chip.ts";
 
@@ -11,6 +11,10 @@ const dataCentre = card("NVIDIA data sheet of the card, dense tensor rates");
 const ampere = card("NVIDIA RTX A-series data sheets, FP32 and half of the sparse tensor rate");
 const ada = card("NVIDIA RTX Ada Generation data sheets, FP32 and FP8 tensor rate");
 const blackwell = card("NVIDIA RTX PRO Blackwell data sheets, FP32 and FP4 tensor rate");
+const blackwellTops = card(
+  "NVIDIA RTX PRO Blackwell data sheets, FP4 tensor rate (AI TOPS); FP16 an eighth and FP32 a " +
+    "32nd of it, as on the RTX PRO 6000",
+);
 const turing = card("NVIDIA Turing GPU Architecture whitepaper, Quadro RTX");
 
 const jetson: ChipFamily = {
@@ -22,21 +26,23 @@ const jetson: ChipFamily = {
 
 const spark: ChipFamily = {
   ...jetson,
-  source: "NVIDIA DGX Spark data sheet: 1 PFLOP sparse FP4, 6144 CUDA cores; FP16 in the ratio " +
-    "1:16 of the RTX Blackwell whitepaper",
+  source: "NVIDIA DGX Spark data sheet: 1 PFLOP sparse FP4, 6144 CUDA cores; FP16 an estimate: " +
+    "an eighth of FP4, as on the RTX PRO cards (measured: 92, github.com/huggingface/kernels #283)",
 };
 
 /** NVIDIA cards other than GeForce, GB10 and the Jetson modules. */
 export const NVIDIA_CHIPS: readonly NamedChip[] = [
   ...publishedChips(dataCentre, [
+    // HGX B300: eight for 36 PFLOPS of sparse FP16. INT8 is all but gone, and only rounded.
+    ["B300", 75, 2250, null, 288, "B300 SXM6"],
     ["B200", 75, 2250, 4500, 180],
     ["GB200", 80, 2500, 5000, 186],
     ["H200", 67, 989.5, 1979, 141],
-    ["H200 NVL", 60, 835.5, 1671, 141],
+    ["H200 NVL", 60, 835.5, 1670.5, 141],
     ["GH200", 67, 989.5, 1979, null],
     ["H100 SXM", 67, 989.5, 1979, 80, "H100", "H100 SXM5", "H100 HBM3"],
     ["H100 PCIe", 51, 756.5, 1513, 80],
-    ["H100 NVL", 60, 835.5, 1671, 94],
+    ["H100 NVL", 60, 835.5, 1670.5, 94],
     ["H800", 67, 989.5, 1979, 80, "H800 SXM5"],
     ["H20", 44, 148, 296, 96],
     ["A100", 19.5, 312, 624, null, "A100 SXM4", "A100 PCIe", "A100 SXM", "A100X"],
@@ -52,7 +58,7 @@ export const NVIDIA_CHIPS: readonly NamedChip[] = [
     ["L20", 59.8, 119.5, 239, 48],
     ["L4", 30.3, 121, 242.5, 24],
     ["T4", 8.1, 65, 130, 16],
-    // Volta's tensor cores have no integers.
+    // Volta's tensor cores have no integers, and NVIDIA publishes no rate for its DP4A.
     ["V100 SXM2", 15.7, 125, null, null, "V100", "V100 SXM3"],
     ["V100 PCIe", 14, 112, null, null],
     ["V100S", 16.4, 130, null, 32, "V100S PCIe"],
@@ -66,6 +72,13 @@ export const NVIDIA_CHIPS: readonly NamedChip[] = [
     ["RTX PRO 6000 Blackwell Workstation Edition", 125, 500, 1000, 96, "RTX PRO 6000 Blackwell"],
     ["RTX PRO 6000 Blackwell Max-Q Workstation Edition", 110, 438.9, 877.8, 96],
     ["RTX PRO 6000 Blackwell Server Edition", 120, 500, 1000, 96],
+  ]),
+  ...publishedChips(blackwellTops, [
+    // 2064, 1687, 1178 and 545 TOPS; the RTX PRO 5000 has 48 or 72 GB.
+    ["RTX PRO 5000 Blackwell", 64.5, 258, 516, null],
+    ["RTX PRO 4500 Blackwell", 52.7, 210.9, 421.8, 32],
+    ["RTX PRO 4000 Blackwell", 36.8, 147.3, 294.5, 24],
+    ["RTX PRO 2000 Blackwell", 17, 68.1, 136.3, 16],
   ]),
   ...publishedChips(ada, [
     ["RTX 6000 Ada Generation", 91.1, 364.25, 728.5, 48],
@@ -83,6 +96,8 @@ export const NVIDIA_CHIPS: readonly NamedChip[] = [
     ["RTX A4500", 23.7, 94.6, 189.2, 20],
     ["RTX A4000", 19.2, 76.7, 153.4, 16],
     ["RTX A2000", 8, 31.95, 63.9, null],
+    ["RTX A1000", 6.7, 26.9, 53.8, 8],
+    ["RTX A400", 2.7, 10.85, 21.7, 4],
   ]),
   ...publishedChips(turing, [
     ["Quadro RTX 8000", 16.3, 130.5, 261, 48],
@@ -90,7 +105,7 @@ export const NVIDIA_CHIPS: readonly NamedChip[] = [
     ["Quadro RTX 5000", 11.2, 89.2, 178.4, 16],
     ["Quadro RTX 4000", 7.1, 57, 114, 8],
   ]),
-  ...publishedChips(spark, [["GB10", 31, 62.5, 125, null, "DGX Spark"]]),
+  ...publishedChips(spark, [["GB10", 31, 125, 250, null, "DGX Spark"]]),
   ...publishedChips(jetson, [
     // 2070 and 1200 TFLOPS of sparse FP4; dense FP16 is an eighth.
     ["Jetson Thor T5000", 8.06, 258.75, 517.5, null, "Jetson AGX Thor", "Thor"],

@@ -124,7 +124,7 @@ Deno.test("a GB10 is known by nvidia-smi alone", async () => {
     lscpu: fixture("linux/lscpu_nested.txt"),
   }));
   assertEquals(capabilities.chip, "NVIDIA GB10");
-  assertEquals([capabilities.unifiedMemory, capabilities.flops.fp16], [true, 62.5]);
+  assertEquals([capabilities.unifiedMemory, capabilities.flops.fp16], [true, 125]);
 });
 
 Deno.test("a Raspberry Pi has 0.1 TFLOPS and says why the other rates are unknown", async () => {
