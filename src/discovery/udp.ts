@@ -13,6 +13,7 @@ import {
 } from "../transport/interfaces.ts";
 import { type Beacon, decodeBeacon, encodeBeacon } from "./beacon.ts";
 import type { Discovery, DiscoverySink } from "./discovery.ts";
+import { type DropReason, InterfaceCount, type UdpReport } from "./udp_report.ts";
 
 /** What {@linkcode UdpDiscovery} is made of. */
 export interface UdpDiscoveryOptions {
@@ -26,88 +27,103 @@ export interface UdpDiscoveryOptions {
   readonly self: () => Omit<Beacon, "isAnswer">;
   /** Whether a node at `host` may be talked to at all. */
   readonly allows: (host: string) => boolean;
+  /** Whether somebody is missed, so that it is worth being seen more often. */
+  readonly isUrgent: () => boolean;
 }
 
 /** Beacons after the start, in milliseconds: first contact does not wait for the interval. */
 const BURST_MS = [0, 100, 300];
 /** Between two beacons, in milliseconds: what existing peers use. */
 const BEACON_INTERVAL_MS = 2_500;
+/** Between two while somebody is missed, and between two looks at the interfaces. */
+const URGENT_INTERVAL_MS = 500;
 /** Beacons taken from one address in a second; what is beyond is dropped before it is decoded. */
 const MAX_BEACONS_PER_SECOND = 100;
 /** Addresses whose rate is kept; beyond them counting starts anew. */
 const MAX_SOURCES = 4_096;
 
-/** Why a datagram was not used. */
-export type DropReason = "malformed" | "rate" | "foreign-network" | "not-allowed";
-
+/** An address that beacons leave from. */
 interface Sender {
-  readonly socket: DatagramSocket;
   readonly on: NetworkInterface;
   readonly broadcast: DatagramAddress;
+  readonly count: InterfaceCount;
+  /** Undefined while the system does not let it be bound. */
+  socket: DatagramSocket | undefined;
 }
 
 /** See the top of the file. */
 export class UdpDiscovery implements Discovery {
   readonly name = "udp";
   readonly #options: UdpDiscoveryOptions;
-  readonly #dropped: Record<DropReason, number> = {
-    malformed: 0,
-    rate: 0,
-    "foreign-network": 0,
-    "not-allowed": 0,
+  readonly #dropped: Record<DropReason, { count: number; host: string }> = {
+    malformed: { count: 0, host: "" },
+    rate: { count: 0, host: "" },
+    "foreign-network": { count: 0, host: "" },
+    "not-allowed": { count: 0, host: "" },
   };
   readonly #rates = new Map<string, number>();
   #ratesSince = 0;
+  #elsewhere = 0;
   #sink: DiscoverySink | undefined;
-  #senders: Sender[] = [];
+  /** By interface and address. */
+  #senders: ReadonlyMap<string, Sender> = new Map();
   #receiver: DatagramSocket | undefined;
   #timers: CancelTimer[] = [];
+  #beats = 0;
+  #following = false;
   #stopped = false;
 
   constructor(options: UdpDiscoveryOptions) {
     this.#options = options;
   }
 
-  /** Datagrams that were not used, by reason. */
-  get dropped(): Readonly<Record<DropReason, number>> {
-    return this.#dropped;
+  /** What came of it so far. */
+  report(): UdpReport {
+    const { broadcastPort: port, transport } = this.#options;
+    return {
+      port,
+      transport: transport.name,
+      interfaces: [...this.#senders.values()]
+        .map(({ on, broadcast, count }) => count.report(on, broadcast.host)),
+      elsewhere: this.#elsewhere,
+      dropped: structuredClone(this.#dropped),
+    };
   }
 
   async start(sink: DiscoverySink): Promise<void> {
     const { transport, clock, logger } = this.#options;
     this.#sink = sink;
     const chosen = this.#chooseInterfaces();
+    this.#tellMissing(chosen);
     this.#receiver = await this.#openReceiver(chosen);
-    for (const one of chosen) {
-      const sender = await this.#openSender(one);
-      if (sender !== undefined) this.#senders.push(sender);
-    }
+    await this.#follow(chosen);
     // It may have been told to stop while it bound its sockets.
     if (this.#stopped) return await this.stop();
     logger.debug("Beacons on {interfaces} through {transport}", {
       interfaces: chosen.map(({ name }) => name).join(", "),
       transport: transport.name,
     });
-    for (const delayMs of BURST_MS) {
-      this.#timers.push(clock.after(delayMs, () => this.#broadcast()));
-    }
-    this.#timers.push(every(clock, BEACON_INTERVAL_MS, () => this.#broadcast()));
+    this.#burst();
+    this.#timers.push(every(clock, URGENT_INTERVAL_MS, () => void this.#beat()));
   }
 
   stop(): Promise<void> {
     this.#stopped = true;
     for (const cancel of this.#timers.splice(0)) cancel();
     this.#receiver?.close();
-    for (const { socket } of this.#senders.splice(0)) socket.close();
+    for (const { socket } of this.#senders.values()) socket?.close();
     return Promise.resolve();
   }
 
-  /** What was asked for and is not there is told, because beacons on the others do not show it. */
   #chooseInterfaces(): NetworkInterface[] {
+    const { transport, interfaces } = this.#options;
+    return chooseInterfaces(transport.interfaces(), interfaces);
+  }
+
+  /** What was asked for and is not there is told, because beacons on the others do not show it. */
+  #tellMissing(chosen: readonly NetworkInterface[]): void {
     const { transport, interfaces, logger } = this.#options;
-    const all = transport.interfaces();
-    const chosen = chooseInterfaces(all, interfaces);
-    const names = new Set(all.map(({ name }) => name));
+    const names = new Set(transport.interfaces().map(({ name }) => name));
     for (const name of interfaces.names) {
       if (names.has(name)) continue;
       const problem = `Cannot look for peers on "${name}": this machine has no such interface ` +
@@ -115,7 +131,6 @@ export class UdpDiscovery implements Discovery {
       if (chosen.length === 0) throw new NetworkError("NOT_FOUND", problem);
       logger.warn("{problem}", { problem });
     }
-    return chosen;
   }
 
   /**
@@ -124,13 +139,13 @@ export class UdpDiscovery implements Discovery {
    * a node that keeps to its machine; other systems know only the wildcard.
    */
   async #openReceiver(chosen: readonly NetworkInterface[]): Promise<DatagramSocket> {
-    const { transport, broadcastPort: port } = this.#options;
+    const { transport, broadcastPort: port, interfaces } = this.#options;
     const bind = (host: string) =>
       transport.bind({ host, port }, { shared: true }, (bytes, from) => this.#receive(bytes, from));
     const [first, ...others] = chosen;
-    if (first === undefined || others.length > 0 || !isLoopback(first)) {
-      return await bind("0.0.0.0");
-    }
+    // Interfaces that appear later are listened to from the beginning.
+    const mayLeave = interfaces.names.length > 0 ? !chosen.every(isLoopback) : interfaces.lan;
+    if (mayLeave || first === undefined || others.length > 0) return await bind("0.0.0.0");
     try {
       return await bind(broadcastAddress(first));
     } catch (thrown) {
@@ -141,50 +156,110 @@ export class UdpDiscovery implements Discovery {
     }
   }
 
-  async #openSender(one: NetworkInterface): Promise<Sender | undefined> {
-    const { transport, broadcastPort, logger } = this.#options;
+  /** Beacons leave from exactly these from now on; says whether there is a new one among them. */
+  async #follow(chosen: readonly NetworkInterface[]): Promise<boolean> {
+    const before = this.#senders;
+    const senders = new Map<string, Sender>();
+    for (const on of chosen) {
+      const key = `${on.name} ${on.address} ${on.netmask}`;
+      const known = before.get(key);
+      const broadcast = { host: broadcastAddress(on), port: this.#options.broadcastPort };
+      senders.set(
+        key,
+        known ?? { on, broadcast, count: new InterfaceCount(), socket: undefined },
+      );
+    }
+    this.#senders = senders;
+    for (const [key, { socket }] of before) if (!senders.has(key)) socket?.close();
+    let isNew = false;
+    for (const [key, sender] of senders) {
+      const { socket, count } = sender;
+      if (socket !== undefined && count.problem === undefined) continue;
+      // Its address may have been taken away and given back, for which the old socket is no good.
+      socket?.close();
+      sender.socket = undefined;
+      await this.#open(sender);
+      isNew ||= !before.has(key);
+    }
+    return isNew;
+  }
+
+  async #open(sender: Sender): Promise<void> {
+    const { transport, logger } = this.#options;
     try {
       const socket = await transport.bind(
-        { host: one.address, port: 0 },
+        { host: sender.on.address, port: 0 },
         { shared: false },
         // Answers come here: a unicast to the shared port would reach only one of its owners.
         (bytes, from) => this.#receive(bytes, from),
       );
-      const broadcast = { host: broadcastAddress(one), port: broadcastPort };
-      return { socket, on: one, broadcast };
+      // The interface may have gone, or the node stopped, while it was bound.
+      if (this.#stopped || ![...this.#senders.values()].includes(sender)) return socket.close();
+      sender.socket = socket;
     } catch (thrown) {
-      logger.warn("No beacons on {name}: {reason}", {
-        name: one.name,
-        reason: describeError(thrown),
-      });
-      return undefined;
+      const reason = describeError(thrown);
+      if (sender.count.problem !== reason) {
+        logger.warn("No beacons on {name}: {reason}", { name: sender.on.name, reason });
+      }
+      sender.count.problem = reason;
+    }
+  }
+
+  async #beat(): Promise<void> {
+    const isDue = ++this.#beats % (BEACON_INTERVAL_MS / URGENT_INTERVAL_MS) === 0;
+    if (isDue || this.#options.isUrgent()) this.#broadcast();
+    if (this.#following) return;
+    this.#following = true;
+    try {
+      if (await this.#follow(this.#chooseInterfaces()) && !this.#stopped) this.#burst();
+    } finally {
+      this.#following = false;
+    }
+  }
+
+  #burst(): void {
+    const { clock } = this.#options;
+    for (const delayMs of BURST_MS) {
+      this.#timers.push(clock.after(delayMs, () => this.#broadcast()));
     }
   }
 
   #broadcast(): void {
     const bytes = encodeBeacon({ ...this.#options.self(), isAnswer: false });
-    for (const { socket, broadcast } of this.#senders) this.#send(socket, bytes, broadcast);
+    for (const sender of this.#senders.values()) this.#send(sender, bytes, sender.broadcast);
   }
 
-  #send(socket: DatagramSocket, bytes: Uint8Array, to: DatagramAddress): void {
-    // A beacon that cannot be sent now is as good as lost: the next one comes soon.
-    socket.send(bytes, to).catch((thrown) => {
-      this.#options.logger.debug("{reason}", { reason: describeError(thrown) });
+  #send(sender: Sender, bytes: Uint8Array, to: DatagramAddress): void {
+    const { count, socket } = sender;
+    socket?.send(bytes, to).then(() => {
+      count.sent++;
+      count.problem = undefined;
+    }, (thrown) => {
+      // A beacon that cannot be sent now is as good as lost: the next one comes soon.
+      count.failed++;
+      count.problem = describeError(thrown);
+      this.#options.logger.debug("{reason}", { reason: count.problem });
     });
   }
 
   #receive(bytes: Uint8Array, from: DatagramAddress): void {
-    if (!this.#options.allows(from.host)) return this.#drop("not-allowed");
-    if (this.#isTooMany(from.host)) return this.#drop("rate");
+    if (!this.#options.allows(from.host)) return this.#drop("not-allowed", from);
+    if (this.#isTooMany(from.host)) return this.#drop("rate", from);
     let beacon: Beacon;
     try {
       beacon = decodeBeacon(bytes);
     } catch {
-      return this.#drop("malformed");
+      return this.#drop("malformed", from);
     }
     const self = this.#options.self();
-    if (beacon.bootId === self.bootId) return;
-    if (beacon.network !== self.network) return this.#drop("foreign-network");
+    const sender = this.#senderNear(from.host);
+    if (beacon.bootId === self.bootId) {
+      if (sender !== undefined) sender.count.own++;
+      return;
+    }
+    if (beacon.network !== self.network) return this.#drop("foreign-network", from);
+    if (sender === undefined) this.#elsewhere++;
+    else sender.count.hear(from.host);
     const isStranger = this.#sink?.sighted({
       nodeId: beacon.nodeId,
       bootId: beacon.bootId,
@@ -196,12 +271,17 @@ export class UdpDiscovery implements Discovery {
   /** A stranger is answered, so that both know each other after one beacon of either. */
   #answer(to: DatagramAddress): void {
     // From the address that the stranger's network knows: it is where this node will be dialled.
-    const isNear = ({ on, broadcast }: Sender) =>
-      broadcastAddress({ ...on, address: to.host }) === broadcast.host;
-    const sender = this.#senders.find(isNear) ??
-      this.#senders.find(({ on }) => isLoopback(on) === isLoopback({ address: to.host }));
+    const sender = this.#senderNear(to.host) ??
+      this.#senders.values().find(({ on }) => isLoopback(on) === isLoopback({ address: to.host }));
     if (sender === undefined) return;
-    this.#send(sender.socket, encodeBeacon({ ...this.#options.self(), isAnswer: true }), to);
+    this.#send(sender, encodeBeacon({ ...this.#options.self(), isAnswer: true }), to);
+  }
+
+  /** The sender on the network that `host` is in. */
+  #senderNear(host: string): Sender | undefined {
+    return this.#senders.values().find(({ on, broadcast }) =>
+      broadcastAddress({ ...on, address: host }) === broadcast.host
+    );
   }
 
   #isTooMany(host: string): boolean {
@@ -215,7 +295,8 @@ export class UdpDiscovery implements Discovery {
     return count > MAX_BEACONS_PER_SECOND;
   }
 
-  #drop(reason: DropReason): void {
-    this.#dropped[reason]++;
+  #drop(reason: DropReason, { host }: DatagramAddress): void {
+    this.#dropped[reason].count++;
+    this.#dropped[reason].host = host;
   }
 }

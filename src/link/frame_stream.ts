@@ -55,6 +55,13 @@ export interface LinkTransport {
    */
   dial(address: Address, signal: AbortSignal): Promise<FrameStream>;
   /**
+   * Measures the way to `address` without opening a stream.
+   *
+   * @returns The round trip in milliseconds.
+   * @throws {NetworkError} `UNAVAILABLE` when nobody answers there.
+   */
+  measure(address: Address, signal: AbortSignal): Promise<number>;
+  /**
    * Accepts streams at `address`.
    *
    * @throws {NetworkError} `PORT_IN_USE` when the port is taken.

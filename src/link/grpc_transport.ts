@@ -15,6 +15,7 @@ import {
 } from "./frame_stream.ts";
 import { installGoawayGuard } from "./goaway_guard.ts";
 import { MAX_FRAME_BYTES } from "./call.ts";
+import { connectTime } from "./round_trip.ts";
 
 const LINK_PATH = "/hanzo.network.v1.Network/Link";
 
@@ -25,7 +26,8 @@ const CHANNEL_OPTIONS: grpc.ChannelOptions = {
   "grpc-node.flow_control_window": 4 * 1024 * 1024,
 };
 
-const CLIENT_OPTIONS: grpc.ChannelOptions = {
+/** What every client of a node wants of gRPC. */
+export const CLIENT_OPTIONS: grpc.ChannelOptions = {
   ...CHANNEL_OPTIONS,
   // A link goes to a device of the owner's, never through a proxy of the environment's.
   "grpc.enable_http_proxy": 0,
@@ -63,12 +65,28 @@ type Duplex =
   | ServerDuplexStream<Uint8Array, Uint8Array>
   | ClientDuplexStream<Uint8Array, Uint8Array>;
 
+/** A service on the port of the links. */
+export interface GrpcService {
+  readonly definition: grpc.ServiceDefinition;
+  readonly implementation: grpc.UntypedServiceImplementation;
+}
+
+/** How {@linkcode grpcTransport} is to be. */
+export interface GrpcTransportOptions {
+  /**
+   * What is served beside links wherever the transport listens, for clients that are no nodes.
+   *
+   * @default {[]}
+   */
+  readonly services?: readonly GrpcService[];
+}
+
 /** Plaintext gRPC. */
-export function grpcTransport(): LinkTransport {
+export function grpcTransport({ services = [] }: GrpcTransportOptions = {}): LinkTransport {
   installGoawayGuard();
   // It would print to the console what is thrown here as an error anyway.
   grpc.setLogVerbosity(grpc.logVerbosity.NONE);
-  return { dial, listen };
+  return { dial, measure: connectTime, listen: (...args) => listen(services, ...args) };
 }
 
 function dial(address: Address, signal: AbortSignal): Promise<FrameStream> {
@@ -116,7 +134,9 @@ function dial(address: Address, signal: AbortSignal): Promise<FrameStream> {
  * Credentials whose connection can be cut before the other side has answered. Closing a channel
  * then does not: gRPC keeps the connection that nobody answers, and one that it makes afterwards.
  */
-function cuttable(credentials: grpc.ChannelCredentials) {
+export function cuttable(
+  credentials: grpc.ChannelCredentials,
+): { credentials: grpc.ChannelCredentials; cut: () => void } {
   const sockets: Socket[] = [];
   let isCut = false;
   const createConnector = credentials._createSecureConnector.bind(credentials);
@@ -138,6 +158,7 @@ function cuttable(credentials: grpc.ChannelCredentials) {
 }
 
 function listen(
+  services: readonly GrpcService[],
   address: Address,
   accept: (stream: FrameStream) => void,
 ): Promise<FrameListener> {
@@ -165,6 +186,9 @@ function listen(
       );
     },
   });
+  for (const { definition, implementation } of services) {
+    server.addService(definition, implementation);
+  }
   return new Promise((resolve, reject) => {
     server.bindAsync(target, grpc.ServerCredentials.createInsecure(), (cause, port) => {
       if (cause !== null) {

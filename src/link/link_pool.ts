@@ -3,6 +3,7 @@
 import { type Clock, doneWithin } from "../base/clock.ts";
 import { NetworkError } from "../base/errors.ts";
 import { type NodeDescription, parseNodeDescription } from "../membership/node_description.ts";
+import { dialAny } from "./dial_any.ts";
 import type { Load } from "./frame.ts";
 import {
   type Address,
@@ -76,39 +77,42 @@ export class LinkPool {
   }
 
   /**
-   * Opens a link to the node at `address` and resolves when both sides have introduced themselves.
+   * Opens a link at the first address that answers, and resolves when both sides have introduced
+   * themselves.
    *
-   * @throws {NetworkError} `UNAVAILABLE` when nobody answers, or whatever the other side refused
-   * the link with.
+   * @param addresses Of one node, the best first; at least one.
+   * @param signal Gives up what is under way.
+   * @throws {NetworkError} `UNAVAILABLE` when nobody answers, with `refused` in the message only
+   * when every address refuses; or whatever the other side refused the link with.
    */
-  async dial(address: Address): Promise<PeerLink> {
+  dial(
+    addresses: readonly Address[],
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<PeerLink> {
+    const { clock } = this.#options;
+    return dialAny(addresses, (address, signal) => this.#dial(address, signal), { clock, signal });
+  }
+
+  async #dial(address: Address, given: AbortSignal): Promise<PeerLink> {
     if (!this.#options.allows(address.host)) {
-      throw new NetworkError(
-        "PERMISSION_DENIED",
-        `Cannot dial ${formatAddress(address)}: outside what this node may talk to.`,
-      );
+      throw notAllowed(address);
     }
     const timeout = new AbortController();
-    const cancel = this.#options.clock.after(DIAL_TIMEOUT_MS, () => {
-      timeout.abort(
-        new NetworkError(
-          "UNAVAILABLE",
-          `Cannot reach ${formatAddress(address)}: no answer within ${DIAL_TIMEOUT_MS} ms. ` +
-            `Is it on, and does its firewall let the port through?`,
-        ),
-      );
-    });
-    const signal = AbortSignal.any([timeout.signal, this.#closing.signal]);
+    const cancel = this.#options.clock.after(
+      DIAL_TIMEOUT_MS,
+      () => timeout.abort(noAnswer(address)),
+    );
+    const signal = AbortSignal.any([timeout.signal, this.#closing.signal, given]);
     let stream: FrameStream;
     try {
       stream = await this.#options.transport.dial(address, signal);
     } finally {
       cancel();
     }
-    if (this.#closing.signal.aborted) {
+    if (signal.aborted) {
       stream.start({ onFrame() {}, onDrain() {}, onClose() {} });
-      stream.close();
-      throw stopping();
+      stream.reset();
+      throw signal.reason;
     }
     return await new Promise<PeerLink>((resolve, reject) => {
       this.#open(stream, true, { resolve, reject });
@@ -120,10 +124,25 @@ export class LinkPool {
     return this.#links.get(nodeId)?.find(({ state }) => state === "open");
   }
 
-  /** When something last arrived from `nodeId`, on the local clock. */
-  lastHeard(nodeId: string): number | undefined {
-    const links = this.#links.get(nodeId);
-    return links && Math.max(...links.map(({ lastHeard }) => lastHeard));
+  /**
+   * Measures the way to an address.
+   *
+   * @returns The round trip in milliseconds.
+   * @throws {NetworkError} `UNAVAILABLE` when nobody answers.
+   */
+  async measure(address: Address): Promise<number> {
+    const { clock, transport, allows } = this.#options;
+    if (!allows(address.host)) throw notAllowed(address);
+    const timeout = new AbortController();
+    const cancel = clock.after(DIAL_TIMEOUT_MS, () => timeout.abort(noAnswer(address)));
+    try {
+      return await transport.measure(
+        address,
+        AbortSignal.any([timeout.signal, this.#closing.signal]),
+      );
+    } finally {
+      cancel();
+    }
   }
 
   /** Sends a one-way message to every peer. */
@@ -261,6 +280,21 @@ export class LinkPool {
       return;
     }
   }
+}
+
+function notAllowed(address: Address): NetworkError {
+  return new NetworkError(
+    "PERMISSION_DENIED",
+    `Cannot dial ${formatAddress(address)}: outside what this node may talk to.`,
+  );
+}
+
+function noAnswer(address: Address): NetworkError {
+  return new NetworkError(
+    "UNAVAILABLE",
+    `Cannot reach ${formatAddress(address)}: no answer within ${DIAL_TIMEOUT_MS} ms. ` +
+      `Is it on, and does its firewall let the port through?`,
+  );
 }
 
 function stopping(): NetworkError {

@@ -32,6 +32,7 @@ export class MemoryLinks {
   readonly #listeners = new Map<string, Listener>();
   readonly #ends = new Set<MemoryStream>();
   #nextPort = 40_000;
+  #framesSent = 0;
 
   constructor(clock: Clock, network: MemoryNetwork) {
     this.#clock = clock;
@@ -43,10 +44,16 @@ export class MemoryLinks {
     return this.#ends.size;
   }
 
+  /** Frames sent so far by all hosts. */
+  get framesSent(): number {
+    return this.#framesSent;
+  }
+
   /** The transport of one host. */
   transport(host: string): LinkTransport {
     return {
       dial: (address, signal) => this.#dial(host, address, signal),
+      measure: (address, signal) => this.#measure(host, address, signal),
       listen: (address, accept) => this.#listen({ ...address, host }, accept),
     };
   }
@@ -79,6 +86,19 @@ export class MemoryLinks {
     });
   }
 
+  #measure(from: string, to: Address, signal: AbortSignal): Promise<number> {
+    const startedAt = this.#clock.now();
+    return new Promise((resolve, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+      this.#deliver(from, to.host, () => {
+        this.#deliver(to.host, from, () => {
+          if (this.#listeners.has(formatAddress(to))) resolve(this.#clock.now() - startedAt);
+          else reject(refused(to));
+        });
+      });
+    });
+  }
+
   #dial(from: string, to: Address, signal: AbortSignal): Promise<FrameStream> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
@@ -90,12 +110,7 @@ export class MemoryLinks {
         signal.removeEventListener("abort", onAbort);
         const listener = this.#listeners.get(formatAddress(to));
         if (listener === undefined) {
-          return reject(
-            new NetworkError(
-              "UNAVAILABLE",
-              `Cannot reach ${formatAddress(to)}: connection refused. Is a node running there?`,
-            ),
-          );
+          return reject(refused(to));
         }
         const near = this.#stream(from, to.host);
         const far = this.#stream(to.host, from);
@@ -114,6 +129,7 @@ export class MemoryLinks {
       remoteHost,
       (then) => this.#deliver(localHost, remoteHost, then),
       () => this.#ends.delete(stream),
+      () => this.#framesSent++,
     );
     this.#ends.add(stream);
     return stream;
@@ -127,11 +143,19 @@ export class MemoryLinks {
   }
 }
 
+function refused(to: Address): NetworkError {
+  return new NetworkError(
+    "UNAVAILABLE",
+    `Cannot reach ${formatAddress(to)}: connection refused. Is a node running there?`,
+  );
+}
+
 class MemoryStream implements FrameStream {
   readonly localHost: string;
   readonly remoteHost: string;
   readonly #deliver: (then: () => void) => void;
   readonly #onOver: () => void;
+  readonly #onSend: () => void;
   /** What is on the way, in order: jitter must not let one frame overtake another. */
   readonly #way: (() => void)[] = [];
   readonly #early: Uint8Array[] = [];
@@ -148,11 +172,13 @@ class MemoryStream implements FrameStream {
     remoteHost: string,
     deliver: (then: () => void) => void,
     onOver: () => void,
+    onSend: () => void,
   ) {
     this.localHost = localHost;
     this.remoteHost = remoteHost;
     this.#deliver = deliver;
     this.#onOver = onOver;
+    this.#onSend = onSend;
   }
 
   connect(other: MemoryStream): void {
@@ -167,6 +193,7 @@ class MemoryStream implements FrameStream {
 
   send(frame: Uint8Array): boolean {
     if (this.#closed) return true;
+    this.#onSend();
     const copy = frame.slice();
     this.#underWay += copy.length;
     this.#post(() => this.#other!.#take(copy));

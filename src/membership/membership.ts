@@ -4,39 +4,63 @@ import { type CancelTimer, type Clock, every } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import { EventBus } from "../base/event_bus.ts";
 import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import { Missed } from "./missed.ts";
 import type { NodeDescription } from "./node_description.ts";
 import type { Peer, PeerAddress, PeerEvent } from "./peer.ts";
 import { apply, type PeerTableOptions, type TableEvent } from "./peer_table.ts";
+import { PingRound } from "./ping_round.ts";
+import type { Rumour } from "./rumour.ts";
+import { type Seed, Seeds, type SeedState } from "./seeds.ts";
 
 /** What membership needs of the links, handed in by whoever composes the node. */
 export interface MembershipPorts {
   /**
-   * Opens a link; {@linkcode Membership.linked} has been told when it resolves.
+   * Opens a link at the first of the addresses that answers, and resolves to who is there;
+   * {@linkcode Membership.linked} has been told by then, unless that peer had a link already.
    *
    * @throws {NetworkError} When nobody can be linked there.
    */
-  connect(nodeId: string, address: PeerAddress): Promise<void>;
+  connect(addresses: readonly PeerAddress[], signal: AbortSignal): Promise<{ nodeId: string }>;
   /** Closes the links to a peer that is given up. */
   disconnect(nodeId: string): void;
-  /** When something last arrived from the peer, on the local clock; undefined without a link. */
-  lastHeard(nodeId: string): number | undefined;
+  /** The link to the peer, if one is open. */
+  link(nodeId: string): PeerConnection | undefined;
+  /** Sends a ping and resolves to its round trip in milliseconds, if an answer comes. */
+  probe(nodeId: string): Promise<number>;
+  /** Measures the way to an address without a link: its round trip in milliseconds. */
+  measure(address: PeerAddress): Promise<number>;
+  /** Tells one peer something. */
+  tell(nodeId: string, rumour: Rumour): void;
+  /** Tells every peer something. */
+  tellAll(rumour: Rumour): void;
   /** Another node at `host` has this node's own label. */
   conflict(host: string): void;
-  /** Sends a heartbeat and resolves to its round trip in milliseconds, if an answer comes. */
-  probe(nodeId: string): Promise<number>;
+}
+
+/** A link as membership sees it. */
+export interface PeerConnection {
+  /** When something last arrived on it, on the local clock. */
+  readonly lastHeard: number;
+  /** The other side's host. */
+  readonly remoteHost: string;
+  /** Whether this node opened it. */
+  readonly dialled: boolean;
 }
 
 /** What {@linkcode Membership} is made of. */
 export interface MembershipOptions extends PeerTableOptions {
   readonly nodeId: string;
+  readonly bootId: string;
   readonly clock: Clock;
+  readonly random: Random;
   readonly logger: Logger;
   readonly ports: MembershipPorts;
-  /** Between two heartbeats on a link, in milliseconds. */
+  /** Between two rounds of pings, in milliseconds. */
   readonly heartbeatMs: number;
 }
 
-/** How often the table looks for silence, as a share of the heartbeat. */
+/** How often the table looks at the clock, as a share of the heartbeat. */
 const TICKS_PER_HEARTBEAT = 4;
 /** Peers of one host that are kept without a link. */
 const MAX_STRANGERS_PER_HOST = 64;
@@ -44,27 +68,50 @@ const MAX_STRANGERS_PER_HOST = 64;
 const MAX_DIALS = 16;
 /** How long a dial beyond them waits before it looks again. */
 const DIAL_PAUSE_MS = 50;
+/** Others that are asked whether they reach a peer, as in SWIM (Das et al., 2002), which has 3. */
+const HELPERS = 2;
+/** Peers about which others are asked in one beat. */
+const MAX_DOUBTS = 4;
+/** A dial that has had no answer for so long is given up for one that a new beacon promises. */
+const STALE_DIAL_MS = 250;
+/** Another address must be faster by this factor and by this much to be worth a new link. */
+const FASTER_BY = 1.5;
+const FASTER_BY_MS = 0.5;
+/** A link is not moved again before this. */
+const MOVE_PAUSE_MS = 30_000;
+
+interface Dial {
+  readonly abort: AbortController;
+  readonly startedAt: number;
+}
 
 /** Who is here. */
 export class Membership {
   readonly #options: MembershipOptions;
   readonly #table = new Map<string, Peer>();
   readonly #events = new EventBus<PeerEvent>();
-  readonly #dials = new Map<string, CancelTimer>();
-  readonly #dialling = new Set<string>();
-  #timers: CancelTimer[] = [];
+  readonly #seeds = new Seeds();
+  readonly #missed = new Missed();
+  readonly #round: PingRound;
+  /** Timers of dials to come, and the dials under way, by node id or seed. */
+  readonly #timers = new Map<string, CancelTimer>();
+  readonly #dials = new Map<string | Seed, Dial>();
+  readonly #movedAt = new Map<string, number>();
+  #beats: CancelTimer[] = [];
+  #incarnation = 0;
   #version = 0;
   #stopped = false;
 
   constructor(options: MembershipOptions) {
     this.#options = options;
+    this.#round = new PingRound(options.random);
   }
 
-  /** Begins to send heartbeats and to notice silence. */
+  /** Begins to ping and to notice silence. */
   start(): void {
     const { clock, heartbeatMs } = this.#options;
-    this.#timers = [
-      every(clock, heartbeatMs, () => this.#heartbeat()),
+    this.#beats = [
+      every(clock, heartbeatMs, () => this.#beat()),
       every(clock, heartbeatMs / TICKS_PER_HEARTBEAT, () => this.#tick()),
     ];
   }
@@ -72,15 +119,22 @@ export class Membership {
   /** Stops dialling and probing, and ends the events; idempotent. */
   stop(): void {
     this.#stopped = true;
-    for (const cancel of this.#timers.splice(0)) cancel();
-    for (const cancel of this.#dials.values()) cancel();
-    this.#dials.clear();
+    for (const cancel of this.#beats.splice(0)) cancel();
+    for (const cancel of this.#timers.values()) cancel();
+    this.#timers.clear();
+    for (const { abort } of this.#dials.values()) abort.abort(stopping());
     this.#events.close();
   }
 
   /** Grows with every event: who keeps something made of the table compares it. */
   get version(): number {
     return this.#version;
+  }
+
+  /** Whether somebody is missed, so that it is worth being seen more often. */
+  get misses(): boolean {
+    const isSuspect = ({ state }: Peer) => state === "suspect";
+    return this.#missed.size > 0 || this.#table.values().some(isSuspect);
   }
 
   /** The peers that are discovered, alive or suspect. */
@@ -93,6 +147,11 @@ export class Membership {
     return this.#table.get(nodeId);
   }
 
+  /** What is listed, with what came of it. */
+  seeds(): SeedState[] {
+    return this.#seeds.all();
+  }
+
   /** What becomes of peers from now on. */
   events(options?: { signal?: AbortSignal }): AsyncIterableIterator<PeerEvent> {
     return this.#events.subscribe(options);
@@ -100,28 +159,33 @@ export class Membership {
 
   /** Discovery saw a node; says whether it is one that is not linked yet. */
   observe(sighting: { nodeId: string; bootId: string; address: PeerAddress }): boolean {
-    const { nodeId: self, ports } = this.#options;
-    if (sighting.nodeId === self) {
-      ports.conflict(sighting.address.host);
+    const { nodeId: self, ports, clock } = this.#options;
+    const { nodeId, address } = sighting;
+    if (nodeId === self) {
+      ports.conflict(address.host);
       return false;
     }
-    if (!this.#table.has(sighting.nodeId) && this.#isFullOf(sighting.address.host)) return false;
+    if (!this.#table.has(nodeId) && this.#isFullOf(address.host)) return false;
+    const dial = this.#dials.get(nodeId);
     this.#apply({ type: "sighted", ...sighting });
-    return this.#table.get(sighting.nodeId)?.linked === false;
-  }
-
-  /** Whether a host has sent enough strangers: anybody can make up names and ports. */
-  #isFullOf(host: string): boolean {
-    let strangers = 0;
-    for (const { state, addresses: [address] } of this.#table.values()) {
-      if (state === "discovered" && address.host === host) strangers++;
+    // It goes into a void, or it would have been answered by now; the beacon has come through.
+    if (dial !== undefined && clock.now() - dial.startedAt > STALE_DIAL_MS) {
+      dial.abort.abort(new NetworkError("CANCELLED", "Dialled anew: it was seen."));
     }
-    return strangers >= MAX_STRANGERS_PER_HOST;
+    return this.#table.get(nodeId)?.state !== "alive";
   }
 
-  /** A link is open. */
+  /** These are to be dialled as long as they are listed; replaces what `via` listed before. */
+  list(via: string, seeds: readonly Seed[]): void {
+    this.#seeds.list(via, seeds, this.#options.clock.now());
+    this.#dialSeeds();
+  }
+
+  /** A peer has its first link. */
   linked(description: NodeDescription, address: PeerAddress): void {
-    this.#apply({ type: "linked", description, address });
+    const via = this.#seeds.viaOf(address.host, address.port) ?? address.via;
+    this.#missed.forget(description.nodeId);
+    this.#apply({ type: "linked", description, address: { ...address, via } });
   }
 
   /** A peer says something new of itself. */
@@ -136,6 +200,41 @@ export class Membership {
     );
   }
 
+  /** The peer `from` says something about another one, or about itself. */
+  heardRumour(from: { nodeId: string; bootId: string }, rumour: Rumour): void {
+    const { nodeId: self, bootId, ports, heartbeatMs } = this.#options;
+    switch (rumour.say) {
+      case "reach?": {
+        const { nodeId, bootId } = rumour;
+        // Of those that are not in the table nothing is known: silence is the answer.
+        if (this.#table.get(nodeId)?.bootId !== bootId) return;
+        return void this.probe(nodeId, heartbeatMs).then((roundTripMs) => {
+          if (roundTripMs !== undefined) {
+            ports.tell(from.nodeId, { say: "reached", nodeId, bootId });
+          }
+        });
+      }
+      case "reached":
+        return this.#apply({ type: "vouched", nodeId: rumour.nodeId, bootId: rumour.bootId });
+      case "suspect":
+        if (rumour.nodeId === self) {
+          if (rumour.bootId !== bootId || rumour.incarnation < this.#incarnation) return;
+          this.#incarnation = rumour.incarnation + 1;
+          return ports.tellAll({ say: "alive", incarnation: this.#incarnation });
+        }
+        this.#hear(rumour.nodeId);
+        return this.#apply({
+          type: "accused",
+          nodeId: rumour.nodeId,
+          bootId: rumour.bootId,
+          incarnation: rumour.incarnation,
+          by: from.nodeId,
+        });
+      case "alive":
+        return this.#apply({ type: "denied", ...from, incarnation: rumour.incarnation });
+    }
+  }
+
   /**
    * Probes one peer now.
    *
@@ -148,29 +247,107 @@ export class Membership {
       const cancel = clock.after(timeoutMs, () => resolve(undefined));
       ports.probe(nodeId).then((roundTripMs) => {
         cancel();
-        this.#apply({ type: "heard", nodeId, at: clock.now(), roundTripMs });
+        this.#answered(nodeId, roundTripMs);
         resolve(roundTripMs);
       });
     });
   }
 
-  #heartbeat(): void {
-    const { clock, ports } = this.#options;
-    for (const { nodeId, linked } of this.#table.values()) {
-      if (!linked) continue;
-      // An answer that never comes costs nothing: silence is noticed by the tick.
-      void ports.probe(nodeId).then((roundTripMs) => {
-        this.#apply({ type: "heard", nodeId, at: clock.now(), roundTripMs });
+  /** Whether a host has sent enough strangers: anybody can make up names and ports. */
+  #isFullOf(host: string): boolean {
+    let strangers = 0;
+    for (const { state, addresses: [address] } of this.#table.values()) {
+      if (state === "discovered" && address.host === host) strangers++;
+    }
+    return strangers >= MAX_STRANGERS_PER_HOST;
+  }
+
+  #beat(): void {
+    const peers = this.peers();
+    for (const { nodeId } of this.#round.next(peers)) {
+      this.#apply({ type: "pinged", nodeId });
+      // An answer that never comes costs nothing: what is owed is noticed by the tick.
+      void this.#options.ports.probe(nodeId).then((roundTripMs) => {
+        this.#answered(nodeId, roundTripMs);
       });
+    }
+    this.#askOthers(peers);
+    void this.#measureOne(peers);
+  }
+
+  #answered(nodeId: string, roundTripMs: number): void {
+    this.#apply({ type: "heard", nodeId, at: this.#options.clock.now(), roundTripMs });
+  }
+
+  /** Asks others about peers that owe an answer. */
+  #askOthers(peers: readonly Peer[]): void {
+    const { clock, heartbeatMs, ports, random } = this.#options;
+    const now = clock.now();
+    // What was pinged a beat ago, by a timer that may be late.
+    const owes = ({ owesSince = now }: Peer) => now - owesSince >= 0.9 * heartbeatMs;
+    const doubted = peers.filter(owes).slice(0, MAX_DOUBTS);
+    const helpers = peers.filter((one) => one.state === "alive" && !owes(one));
+    for (const { nodeId, bootId } of doubted) {
+      const first = Math.floor(random.next() * helpers.length);
+      for (let i = 0; i < Math.min(HELPERS, helpers.length); i++) {
+        const helper = helpers[(first + i) % helpers.length];
+        ports.tell(helper.nodeId, { say: "reach?", nodeId, bootId });
+      }
     }
   }
 
+  /** Measures one address of one peer that has several, and moves the link if that is worth it. */
+  async #measureOne(peers: readonly Peer[]): Promise<void> {
+    const next = this.#round.nextAddress(peers);
+    if (next === undefined) return;
+    const { nodeId, address } = next;
+    let roundTripMs: number | undefined;
+    try {
+      roundTripMs = await this.#options.ports.measure(address);
+    } catch {
+      // Not every address of a peer can be reached from here; that is why there are several.
+    }
+    this.#apply({ type: "measured", nodeId, address, roundTripMs });
+    this.#moveIfFaster(nodeId);
+  }
+
+  #moveIfFaster(nodeId: string): void {
+    const { ports, clock } = this.#options;
+    const peer = this.#table.get(nodeId);
+    const link = ports.link(nodeId);
+    // The one that dialled decides, so that not both do.
+    if (peer?.state !== "alive" || link?.dialled !== true || this.#dials.has(nodeId)) return;
+    const [best] = peer.addresses;
+    const used = peer.addresses.find(({ host }) => host === link.remoteHost);
+    if (best.roundTripMs === undefined || used?.roundTripMs === undefined) return;
+    const saved = used.roundTripMs - best.roundTripMs;
+    if (saved < FASTER_BY_MS || used.roundTripMs < FASTER_BY * best.roundTripMs) return;
+    const now = clock.now();
+    if (now - (this.#movedAt.get(nodeId) ?? -Infinity) < MOVE_PAUSE_MS) return;
+    this.#movedAt.set(nodeId, now);
+    this.#connect(nodeId, [best]).catch(() => {
+      // The link in use goes on.
+    });
+  }
+
   #tick(): void {
-    const { ports } = this.#options;
-    for (const { nodeId, lastHeard } of [...this.#table.values()]) {
-      const at = ports.lastHeard(nodeId);
-      if (at !== undefined && at > lastHeard) this.#apply({ type: "heard", nodeId, at });
+    for (const { nodeId } of this.peers()) {
+      this.#hear(nodeId);
       this.#apply({ type: "tick", nodeId });
+    }
+    this.#missed.expire(this.#options.clock.now());
+    this.#seeds.list(Missed.via, this.#missed.seeds(), this.#options.clock.now());
+    this.#dialSeeds();
+  }
+
+  /** Takes over what the link to a peer knows. */
+  #hear(nodeId: string): void {
+    const peer = this.#table.get(nodeId);
+    const link = this.#options.ports.link(nodeId);
+    if (peer === undefined || link === undefined) return;
+    const { lastHeard: at, remoteHost: host } = link;
+    if (at > peer.lastHeard || host !== peer.linkedHost) {
+      this.#apply({ type: "heard", nodeId, at, host });
     }
   }
 
@@ -180,60 +357,123 @@ export class Membership {
     const { nodeId, peer, events } = apply(this.#table, event, clock.now(), self, this.#options);
     if (peer === undefined) {
       const wasHere = this.#table.delete(nodeId);
-      this.#cancelDial(nodeId);
+      this.#cancelTimer(nodeId);
+      this.#movedAt.delete(nodeId);
       if (wasHere) ports.disconnect(nodeId);
     } else {
+      const before = this.#table.get(nodeId);
       this.#table.set(nodeId, peer);
-      this.#scheduleDial(peer);
+      if (peer.dialAt !== before?.dialAt) this.#scheduleDial(peer);
     }
     this.#version += events.length;
     for (const told of events) {
       logger.debug("{type} {nodeId}", { type: told.type, nodeId, reason: told.reason });
+      this.#react(told, event);
       this.#events.emit(told);
     }
   }
 
+  #react({ type, peer }: PeerEvent, because: TableEvent): void {
+    const { ports, clock } = this.#options;
+    const { nodeId, bootId, incarnation, owesSince = 0, vouchedAt = -Infinity } = peer;
+    // Who has found it out tells the others; whoever only repeats it does not.
+    const isOwnEvidence = because.type === "tick" && vouchedAt < owesSince;
+    if (type === "peer-suspect" && isOwnEvidence) {
+      ports.tellAll({ say: "suspect", nodeId, bootId, incarnation });
+    }
+    // One whose host has said that it does not run is not missed: it will be heard of.
+    if (type === "peer-died" && because.type === "tick") this.#missed.add(peer, clock.now());
+  }
+
   #scheduleDial({ nodeId, dialAt }: Peer): void {
-    this.#cancelDial(nodeId);
-    if (dialAt === undefined || this.#dialling.has(nodeId)) return;
+    this.#cancelTimer(nodeId);
+    if (dialAt === undefined || this.#stopped || this.#dials.has(nodeId)) return;
     const { clock } = this.#options;
-    this.#dials.set(
+    this.#timers.set(
       nodeId,
       clock.after(Math.max(0, dialAt - clock.now()), () => void this.#dial(nodeId)),
     );
   }
 
-  #cancelDial(nodeId: string): void {
-    this.#dials.get(nodeId)?.();
-    this.#dials.delete(nodeId);
+  #cancelTimer(nodeId: string): void {
+    this.#timers.get(nodeId)?.();
+    this.#timers.delete(nodeId);
   }
 
   async #dial(nodeId: string): Promise<void> {
-    this.#dials.delete(nodeId);
+    this.#timers.delete(nodeId);
     const peer = this.#table.get(nodeId);
-    if (peer === undefined || peer.linked) return;
-    if (this.#dialling.size >= MAX_DIALS) {
+    if (peer === undefined || peer.state === "alive") return;
+    if (this.#dials.size >= MAX_DIALS) {
       const { clock } = this.#options;
-      this.#dials.set(nodeId, clock.after(DIAL_PAUSE_MS, () => void this.#dial(nodeId)));
+      this.#timers.set(nodeId, clock.after(DIAL_PAUSE_MS, () => void this.#dial(nodeId)));
       return;
     }
-    this.#dialling.add(nodeId);
-    let failure: TableEvent | undefined;
+    const abort = new AbortController();
     try {
-      await this.#options.ports.connect(nodeId, peer.addresses[0]);
+      const { nodeId: found } = await this.#connect(nodeId, peer.addresses, abort);
+      if (found !== nodeId) {
+        throw new NetworkError("UNAVAILABLE", `Node "${found}" answers there now.`);
+      }
+      this.#hear(nodeId);
     } catch (thrown) {
-      failure = {
-        type: "dial-failed",
-        nodeId,
-        reason: describeError(thrown),
-        refused: thrown instanceof NetworkError && /refused/.test(thrown.message),
-      };
-    } finally {
-      this.#dialling.delete(nodeId);
+      if (!abort.signal.aborted) {
+        return this.#apply({
+          type: "dial-failed",
+          nodeId,
+          reason: describeError(thrown),
+          refused: thrown instanceof NetworkError && /refused/.test(thrown.message),
+        });
+      }
     }
-    if (failure !== undefined) return this.#apply(failure);
-    // The link may be lost again already, in which case the table asked for a dial meanwhile.
+    // The link may be lost again already, or it was seen meanwhile.
     const now = this.#table.get(nodeId);
     if (now !== undefined) this.#scheduleDial(now);
   }
+
+  async #connect(
+    key: string | Seed,
+    addresses: readonly PeerAddress[],
+    abort: AbortController = new AbortController(),
+  ): Promise<{ nodeId: string }> {
+    const { clock, ports } = this.#options;
+    const dial = { abort, startedAt: clock.now() };
+    this.#dials.set(key, dial);
+    try {
+      return await ports.connect(addresses, dial.abort.signal);
+    } finally {
+      if (this.#dials.get(key) === dial) this.#dials.delete(key);
+    }
+  }
+
+  #dialSeeds(): void {
+    const now = this.#options.clock.now();
+    for (const state of this.#seeds.all()) {
+      const { seed, nodeId, dialAt } = state;
+      if (this.#dials.size >= MAX_DIALS || this.#stopped) return;
+      if (dialAt > now || seed.addresses.length === 0 || this.#dials.has(seed)) continue;
+      const peer = nodeId === undefined ? undefined : this.#table.get(nodeId);
+      if (peer?.state === "alive" || (nodeId !== undefined && this.#dials.has(nodeId))) continue;
+      void this.#dialSeed(state);
+    }
+  }
+
+  async #dialSeed(state: SeedState): Promise<void> {
+    const { seed: { addresses: hosts, port }, via } = state;
+    const { clock } = this.#options;
+    const addresses = hosts.map((host) => ({ host, port, via }));
+    try {
+      const { nodeId } = await this.#connect(state.seed, addresses);
+      this.#seeds.reached(state, nodeId, clock.now());
+      const bootId = this.#table.get(nodeId)?.bootId;
+      if (bootId === undefined) return;
+      for (const address of addresses) this.#apply({ type: "sighted", nodeId, bootId, address });
+    } catch (thrown) {
+      this.#seeds.failed(state, describeError(thrown), clock.now());
+    }
+  }
+}
+
+function stopping(): NetworkError {
+  return new NetworkError("CANCELLED", "Cannot dial: the node is stopping.");
 }

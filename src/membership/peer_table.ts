@@ -3,8 +3,9 @@
  * the events to tell. Nothing here reads a clock, sends or waits.
  */
 
+import { backOff } from "./back_off.ts";
 import type { NodeDescription } from "./node_description.ts";
-import type { Peer, PeerAddress, PeerEvent } from "./peer.ts";
+import type { KnownAddress, Peer, PeerAddress, PeerEvent } from "./peer.ts";
 
 /** Peers by node id; holds those that are `discovered`, `alive` or `suspect`. */
 export type PeerTable = ReadonlyMap<string, Peer>;
@@ -17,28 +18,37 @@ export type TableEvent =
   | { type: "linked"; description: NodeDescription; address: PeerAddress }
   /** It says something new of itself. */
   | { type: "described"; description: NodeDescription }
-  /** Its link carried something at `at`; with a round trip if it answered a heartbeat. */
-  | { type: "heard"; nodeId: string; at: number; roundTripMs?: number }
+  /** It was sent a ping that it has not answered yet. */
+  | { type: "pinged"; nodeId: string }
+  /** Its link to `host` carried something at `at`; with a round trip if it answered a ping. */
+  | { type: "heard"; nodeId: string; at: number; host?: string; roundTripMs?: number }
+  /** Another node reaches it. */
+  | { type: "vouched"; nodeId: string; bootId: string }
+  /** Another node, `by`, tells that nobody reaches it. */
+  | { type: "accused"; nodeId: string; bootId: string; incarnation: number; by: string }
+  /** It denies that it is gone. */
+  | { type: "denied"; nodeId: string; bootId: string; incarnation: number }
+  /** The way to one of its addresses was measured; without a round trip it could not be reached. */
+  | { type: "measured"; nodeId: string; address: PeerAddress; roundTripMs?: number }
   /** Its last link is gone, without a goodbye. */
   | { type: "link-lost"; nodeId: string; reason: string }
   /** It said goodbye. */
   | { type: "goodbye"; nodeId: string }
-  /** It could not be dialled; `refused` when its host says that nothing listens there. */
+  /** It could not be dialled; `refused` when its hosts say that nothing listens there. */
   | { type: "dial-failed"; nodeId: string; reason: string; refused: boolean }
   /** Time has passed. */
   | { type: "tick"; nodeId: string };
 
 /** The times after which something follows, in milliseconds. */
 export interface PeerTableOptions {
-  /** Silence on a link after which a peer is suspect: three heartbeats. */
+  /** How long a peer may owe an answer before it is suspect. */
   readonly suspectAfterMs: number;
-  /** Silence after which it is dead. */
+  /** How long it may owe one before it is dead, unless others reach it. */
   readonly deadAfterMs: number;
+  /** For how long it counts that another node has reached a peer. */
+  readonly vouchedForMs: number;
   /** How long a discovered peer is kept that neither sends beacons nor can be dialled. */
   readonly forgetAfterMs: number;
-  /** The first wait before dialling again; doubles with each failure up to `maxRedialMs`. */
-  readonly redialMs: number;
-  readonly maxRedialMs: number;
   /**
    * How long the node with the greater id waits for the other one's dial before it dials itself,
    * so that not both open a link at the same moment.
@@ -54,6 +64,8 @@ export interface TableChange {
 }
 
 const MAX_ADDRESSES = 8;
+/** A link that was open for less is dialled again only when so much has passed. */
+const LEAST_LINK_MS = 250;
 /** The weight of the newest round trip in the smoothed one; RFC 6298 has 1/8 for a fuller stream. */
 const ROUND_TRIP_WEIGHT = 0.25;
 
@@ -71,28 +83,36 @@ export function apply(
 ): TableChange {
   const nodeId = "description" in event ? event.description.nodeId : event.nodeId;
   const peer = table.get(nodeId);
+  if (event.type === "sighted") return sighted(peer, event, now, self, options);
+  if (event.type === "linked") return linked(peer, event, now);
+  if (peer === undefined) return { nodeId, peer, events: [] };
   switch (event.type) {
-    case "sighted":
-      return sighted(peer, event, now, self, options);
-    case "linked":
-      return linked(peer, event, now);
     case "described":
-      if (peer === undefined) return unchanged(nodeId, peer);
       return changed({ ...peer, description: event.description }, "peer-updated");
+    case "pinged":
+      return changed({ ...peer, owesSince: peer.owesSince ?? now });
     case "heard":
       return heard(peer, event, now);
-    case "link-lost":
-      if (peer === undefined) return unchanged(nodeId, peer);
+    case "vouched":
+      return changed(peer.bootId === event.bootId ? { ...peer, vouchedAt: now } : peer);
+    case "accused":
+      return accused(peer, event, now, options);
+    case "denied":
       return changed(
-        { ...suspected(peer, now), linked: false, dialAt: now, lastFailure: event.reason },
-        ...(peer.state === "suspect" ? [] : ["peer-suspect" as const]),
+        peer.bootId === event.bootId && event.incarnation > peer.incarnation
+          ? { ...peer, incarnation: event.incarnation }
+          : peer,
       );
+    case "measured":
+      return changed({ ...peer, addresses: measured(peer.addresses, event) });
+    case "link-lost":
+      return linkLost(peer, event.reason, now);
     case "goodbye":
-      return peer === undefined ? unchanged(nodeId, peer) : gone(peer, "left", now);
+      return gone(peer, "left", now);
     case "dial-failed":
-      return dialFailed(peer, event, now, options);
+      return dialFailed(peer, event, now);
     case "tick":
-      return tick(nodeId, peer, now, options);
+      return tick(peer, now, options);
   }
 }
 
@@ -107,31 +127,41 @@ function sighted(
     const discovered: Peer = {
       nodeId,
       bootId,
+      incarnation: 0,
       state: "discovered",
       linked: false,
+      linkedHost: undefined,
       addresses: [address],
       description: undefined,
       lastHeard: now,
       since: now,
+      owesSince: undefined,
+      vouchedAt: undefined,
       roundTripMs: undefined,
       dialAt: self < nodeId ? now : now + options.politeDialMs,
-      dialFailures: 0,
+      failingSince: undefined,
       lastFailure: undefined,
     };
     return changed(discovered, "peer-discovered");
   }
-  // While a link is open, only the link says what is true.
-  if (peer.linked) return unchanged(nodeId, peer);
-  const addresses = withAddress(peer.addresses, address);
+  if (peer.state === "alive") {
+    // While it answers, only the link says what is true; another way to it is worth knowing.
+    return changed(
+      peer.bootId === bootId ? { ...peer, addresses: withAddress(peer.addresses, address) } : peer,
+    );
+  }
   const restarted = peer.bootId !== bootId;
+  const addresses = inFront(peer.addresses, address);
   const moved = addresses[0] !== peer.addresses[0];
+  // It is seen again: no reason to wait out a pause, nor, where a link is open, for TCP to notice.
+  const isNews = restarted || moved || peer.state === "suspect";
   return changed({
     ...peer,
-    bootId,
+    // Of a link that is still open only the link itself tells whose it is.
+    bootId: peer.linked ? peer.bootId : bootId,
     addresses,
-    lastHeard: now,
-    // Something new there: no reason to wait out the pause of the last failure.
-    dialAt: restarted || moved ? Math.min(peer.dialAt ?? now, now) : peer.dialAt,
+    lastHeard: peer.state === "discovered" ? now : peer.lastHeard,
+    dialAt: isNews ? Math.min(peer.dialAt ?? now, now) : peer.dialAt,
   });
 }
 
@@ -141,18 +171,23 @@ function linked(
   now: number,
 ): TableChange {
   const { nodeId, bootId } = description;
+  const isSameStart = peer?.bootId === bootId;
   const next: Peer = {
     nodeId,
     bootId,
+    incarnation: isSameStart ? peer.incarnation : 0,
     state: "alive",
     linked: true,
-    addresses: withAddress(peer?.addresses ?? [], address),
+    linkedHost: address.host,
+    addresses: inFront(peer?.addresses ?? [], address),
     description,
     lastHeard: now,
     since: peer?.state === "alive" ? peer.since : now,
-    roundTripMs: peer?.bootId === bootId ? peer.roundTripMs : undefined,
+    owesSince: undefined,
+    vouchedAt: undefined,
+    roundTripMs: isSameStart ? peer.roundTripMs : undefined,
     dialAt: undefined,
-    dialFailures: 0,
+    failingSince: undefined,
     lastFailure: undefined,
   };
   if (peer?.state === "alive") return changed(next);
@@ -160,14 +195,17 @@ function linked(
 }
 
 function heard(
-  peer: Peer | undefined,
-  { nodeId, at, roundTripMs }: TableEvent & { type: "heard" },
+  peer: Peer,
+  { at, host, roundTripMs }: TableEvent & { type: "heard" },
   now: number,
 ): TableChange {
-  if (peer === undefined || !peer.linked) return unchanged(nodeId, peer);
+  if (!peer.linked) return changed(peer);
+  const hasAnswered = peer.owesSince !== undefined && at >= peer.owesSince;
   const next = {
     ...peer,
     lastHeard: Math.max(peer.lastHeard, at),
+    linkedHost: host ?? peer.linkedHost,
+    owesSince: hasAnswered ? undefined : peer.owesSince,
     roundTripMs: roundTripMs === undefined
       ? peer.roundTripMs
       : peer.roundTripMs === undefined
@@ -175,53 +213,89 @@ function heard(
       : peer.roundTripMs + ROUND_TRIP_WEIGHT * (roundTripMs - peer.roundTripMs),
   };
   if (peer.state !== "suspect" || at <= peer.since) return changed(next);
-  return changed({ ...next, state: "alive", since: now }, "peer-recovered");
+  return changed(
+    {
+      ...next,
+      state: "alive",
+      since: now,
+      owesSince: undefined,
+      dialAt: undefined,
+      failingSince: undefined,
+      lastFailure: undefined,
+    },
+    "peer-recovered",
+  );
+}
+
+/** Hearsay counts only against a peer that has not spoken to this node lately. */
+function accused(
+  peer: Peer,
+  { bootId, incarnation, by }: TableEvent & { type: "accused" },
+  now: number,
+  { suspectAfterMs }: PeerTableOptions,
+): TableChange {
+  const isOld = peer.bootId !== bootId || incarnation < peer.incarnation;
+  const hasSpoken = now - peer.lastHeard <= suspectAfterMs;
+  if (isOld || peer.state !== "alive" || hasSpoken) return changed(peer);
+  const reason = `"${by}" and those that it asked do not reach it`;
+  return changed({ ...suspected(peer, now), incarnation, lastFailure: reason }, "peer-suspect");
+}
+
+function linkLost(peer: Peer, reason: string, now: number): TableChange {
+  return changed(
+    {
+      ...suspected(peer, now),
+      linked: false,
+      linkedHost: undefined,
+      owesSince: peer.owesSince ?? now,
+      // One that ends its links as soon as they are open is not to be dialled without a pause.
+      dialAt: Math.max(now, peer.since + LEAST_LINK_MS),
+      failingSince: undefined,
+      lastFailure: reason,
+    },
+    ...(peer.state === "suspect" ? [] : ["peer-suspect" as const]),
+  );
 }
 
 function dialFailed(
-  peer: Peer | undefined,
-  { nodeId, reason, refused }: TableEvent & { type: "dial-failed" },
+  peer: Peer,
+  { reason, refused }: TableEvent & { type: "dial-failed" },
   now: number,
-  options: PeerTableOptions,
 ): TableChange {
-  if (peer === undefined || peer.linked) return unchanged(nodeId, peer);
-  // It had a link, lost it, and its host says that no process listens any more: no doubt is left.
+  if (peer.state === "alive") return changed({ ...peer, dialAt: undefined });
+  // It had a link, and its hosts say that no process listens any more: no doubt is left.
   if (peer.state === "suspect" && refused) return gone(peer, "dead", now, reason);
-  const pause = Math.min(options.maxRedialMs, options.redialMs * 2 ** peer.dialFailures);
+  const failingSince = peer.failingSince ?? now;
   return changed({
     ...peer,
-    // The next attempt goes to another address, if one is known.
+    // The next attempt begins with another address, if one is known.
     addresses: [...peer.addresses.slice(1), peer.addresses[0]],
-    dialAt: now + pause,
-    dialFailures: peer.dialFailures + 1,
+    dialAt: now + backOff(failingSince, now),
+    failingSince,
     lastFailure: reason,
   });
 }
 
 function tick(
-  nodeId: string,
-  peer: Peer | undefined,
+  peer: Peer,
   now: number,
-  { suspectAfterMs, deadAfterMs, forgetAfterMs }: PeerTableOptions,
+  { suspectAfterMs, deadAfterMs, vouchedForMs, forgetAfterMs }: PeerTableOptions,
 ): TableChange {
-  if (peer === undefined) return unchanged(nodeId, peer);
-  const silence = now - peer.lastHeard;
-  switch (peer.state) {
-    case "discovered":
-      return silence > forgetAfterMs
-        ? gone(peer, "dead", now, peer.lastFailure ?? "it sends no more beacons")
-        : unchanged(nodeId, peer);
-    case "alive":
-      return silence > suspectAfterMs
-        ? changed(suspected(peer, now), "peer-suspect")
-        : unchanged(nodeId, peer);
-    case "suspect":
-      return silence > deadAfterMs
-        ? gone(peer, "dead", now, `silent for ${Math.round(silence / 1000)} s`)
-        : unchanged(nodeId, peer);
-    default:
-      return unchanged(nodeId, peer);
+  const { state, owesSince = now, vouchedAt = -Infinity } = peer;
+  if (state === "discovered") {
+    return now - peer.lastHeard > forgetAfterMs
+      ? gone(peer, "dead", now, peer.lastFailure ?? "it sends no more beacons")
+      : changed(peer);
   }
+  const owesFor = now - owesSince;
+  if (state === "alive" && owesFor > suspectAfterMs) {
+    // A new connection may come through where the old one waits for TCP to try again.
+    return changed({ ...suspected(peer, now), dialAt: now }, "peer-suspect");
+  }
+  if (state === "suspect" && owesFor > deadAfterMs && now - vouchedAt > vouchedForMs) {
+    return gone(peer, "dead", now, `no answer for ${Math.round(owesFor / 1000)} s`);
+  }
+  return changed(peer);
 }
 
 function suspected(peer: Peer, now: number): Peer {
@@ -229,7 +303,14 @@ function suspected(peer: Peer, now: number): Peer {
 }
 
 function gone(peer: Peer, state: "dead" | "left", now: number, reason?: string): TableChange {
-  const last: Peer = { ...peer, state, linked: false, since: now, dialAt: undefined };
+  const last: Peer = {
+    ...peer,
+    state,
+    linked: false,
+    linkedHost: undefined,
+    since: now,
+    dialAt: undefined,
+  };
   const type = state === "left" ? "peer-left" : "peer-died";
   const event: PeerEvent = { type, nodeId: peer.nodeId, peer: last, ...(reason && { reason }) };
   return { nodeId: peer.nodeId, peer: undefined, events: [event] };
@@ -240,22 +321,44 @@ function changed(peer: Peer, type?: PeerEvent["type"]): TableChange {
     type,
     nodeId: peer.nodeId,
     peer,
-    ...(type === "peer-suspect" && {
-      reason: peer.linked ? "it is silent" : peer.lastFailure ?? "its link is lost",
-    }),
+    ...(type === "peer-suspect" && { reason: peer.lastFailure ?? "it does not answer" }),
   }];
   return { nodeId: peer.nodeId, peer, events };
 }
 
-function unchanged(nodeId: string, peer: Peer | undefined): TableChange {
-  return { nodeId, peer, events: [] };
+const isSame = (one: PeerAddress, other: PeerAddress) =>
+  one.host === other.host && one.port === other.port;
+
+/** The known addresses and `address`, each once; a new one waits at the end. */
+function withAddress(
+  known: readonly KnownAddress[],
+  address: PeerAddress,
+): readonly KnownAddress[] {
+  if (known.some((one) => isSame(one, address))) return known;
+  return [...known.slice(0, MAX_ADDRESSES - 1), address];
 }
 
 /** The known addresses with `address` first, each once. */
-function withAddress(known: readonly PeerAddress[], address: PeerAddress): readonly PeerAddress[] {
-  const isSame = (other: PeerAddress) => other.host === address.host && other.port === address.port;
-  if (known.length > 0 && isSame(known[0])) return known;
+function inFront(known: readonly KnownAddress[], address: PeerAddress): readonly KnownAddress[] {
+  if (known.length > 0 && isSame(known[0], address)) return known;
   // A known one keeps the way in which it was found.
-  const first = known.find(isSame) ?? address;
+  const first = known.find((one) => isSame(one, address)) ?? address;
   return [first, ...known.filter((other) => other !== first)].slice(0, MAX_ADDRESSES);
+}
+
+/** The fastest first, then those of which nothing is known, then those that cannot be reached. */
+function measured(
+  known: readonly KnownAddress[],
+  { address, roundTripMs }: TableEvent & { type: "measured" },
+): readonly KnownAddress[] {
+  const problem = roundTripMs === undefined ? "it does not answer" : undefined;
+  return known
+    .map((one) => isSame(one, address) ? { ...one, roundTripMs, problem } : one)
+    .toSorted((one, other) => costOf(one) - costOf(other));
+}
+
+const UNKNOWN_COST = 1e6;
+
+function costOf({ roundTripMs, problem }: KnownAddress): number {
+  return problem === undefined ? roundTripMs ?? UNKNOWN_COST : 2 * UNKNOWN_COST;
 }

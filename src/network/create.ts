@@ -25,6 +25,7 @@ import {
   parseNodeDescription,
   PROTOCOL_VERSION,
 } from "../membership/node_description.ts";
+import { parseRumour, RUMOUR_TOPIC } from "../membership/rumour.ts";
 import { Router } from "../routing/router.ts";
 import { Dispatcher } from "../tasks/dispatcher.ts";
 import { Executor } from "../tasks/executor.ts";
@@ -143,8 +144,9 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
         membership.unlinked(id, { goodbye: end.type === "goodbye", reason });
       },
       onCall: (call) => void serve(call, executor, acceptsTasks),
-      onNotice: (topic, body, link) => {
-        if (topic === DESCRIPTION_TOPIC) takeDescription(body, link, membership);
+      onNotice: (topic, body, { peer }) => {
+        if (topic === DESCRIPTION_TOPIC) takeDescription(body, peer, membership);
+        if (topic === RUMOUR_TOPIC) takeRumour(body, peer, membership);
       },
       onConflict: noteConflict,
     },
@@ -152,20 +154,20 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
 
   const membership: Membership = new Membership({
     nodeId,
+    bootId: description.bootId,
     clock,
+    random,
     logger,
     ...timesOf(resolved),
     ports: {
-      connect: async (id, address) => {
-        const { peer } = await pool.dial(address);
-        if (peer.nodeId !== id) {
-          throw new NetworkError("UNAVAILABLE", `Node "${peer.nodeId}" answers there now.`);
-        }
-      },
+      connect: async (addresses, signal) => (await pool.dial(addresses, signal)).peer,
       disconnect: (id) => pool.drop(id),
-      conflict: (host) => noteConflict(nodeId, host),
-      lastHeard: (id) => pool.lastHeard(id),
+      link: (id) => pool.get(id),
       probe: (id) => pool.get(id)?.ping() ?? new Promise(() => {}),
+      measure: (address) => pool.measure(address),
+      tell: (id, rumour) => pool.get(id)?.notify(RUMOUR_TOPIC, JSON.stringify(rumour)),
+      tellAll: (rumour) => pool.notifyAll(RUMOUR_TOPIC, JSON.stringify(rumour)),
+      conflict: (host) => noteConflict(nodeId, host),
     },
   });
 
@@ -196,6 +198,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     broadcastPort: resolved.broadcastPort,
     self,
     allows,
+    isUrgent: () => membership.misses,
   });
 
   const network: DistributedNetwork = new DistributedNetwork({
@@ -254,6 +257,7 @@ function lazyGrpc(): LinkTransport {
     );
   return {
     dial: async (...args) => (await load()).dial(...args),
+    measure: async (...args) => (await load()).measure(...args),
     listen: async (...args) => (await load()).listen(...args),
   };
 }
@@ -275,16 +279,17 @@ function checkOffer(description: NodeDescription): void {
   }
 }
 
-/** The times of the table of peers, all from one: the interval of the heartbeats. */
-function timesOf({ healthCheckIntervalMs }: ResolvedOptions) {
+/** The times of the table of peers, all from one: the interval of the pings. */
+function timesOf({ healthCheckIntervalMs: beatMs }: ResolvedOptions) {
   return {
-    heartbeatMs: healthCheckIntervalMs,
-    suspectAfterMs: 3 * healthCheckIntervalMs,
-    deadAfterMs: Math.max(10_000, 10 * healthCheckIntervalMs),
+    heartbeatMs: beatMs,
+    // A beat for the answer, half a one for that of the others who are asked then.
+    suspectAfterMs: 1.5 * beatMs,
+    // With the beat before the first ping that is not answered: dead within ten seconds.
+    deadAfterMs: Math.max(8_000, 8 * beatMs),
+    vouchedForMs: 3 * beatMs,
     // Four beacons and some.
     forgetAfterMs: 12_000,
-    redialMs: 250,
-    maxRedialMs: 5_000,
     politeDialMs: 200,
   };
 }
@@ -312,15 +317,23 @@ function serve(call: IncomingCall, executor: Executor, acceptsTasks: boolean): P
 }
 
 /** A peer may only speak of itself. */
-function takeDescription(body: Uint8Array, link: PeerLink, membership: Membership): void {
+function takeDescription(body: Uint8Array, peer: NodeDescription, membership: Membership): void {
   let description: NodeDescription;
   try {
     description = parseNodeDescription(body);
   } catch {
     return;
   }
-  const { nodeId, bootId } = link.peer;
+  const { nodeId, bootId } = peer;
   if (description.nodeId === nodeId && description.bootId === bootId) {
     membership.described(description);
+  }
+}
+
+function takeRumour(body: Uint8Array, peer: NodeDescription, membership: Membership): void {
+  try {
+    membership.heardRumour(peer, parseRumour(body));
+  } catch {
+    // What cannot be read says nothing.
   }
 }

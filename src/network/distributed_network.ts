@@ -272,7 +272,7 @@ export class DistributedNetwork implements AsyncDisposable {
     for (const discovery of discoveries) {
       await discovery.start({
         sighted: (sighting) => membership.observe(sighting),
-        listed: () => {},
+        listed: (via, seeds) => membership.list(via, seeds),
       });
       this.#throwIfStopping();
     }

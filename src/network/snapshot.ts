@@ -71,7 +71,7 @@ function peerStatus(peer: Peer, candidate: Candidate | undefined, clock: Clock):
 /** What is wrong with a peer when nothing has failed. */
 const PROBLEMS: Record<Exclude<PeerState, "alive">, string> = {
   discovered: "no link to it is open yet",
-  suspect: "it is silent",
-  dead: "it is silent",
+  suspect: "it does not answer",
+  dead: "it does not answer",
   left: "it has left",
 };

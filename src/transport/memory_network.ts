@@ -64,6 +64,7 @@ export class MemoryNetwork {
   readonly #random: Random;
   readonly #sockets = new Set<BoundSocket>();
   readonly #down = new Set<string>();
+  readonly #blocked = new Set<string>();
   #groups: ReadonlyMap<string, number> = new Map();
   #nextPort = 49_152;
   #datagramsSent = 0;
@@ -95,8 +96,15 @@ export class MemoryNetwork {
     else this.#down.delete(host);
   }
 
+  /** Lets nothing through from one host to another one, or everything again. */
+  setBlocked(from: string, to: string, blocked: boolean): void {
+    if (blocked) this.#blocked.add(`${from} ${to}`);
+    else this.#blocked.delete(`${from} ${to}`);
+  }
+
   /** Whether a packet would come through now. */
   reaches(from: string, to: string): boolean {
+    if (this.#blocked.has(`${from} ${to}`)) return false;
     if (this.#down.has(from) || this.#down.has(to)) return from === to;
     return this.#groups.get(from) === this.#groups.get(to);
   }

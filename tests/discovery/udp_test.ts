@@ -31,6 +31,12 @@ function sink(sighted: DiscoverySink["sighted"]): DiscoverySink {
   return { sighted, listed() {} };
 }
 
+/** Datagrams that were not used, by reason. */
+function drops({ discovery }: Node): Record<string, number> {
+  const { dropped } = discovery.report();
+  return Object.fromEntries(Object.entries(dropped).map(([reason, { count }]) => [reason, count]));
+}
+
 /** A node as far as discovery goes, and what it has seen. */
 interface Node {
   readonly discovery: UdpDiscovery;
@@ -58,6 +64,7 @@ class Lan {
         broadcastPort: PORT,
         self: () => beaconOf(nodeId),
         allows: () => true,
+        isUrgent: () => false,
         ...options,
       }),
       seen: [],
@@ -131,7 +138,7 @@ Deno.test("a node does not see itself", async () => {
   const a = await lan.start(A, "a", { isStranger: () => true });
   await lan.clock.advance(5_000);
   assertEquals(a.seen, []);
-  assertEquals(a.discovery.dropped.malformed, 0);
+  assertEquals(a.discovery.report().dropped.malformed.count, 0);
   await a.discovery.stop();
 });
 
@@ -195,7 +202,7 @@ Deno.test("of one address a hundred datagrams a second are looked at, of others 
   for (let i = 0; i < 60; i++) await flood.socket.send(garbage, BROADCAST);
   for (let i = 0; i < 40; i++) await sendBeacon();
   await lan.clock.advance(2);
-  assertEquals([a.seen.length, a.discovery.dropped.malformed], [40, 60]);
+  assertEquals([a.seen.length, a.discovery.report().dropped.malformed.count], [40, 60]);
 
   // From here on nothing of it is decoded: garbage counts as too much, not as malformed.
   for (let i = 0; i < 1_000; i++) await flood.socket.send(garbage, BROADCAST);
@@ -203,7 +210,7 @@ Deno.test("of one address a hundred datagrams a second are looked at, of others 
   await other.socket.send(encodeBeacon(beaconOf("c")), BROADCAST);
   await lan.clock.advance(2);
   assertEquals(a.seen.slice(40), ["c"]);
-  assertEquals(a.discovery.dropped, {
+  assertEquals(drops(a), {
     malformed: 60,
     rate: 1_001,
     "foreign-network": 0,
@@ -226,7 +233,7 @@ Deno.test("beacons of another network, or of none, are counted and not seen", as
   await lan.clock.advance(5);
   assertEquals(a.seen, []);
   assertEquals(heard, [], "and not answered");
-  assertEquals(a.discovery.dropped, {
+  assertEquals(drops(a), {
     malformed: 1,
     rate: 0,
     "foreign-network": 1,
@@ -243,7 +250,7 @@ Deno.test("what comes from an address that may not be talked to is not even deco
   await socket.send(encodeBeacon(beaconOf("b")), BROADCAST);
   await lan.clock.advance(5);
   assertEquals([a.seen, heard], [[], []]);
-  assertEquals(a.discovery.dropped, {
+  assertEquals(drops(a), {
     malformed: 0,
     rate: 0,
     "foreign-network": 0,
@@ -299,13 +306,16 @@ class Machine implements DatagramTransport {
   readonly sent: string[] = [];
   readonly open: string[] = [];
   readonly log: string[] = [];
-  readonly #all: readonly NetworkInterface[];
+  /** May change while a node runs. */
+  all: readonly NetworkInterface[];
+  /** What sending from an address fails with. */
+  readonly broken = new Map<string, NetworkError>();
   readonly #receivers: DatagramReceiver[] = [];
   /** What binding to an address fails with. */
   readonly failing = new Map<string, NetworkError>();
 
   constructor(all: readonly NetworkInterface[]) {
-    this.#all = all;
+    this.all = all;
   }
 
   discovery(options: Partial<UdpDiscoveryOptions> = {}): UdpDiscovery {
@@ -320,12 +330,13 @@ class Machine implements DatagramTransport {
       broadcastPort: PORT,
       self: () => beaconOf("self"),
       allows: () => true,
+      isUrgent: () => false,
       ...options,
     });
   }
 
   interfaces(): NetworkInterface[] {
-    return [...this.#all];
+    return [...this.all];
   }
 
   async bind(
@@ -342,6 +353,8 @@ class Machine implements DatagramTransport {
     return {
       address: { host, port: port || 50_000 },
       send: (bytes, to) => {
+        const failure = this.broken.get(host);
+        if (failure !== undefined) return Promise.reject(failure);
         const kind = decodeBeacon(bytes).isAnswer ? "answer" : "beacon";
         this.sent.push(`${kind} ${host} > ${to.host}:${to.port}`);
         return Promise.resolve();
@@ -462,4 +475,77 @@ Deno.test("an interface that was asked for and is not there is told of, with tho
   const error = await assertRejects(() => none.start(sink(() => false)), NetworkError, '"eth7"');
   assertEquals(error.code, "NOT_FOUND");
   assert(machine.open.length === 0);
+});
+
+Deno.test("interfaces that appear, vanish and change address while it runs are followed", async () => {
+  const machine = new Machine([LOOPBACK, ETHERNET]);
+  const discovery = machine.discovery();
+  await discovery.start(sink(() => false));
+  await machine.clock.advance(400);
+  machine.sent.length = 0;
+
+  machine.all = [LOOPBACK, ETHERNET, WIRELESS];
+  await machine.clock.advance(150);
+  assertEquals(machine.sent.filter((line) => line.includes("172.16.5.10")).length, 1);
+  await machine.clock.advance(350);
+  const onWireless = machine.sent.filter((line) => line.includes("172.16.5.10"));
+  assertEquals(onWireless.length, 3, "a burst, as after the start");
+
+  machine.all = [LOOPBACK, { ...ETHERNET, address: "192.168.1.20" }];
+  await machine.clock.advance(2_500);
+  assertEquals(machine.open, ["0.0.0.0:5678", "127.0.0.1:0", "192.168.1.20:0"]);
+  machine.sent.length = 0;
+  await machine.clock.advance(2_500);
+  assertEquals(machine.sent.sort(), [
+    "beacon 127.0.0.1 > 127.255.255.255:5678",
+    "beacon 192.168.1.20 > 192.168.1.255:5678",
+  ]);
+  await discovery.stop();
+  assertEquals(machine.open, []);
+});
+
+Deno.test("an interface that takes no beacons for a while gets a socket of its own again", async () => {
+  const machine = new Machine([ETHERNET]);
+  const discovery = machine.discovery();
+  await discovery.start(sink(() => false));
+  await machine.clock.advance(400);
+  machine.broken.set(
+    ETHERNET.address,
+    new NetworkError("UNAVAILABLE", "The network is unreachable."),
+  );
+  await machine.clock.advance(5_000);
+  const [broken] = discovery.report().interfaces;
+  assertEquals([broken.sent, broken.problem], [3, "The network is unreachable."]);
+  machine.broken.clear();
+  await machine.clock.advance(5_000);
+  const [mended] = discovery.report().interfaces;
+  assert(mended.sent > 3 && mended.problem === undefined, JSON.stringify(mended));
+  assertEquals(machine.open.length, 2);
+  await discovery.stop();
+});
+
+Deno.test("while somebody is missed beacons go out twice a second", async () => {
+  const machine = new Machine([ETHERNET]);
+  let isUrgent = false;
+  const discovery = machine.discovery({ isUrgent: () => isUrgent });
+  await discovery.start(sink(() => false));
+  await machine.clock.advance(400);
+  machine.sent.length = 0;
+  isUrgent = true;
+  await machine.clock.advance(10_000);
+  assertEquals(machine.sent.length, 20);
+  isUrgent = false;
+  await machine.clock.advance(10_000);
+  assertEquals(machine.sent.length, 24);
+  await discovery.stop();
+});
+
+Deno.test("the report tells own beacons from those of others, by interface", async () => {
+  const lan = new Lan();
+  const a = await lan.start(A, "a");
+  await lan.start(B, "b");
+  await lan.clock.advance(5_100);
+  const [{ name, address, broadcast, sent, own, heard, hosts }] = a.discovery.report().interfaces;
+  assertEquals([name, address, broadcast], ["mem0", A, BROADCAST.host]);
+  assertEquals([sent, own, heard, hosts], [5, 5, 5, [B]]);
 });

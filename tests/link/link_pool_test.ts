@@ -305,14 +305,14 @@ Deno.test("closing gives up dials at once, whatever they wait for", async () => 
   const a = await lan.add(A, "a");
   await lan.listenRaw(B, () => {});
   lan.network.setDown(C, true);
-  const results = [B, C].map((host) => refusal(a.pool.dial({ host, port: LINK_PORT })));
+  const results = [B, C].map((host) => refusal(a.pool.dial([{ host, port: LINK_PORT }])));
   await lan.clock.advance(100);
   const closing = a.pool.close();
   await lan.clock.advance(1);
   for (const result of await Promise.all(results)) {
     assertEquals(result, ["CANCELLED", "Cannot dial: the node is stopping."]);
   }
-  assertEquals((await refusal(a.pool.dial({ host: B, port: LINK_PORT })))[0], "CANCELLED");
+  assertEquals((await refusal(a.pool.dial([{ host: B, port: LINK_PORT }])))[0], "CANCELLED");
   await lan.wait(closing);
   await lan.clock.advance(10);
   assertEquals(lan.links.openStreams, 0);
@@ -323,7 +323,7 @@ Deno.test("a host that does not answer is given up after three seconds", async (
   const a = await lan.add(A, "a");
   lan.network.setDown(B, true);
   let result: [ErrorCode, string] | undefined;
-  const dialling = refusal(a.pool.dial({ host: B, port: LINK_PORT })).then((it) => result = it);
+  const dialling = refusal(a.pool.dial([{ host: B, port: LINK_PORT }])).then((it) => result = it);
   await lan.clock.advance(2_990);
   assertEquals(result, undefined);
   await lan.clock.advance(10);
@@ -366,19 +366,30 @@ Deno.test("a notice to all reaches every peer once, also where there are two lin
   assertEquals([b.notices, c.notices], [["a description {}"], ["a description {}"]]);
 });
 
-Deno.test("when a peer was last heard is known as long as there is a link to it", async () => {
+Deno.test("of several addresses the first that answers is used, and a dead one costs no wait", async () => {
   const lan = new PoolLan();
   const [a, b] = [await lan.add(A, "a"), await lan.add(B, "b")];
-  assertEquals(a.pool.lastHeard("b"), undefined);
-  await lan.dial(a, b);
-  await lan.clock.advance(1_000);
-  b.pool.notifyAll("x", "");
-  await lan.clock.advance(1);
-  const heard = lan.clock.now();
-  await lan.clock.advance(500);
-  assertEquals(a.pool.lastHeard("b"), heard);
-  a.pool.drop("b");
-  assertEquals(a.pool.lastHeard("b"), undefined);
+  lan.network.setDown(C, true);
+  const dialling = a.pool.dial([C, B].map((host) => ({ host, port: LINK_PORT })));
+  await lan.clock.advance(240);
+  assertEquals(b.told, []);
+  await lan.clock.advance(30);
+  assertEquals((await dialling).remoteHost, B);
+  // What still dials the dead one is given up.
+  lan.network.setDown(C, false);
+  await lan.clock.advance(10_000);
+  assertEquals([a.told, lan.links.openStreams], [["linked b"], 2]);
+});
+
+Deno.test("several addresses: refused only when all refuse", async () => {
+  const lan = new PoolLan();
+  const a = await lan.add(A, "a");
+  const at = (...hosts: string[]) => hosts.map((host) => ({ host, port: LINK_PORT }));
+  lan.network.setDown(C, true);
+  const silent = await refusal(lan.wait(a.pool.dial(at(B, C))));
+  assertStringIncludes(silent[1], "no answer within");
+  const refused = await refusal(lan.wait(a.pool.dial(at(B, "10.0.0.9"))));
+  assertStringIncludes(refused[1], "refused");
 });
 
 Deno.test("over real sockets: linked, called both ways, and told goodbye by either side", async () => {
@@ -389,7 +400,7 @@ Deno.test("over real sockets: linked, called both ways, and told goodbye by eith
   for (const leaver of ["dialler", "acceptor"] as const) {
     const [a, b] = [makePool("a", options), makePool("b", options)];
     const address = await b.pool.listen({ host: "127.0.0.1", port: 0 });
-    const link = await a.pool.dial(address);
+    const link = await a.pool.dial([address]);
     await eventually(() => b.pool.get("a"), { what: "the link at the other side" });
     const ends = [call(link, "there"), call(b.pool.get("a"), "back")];
     await eventually(() => ends.every(({ length }) => length > 0), { what: "both answers" });
@@ -418,7 +429,7 @@ for (const leaver of ["dialler", "acceptor"] as const) {
       const { pool } = makePool("a", { host: "127.0.0.1", transport, clock });
       const other = await transport.listen({ host: "127.0.0.1", port: 0 }, hello);
       const address = await pool.listen({ host: "127.0.0.1", port: 0 });
-      if (leaver === "dialler") await pool.dial(other.address);
+      if (leaver === "dialler") await pool.dial([other.address]);
       else hello(await transport.dial(address, signal));
       await eventually(() => pool.get("b"), { what: "the link" });
 

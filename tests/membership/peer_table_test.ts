@@ -6,11 +6,10 @@ import type { Peer, PeerAddress } from "../../src/membership/peer.ts";
 import { apply, type PeerTableOptions, type TableEvent } from "../../src/membership/peer_table.ts";
 
 const OPTIONS: PeerTableOptions = {
-  suspectAfterMs: 3_000,
-  deadAfterMs: 10_000,
+  suspectAfterMs: 1_500,
+  deadAfterMs: 8_000,
+  vouchedForMs: 3_000,
   forgetAfterMs: 12_000,
-  redialMs: 250,
-  maxRedialMs: 5_000,
   politeDialMs: 200,
 };
 
@@ -47,6 +46,22 @@ class Table {
   tick(now: number): Peer | undefined {
     return this.apply({ type: "tick", nodeId: "m" }, now);
   }
+
+  ping(now: number): Peer | undefined {
+    return this.apply({ type: "pinged", nodeId: "m" }, now);
+  }
+
+  hear(now: number): Peer | undefined {
+    return this.apply({ type: "heard", nodeId: "m", at: now }, now);
+  }
+
+  accuse(now: number, incarnation = 0, bootId = "1"): Peer | undefined {
+    return this.apply({ type: "accused", nodeId: "m", bootId, incarnation, by: "b" }, now);
+  }
+
+  failDial(now: number, refused = false): Peer | undefined {
+    return this.apply({ type: "dial-failed", nodeId: "m", reason: "no answer", refused }, now);
+  }
 }
 
 Deno.test("a stranger is discovered, and dialled at once by the node with the smaller id", () => {
@@ -65,42 +80,143 @@ Deno.test("an open link makes a peer alive, and it is dialled no more", () => {
   assertEquals(table.told, ["peer-discovered", "peer-joined"]);
 });
 
-Deno.test("beacons of a linked peer change nothing: only the link says what is true", () => {
+Deno.test("a beacon of a peer that is alive tells of another way to it, and nothing else", () => {
   const table = new Table();
-  const linked = table.link(0);
-  assertEquals(table.sight(5_000, ELSEWHERE, "2"), linked);
+  const linked = table.link(0)!;
+  assertEquals(table.sight(5_000, ELSEWHERE, "2"), linked, "of another start");
+  assertEquals(table.sight(5_000, ELSEWHERE), { ...linked, addresses: [HOME, ELSEWHERE] });
+  assertEquals(table.sight(6_000, ELSEWHERE)?.addresses, [HOME, ELSEWHERE]);
 });
 
-Deno.test("a peer that is silent for three heartbeats becomes suspect, and recovers when heard", () => {
+Deno.test("silence alone makes no suspect: a peer must owe an answer", () => {
   const table = new Table();
   table.link(0);
-  assertEquals(table.tick(3_000)?.state, "alive");
-  assertEquals(table.tick(3_001)?.state, "suspect");
-  assertEquals(table.apply({ type: "heard", nodeId: "m", at: 3_500 }, 3_500)?.state, "alive");
+  assertEquals(table.tick(600_000)?.state, "alive");
+});
+
+Deno.test("a peer that owes an answer for a beat and a half is suspect, and recovers when heard", () => {
+  const table = new Table();
+  table.link(0);
+  table.ping(1_000);
+  table.ping(2_000);
+  assertEquals(table.tick(2_500)?.state, "alive");
+  const suspect = table.tick(2_501);
+  assertEquals([suspect?.state, suspect?.dialAt], ["suspect", 2_501]);
+  assertEquals(table.hear(3_500)?.state, "alive");
+  assertEquals(table.tick(60_000)?.state, "alive", "it owes nothing any more");
   assertEquals(table.told, ["peer-joined", "peer-suspect", "peer-recovered"]);
+});
+
+Deno.test("what was on the way before the ping is no answer to it", () => {
+  const table = new Table();
+  table.link(0);
+  table.ping(1_000);
+  table.apply({ type: "heard", nodeId: "m", at: 999 }, 1_001);
+  assertEquals(table.tick(2_501)?.state, "suspect");
 });
 
 Deno.test("something heard before the suspicion does not lift it", () => {
   const table = new Table();
   table.link(0);
-  table.tick(3_001);
+  table.ping(1_000);
+  table.tick(2_501);
   assertEquals(table.apply({ type: "heard", nodeId: "m", at: 2_000 }, 3_500)?.state, "suspect");
 });
 
-Deno.test("a silent peer is dead after ten seconds, not before", () => {
+Deno.test("a suspect is dead when it has owed an answer for eight seconds, not before", () => {
   const table = new Table();
   table.link(0);
-  table.tick(3_001);
-  assertEquals(table.tick(10_000)?.state, "suspect");
-  assertEquals(table.tick(10_001), undefined);
+  table.ping(1_000);
+  table.tick(2_501);
+  table.ping(3_000);
+  assertEquals(table.tick(9_000)?.state, "suspect");
+  assertEquals(table.tick(9_001), undefined);
   assertEquals(table.told.at(-1), "peer-died");
+});
+
+Deno.test("a suspect that another node reaches stays suspect as long as it does", () => {
+  const table = new Table();
+  table.link(0);
+  table.ping(1_000);
+  table.tick(2_501);
+  for (let now = 3_000; now <= 60_000; now += 1_000) {
+    table.apply({ type: "vouched", nodeId: "m", bootId: "1" }, now);
+    assertEquals(table.tick(now + 500)?.state, "suspect");
+  }
+  table.apply({ type: "vouched", nodeId: "m", bootId: "an earlier start" }, 62_000);
+  assertEquals(table.tick(63_000)?.state, "suspect");
+  assertEquals(table.tick(63_001), undefined);
+});
+
+Deno.test("an accusation counts against a peer that has not spoken here lately", () => {
+  const table = new Table();
+  table.link(0);
+  assertEquals(table.accuse(1_500)?.state, "alive", "it has just spoken");
+  assertEquals(table.accuse(1_501, 0, "2")?.state, "alive", "of another start");
+  const suspect = table.accuse(1_501);
+  assertEquals(suspect?.state, "suspect");
+  assertEquals(suspect?.lastFailure, '"b" and those that it asked do not reach it');
+  // Hearsay alone kills nobody.
+  assertEquals(table.tick(600_000)?.state, "suspect");
+  assertEquals(table.hear(600_001)?.state, "alive");
+});
+
+Deno.test("an accusation that is older than the denial is not believed", () => {
+  const table = new Table();
+  table.link(0);
+  table.apply({ type: "denied", nodeId: "m", bootId: "1", incarnation: 3 }, 10);
+  table.apply({ type: "denied", nodeId: "m", bootId: "1", incarnation: 2 }, 11);
+  assertEquals(table.accuse(5_000, 2)?.state, "alive");
+  assertEquals(table.accuse(5_000, 3)?.state, "suspect");
+  assertEquals(table.link(6_000, "2")?.incarnation, 0, "a new start begins anew");
+});
+
+Deno.test("a beacon of a suspect whose link is open is a reason to dial it anew", () => {
+  const table = new Table();
+  table.link(0);
+  table.ping(1_000);
+  table.tick(2_501);
+  table.failDial(5_501);
+  assertEquals(table.sight(5_600)?.dialAt, 5_600);
+});
+
+Deno.test("a failed dial of a peer that answers meanwhile means nothing", () => {
+  const table = new Table();
+  table.link(0);
+  table.ping(1_000);
+  table.tick(2_501);
+  table.hear(2_600);
+  const peer = table.failDial(5_501, true);
+  assertEquals([peer?.state, peer?.dialAt], ["alive", undefined]);
+});
+
+Deno.test("the fastest address comes first, one that does not answer last", () => {
+  const table = new Table();
+  const third: PeerAddress = { host: "100.64.0.1", port: 5681, via: "tailscale" };
+  table.link(0);
+  table.sight(1, ELSEWHERE);
+  table.sight(1, third);
+  const measured = (address: PeerAddress, roundTripMs?: number) =>
+    table.apply({ type: "measured", nodeId: "m", address, roundTripMs }, 2)?.addresses
+      .map(({ host }) => host);
+  measured(HOME, 8);
+  assertEquals(measured(ELSEWHERE), [HOME.host, third.host, ELSEWHERE.host]);
+  assertEquals(measured(third, 20), [HOME.host, third.host, ELSEWHERE.host]);
+  assertEquals(measured(ELSEWHERE, 1), [ELSEWHERE.host, HOME.host, third.host]);
 });
 
 Deno.test("a lost link makes a peer suspect at once and asks for a dial", () => {
   const table = new Table();
   table.link(0);
-  const peer = table.apply({ type: "link-lost", nodeId: "m", reason: "reset" }, 50);
-  assertEquals([peer?.state, peer?.linked, peer?.dialAt], ["suspect", false, 50]);
+  const peer = table.apply({ type: "link-lost", nodeId: "m", reason: "reset" }, 5_000);
+  assertEquals([peer?.state, peer?.linked, peer?.dialAt], ["suspect", false, 5_000]);
+});
+
+Deno.test("a peer that ends its links as soon as they are open is not dialled without a pause", () => {
+  const table = new Table();
+  table.link(0);
+  const peer = table.apply({ type: "link-lost", nodeId: "m", reason: "reset" }, 5);
+  assertEquals(peer?.dialAt, 250);
 });
 
 Deno.test("a suspect whose host refuses the dial is dead at once", () => {
@@ -112,18 +228,11 @@ Deno.test("a suspect whose host refuses the dial is dead at once", () => {
   assertEquals(table.told.at(-1), "peer-died");
 });
 
-Deno.test("a dial that is not answered is repeated with a doubling pause, five seconds at most", () => {
+Deno.test("a dial that is not answered is repeated after an eighth of the time it has failed for", () => {
   const table = new Table();
   table.sight(0);
-  const pauses = [];
-  for (let i = 0; i < 7; i++) {
-    const peer = table.apply(
-      { type: "dial-failed", nodeId: "m", reason: "no answer", refused: false },
-      0,
-    );
-    pauses.push(peer?.dialAt);
-  }
-  assertEquals(pauses, [250, 500, 1_000, 2_000, 4_000, 5_000, 5_000]);
+  const pauses = [0, 1_000, 4_000, 80_000, 1e9].map((now) => table.failDial(now)!.dialAt! - now);
+  assertEquals(pauses, [250, 250, 500, 10_000, 30_000]);
 });
 
 Deno.test("a stranger that cannot be dialled is kept while it sends beacons, then forgotten", () => {
@@ -138,7 +247,7 @@ Deno.test("a beacon from another address, or of a restart, ends the pause of a f
   for (const [address, bootId] of [[ELSEWHERE, "1"], [HOME, "2"]] as const) {
     const table = new Table();
     table.sight(0);
-    table.apply({ type: "dial-failed", nodeId: "m", reason: "no answer", refused: false }, 0);
+    table.failDial(0);
     assertEquals(table.sight(100, address, bootId)?.dialAt, 100);
   }
 });

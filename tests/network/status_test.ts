@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createAgent } from "../../src/agents/agent.ts";
 import { NetworkError } from "../../src/base/errors.ts";
+import { encodeBeacon } from "../../src/discovery/beacon.ts";
 import { VERSION } from "../../src/network/version.ts";
 import { MemoryFleet } from "../support/memory_fleet.ts";
 import { heldAgent } from "../support/task_rig.ts";
@@ -123,16 +124,18 @@ Deno.test("a peer that is silent, and one that nobody could link yet, say so", a
   fleet.lan.setDown(b.host, true);
   await fleet.advance(4_000);
   const problemOf = (nodeId: string) => network.getNetworkStatus().peers[nodeId]?.problem;
-  assertEquals(problemOf("b"), "it is silent");
+  assertEquals(problemOf("b"), "it does not answer");
   const { lastSeen } = network.getNetworkStatus().peers.b;
   assert(fleet.clock.wallTime() - lastSeen >= 3_900);
   // Its beacons arrive, its links do not: a firewall that lets UDP through.
-  const c = await fleet.start({ nodeId: "c", listenPort: 7_000 });
-  fleet.links.kill(c.host);
+  const host = "10.9.9.9";
+  const c = await fleet.lan.datagrams(host).bind({ host, port: 0 }, { shared: false }, () => {});
+  const beacon = { nodeId: "c", bootId: "1", network: "hanzo", listenPort: 7_000, isAnswer: false };
+  await c.send(encodeBeacon(beacon), { host: "10.255.255.255", port: 5678 });
   await fleet.advance(3_000);
   assertEquals(
     problemOf("c"),
-    "Cannot reach 10.0.0.3:7000: connection refused. Is a node running there?",
+    "Cannot reach 10.9.9.9:7000: connection refused. Is a node running there?",
   );
 });
 

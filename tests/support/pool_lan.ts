@@ -93,7 +93,7 @@ export class PoolLan {
 
   /** Dials from one node to another one, or to a host. */
   dial(from: PoolNode, to: { host: string }): Promise<PeerLink> {
-    return this.wait(from.pool.dial({ host: to.host, port: LINK_PORT }));
+    return this.wait(from.pool.dial([{ host: to.host, port: LINK_PORT }]));
   }
 
   /** Listens at `host` without being a node; each stream is given to `onPeer`. */
