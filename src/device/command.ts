@@ -9,6 +9,8 @@ export interface CommandOptions {
   timeoutMs: number;
   /** Kills it earlier. */
   signal?: AbortSignal;
+  /** What its environment must have besides what every command gets. */
+  env?: Readonly<Record<string, string>>;
 }
 
 /** What a command that ended left. */
@@ -72,11 +74,11 @@ export function createCommandRunner(options: CommandRunnerOptions = {}): Command
   const { clock = systemClock, maxOutputBytes = 1024 * 1024 } = options;
   let environment: Promise<Record<string, string>> | undefined;
 
-  return async (command, args, { timeoutMs, signal }) => {
+  return async (command, args, { timeoutMs, signal, env: besides }) => {
     await checkPermission(command);
     const env = await (environment ??= readEnvironment());
     if (signal?.aborted) throw cancelled(command);
-    const child = spawn(command, args, env);
+    const child = spawn(command, args, { ...env, ...besides });
     const reader = child.stdout.getReader();
     const stopped = Promise.withResolvers<never>();
     const cancelTimer = clock.after(timeoutMs, () => {

@@ -45,6 +45,8 @@ export interface Peer {
   readonly description: NodeDescription | undefined;
   /** When it was last heard of, on the local monotonic clock, in milliseconds. */
   readonly lastHeard: number;
+  /** When a beacon of it last came, on the same clock. */
+  readonly sightedAt: number | undefined;
   /** Since when it is in its state, on the same clock. */
   readonly since: number;
   /** Since when it owes an answer: to a ping, or because its link is lost. */

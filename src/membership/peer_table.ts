@@ -134,6 +134,7 @@ function sighted(
       addresses: [address],
       description: undefined,
       lastHeard: now,
+      sightedAt: now,
       since: now,
       owesSince: undefined,
       vouchedAt: undefined,
@@ -146,9 +147,12 @@ function sighted(
   }
   if (peer.state === "alive") {
     // While it answers, only the link says what is true; another way to it is worth knowing.
-    return changed(
-      peer.bootId === bootId ? { ...peer, addresses: withAddress(peer.addresses, address) } : peer,
-    );
+    if (peer.bootId !== bootId) return changed(peer);
+    return changed({
+      ...peer,
+      addresses: withAddress(peer.addresses, address),
+      sightedAt: now,
+    });
   }
   const restarted = peer.bootId !== bootId;
   const addresses = inFront(peer.addresses, address);
@@ -160,6 +164,7 @@ function sighted(
     // Of a link that is still open only the link itself tells whose it is.
     bootId: peer.linked ? peer.bootId : bootId,
     addresses,
+    sightedAt: now,
     lastHeard: peer.state === "discovered" ? now : peer.lastHeard,
     dialAt: isNews ? Math.min(peer.dialAt ?? now, now) : peer.dialAt,
   });
@@ -182,6 +187,7 @@ function linked(
     addresses: inFront(peer?.addresses ?? [], address),
     description,
     lastHeard: now,
+    sightedAt: peer?.sightedAt,
     since: peer?.state === "alive" ? peer.since : now,
     owesSince: undefined,
     vouchedAt: undefined,

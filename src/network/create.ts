@@ -14,7 +14,6 @@ import {
 } from "../device/capabilities.ts";
 import { detectDeviceCapabilities } from "../device/detect.ts";
 import { DeviceReader, type DeviceReading } from "../device/reading.ts";
-import { UdpDiscovery } from "../discovery/udp.ts";
 import type { LinkTransport } from "../link/frame_stream.ts";
 import { LinkPool } from "../link/link_pool.ts";
 import type { IncomingCall } from "../link/call.ts";
@@ -33,6 +32,7 @@ import { RUN_METHOD, serveRun } from "../tasks/remote.ts";
 import type { DatagramTransport } from "../transport/datagram.ts";
 import { systemDatagrams } from "../transport/system_datagrams.ts";
 import { candidateList } from "./candidates.ts";
+import { makeDiscoveries } from "./discoveries.ts";
 import { DistributedNetwork } from "./distributed_network.ts";
 import { systemHostName } from "./node_label.ts";
 import { type NetworkOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
@@ -190,15 +190,12 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     candidates,
     link,
   });
-  const discovery = new UdpDiscovery({
-    transport: platform.datagrams,
+  const discoveries = makeDiscoveries(resolved, {
     clock,
-    logger,
-    interfaces: { names: resolved.networkInterfaces, lan: open !== false },
-    broadcastPort: resolved.broadcastPort,
+    datagrams: platform.datagrams,
     self,
     allows,
-    isUrgent: () => membership.misses,
+    misses: () => membership.misses,
   });
 
   const network: DistributedNetwork = new DistributedNetwork({
@@ -213,7 +210,8 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     listenHost: open === false ? platform.listenHosts.loopback : platform.listenHosts.lan,
     pool,
     membership,
-    discoveries: [discovery],
+    discoveries,
+    interfaces: () => platform.datagrams.interfaces(),
     executor,
     dispatcher,
     candidates,

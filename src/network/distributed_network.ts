@@ -269,7 +269,7 @@ export class DistributedNetwork implements AsyncDisposable {
     describe({ listenPort: port });
     await detected;
     membership.start();
-    for (const discovery of discoveries) {
+    for (const discovery of discoveries.all) {
       await discovery.start({
         sighted: (sighting) => membership.observe(sighting),
         listed: (via, seeds) => membership.list(via, seeds),
@@ -296,7 +296,7 @@ export class DistributedNetwork implements AsyncDisposable {
     dispatcher.stop();
     // A turn of the loop: who asked for what was stopped is told before the goodbye.
     await new Promise<void>((resolve) => clock.after(0, resolve));
-    for (const discovery of discoveries) await discovery.stop();
+    for (const discovery of discoveries.all) await discovery.stop();
     membership.stop();
     await pool.close();
     dispose();

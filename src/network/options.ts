@@ -7,6 +7,7 @@ import { silentLogger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { isLabel, safeName } from "../base/safe_text.ts";
 import { type CapabilityOverrides, parseCapabilityOverrides } from "../device/capabilities.ts";
+import { type ManualPeer, parsePeer } from "../discovery/manual.ts";
 import { type CustomRouter, RoutingStrategy } from "../routing/strategy.ts";
 import { defaultNodeId } from "./node_label.ts";
 
@@ -42,11 +43,31 @@ export interface NetworkOptions {
    */
   broadcastPort?: number;
   /**
-   * How nodes are found.
+   * How nodes are found; several ways run at once. `configPath` or `peers` add `"manual"`, and
+   * `tailscale` adds `"tailscale"`, without being named here.
    *
    * @default {"udp"}
    */
-  discoveryMode?: DiscoveryMode;
+  discoveryMode?: DiscoveryMode | readonly DiscoveryMode[];
+  /** A file that lists nodes, JSON or TOML; it is read again whenever it changes. */
+  configPath?: string;
+  /**
+   * Nodes that are dialled for as long as this one runs: `"host:port"`, or the same in parts.
+   *
+   * @default {[]}
+   */
+  peers?: readonly (string | ManualPeer)[];
+  /**
+   * Whether to look for nodes on the tailnet of this device, and how.
+   *
+   * @default {false}
+   */
+  tailscale?: boolean | TailscaleOptions;
+  /**
+   * The data directory of `hanzo-network up`: nodes of one machine that share it find each other
+   * even where the loopback carries no broadcasts, as on macOS.
+   */
+  dataDirectory?: string;
   /**
    * The interfaces to use, by name. By default every one that may lead to a device with `open`,
    * and the loopback without.
@@ -78,8 +99,9 @@ export interface NetworkOptions {
   /** Chooses instead of the strategy. */
   customRouter?: CustomRouter;
   /**
-   * Between two heartbeats on a link, in milliseconds, 50 to 60,000. Three missed ones make a peer
-   * suspect; ten make it dead, but never before 10 s: a pause of 4 s must not remove a node.
+   * Between two rounds of pings, in milliseconds, 50 to 60,000. A peer that owes an answer for one
+   * and a half is suspect and gets no new work; after eight, but never before 8 s, it is dead
+   * unless others reach it.
    *
    * @default {1000}
    */
@@ -98,7 +120,20 @@ export interface NetworkOptions {
 }
 
 /** How nodes are found. */
-export type DiscoveryMode = "udp";
+export type DiscoveryMode = "udp" | "manual" | "tailscale";
+
+/** How to look for nodes on a tailnet. */
+export interface TailscaleOptions {
+  /** The `tailscale` command; by default where the system usually has it. */
+  path?: string;
+  /**
+   * A token of Tailscale's API: with it nodes tell each other their ports in the attributes of
+   * their devices. Without it every device of the tailnet is tried on the usual port.
+   */
+  apiKey?: string;
+  /** The tailnet of that API; by default the one that the token belongs to. */
+  tailnet?: string;
+}
 
 /** {@linkcode NetworkOptions} copied, filled, checked and frozen. */
 export interface ResolvedOptions {
@@ -107,6 +142,11 @@ export interface ResolvedOptions {
   readonly nodeId: string;
   readonly listenPort: number | undefined;
   readonly broadcastPort: number;
+  readonly discoveryModes: ReadonlySet<DiscoveryMode>;
+  readonly configPath: string | undefined;
+  readonly peers: readonly ManualPeer[];
+  readonly tailscale: TailscaleOptions;
+  readonly dataDirectory: string | undefined;
   readonly networkInterfaces: readonly string[];
   readonly open: boolean | string;
   readonly openAcceptTasks: boolean;
@@ -118,6 +158,8 @@ export interface ResolvedOptions {
   readonly logger: Logger;
 }
 
+/** Every {@linkcode DiscoveryMode}. */
+export const DISCOVERY_MODES: readonly DiscoveryMode[] = ["udp", "manual", "tailscale"];
 /** The first port that is tried for links when none is given: the specification's. */
 export const DEFAULT_LISTEN_PORT = 5681;
 /** The port of the beacons: the specification's and that of existing peers. */
@@ -139,6 +181,11 @@ export function resolveOptions(
     nodeId: options.nodeId ?? defaultNodeId(host.name, host.random),
     listenPort: options.listenPort,
     broadcastPort: options.broadcastPort ?? DEFAULT_BROADCAST_PORT,
+    discoveryModes: discoveryModes(options),
+    configPath: options.configPath,
+    peers: Object.freeze((options.peers ?? []).map(toPeer)),
+    tailscale: typeof options.tailscale === "object" ? { ...options.tailscale } : {},
+    dataDirectory: options.dataDirectory,
     networkInterfaces: Object.freeze([...options.networkInterfaces ?? []]),
     open: options.open ?? false,
     openAcceptTasks: options.openAcceptTasks ?? false,
@@ -150,10 +197,26 @@ export function resolveOptions(
     logger: options.logger ?? silentLogger,
   };
   check(resolved);
-  if (options.discoveryMode !== undefined && options.discoveryMode !== "udp") {
-    refuse("discoveryMode", options.discoveryMode, '"udp"');
-  }
   return Object.freeze(resolved);
+}
+
+function discoveryModes(
+  { discoveryMode = "udp", configPath, peers = [], tailscale = false }: NetworkOptions,
+): ReadonlySet<DiscoveryMode> {
+  const modes = new Set(typeof discoveryMode === "string" ? [discoveryMode] : discoveryMode);
+  for (const mode of modes) {
+    if (!DISCOVERY_MODES.includes(mode)) {
+      refuse("discoveryMode", mode, DISCOVERY_MODES.map((it) => `"${it}"`).join(", "));
+    }
+  }
+  if (configPath !== undefined || peers.length > 0) modes.add("manual");
+  else if (modes.has("manual")) refuse("discoveryMode", "manual", "it with configPath or peers");
+  if (tailscale !== false) modes.add("tailscale");
+  return modes;
+}
+
+function toPeer(peer: string | ManualPeer): ManualPeer {
+  return typeof peer === "string" ? parsePeer(peer) : { ...peer };
 }
 
 function check(options: ResolvedOptions): void {

@@ -2,13 +2,14 @@
 
 import type { Clock } from "../base/clock.ts";
 import type { DeviceCapabilities } from "../device/capabilities.ts";
-import type { Discovery } from "../discovery/discovery.ts";
 import type { LinkPool } from "../link/link_pool.ts";
 import type { Membership } from "../membership/membership.ts";
 import type { NodeDescription } from "../membership/node_description.ts";
 import type { Candidate } from "../routing/candidate.ts";
 import type { Dispatcher } from "../tasks/dispatcher.ts";
 import type { Executor } from "../tasks/executor.ts";
+import type { NetworkInterface } from "../transport/interfaces.ts";
+import type { Discoveries } from "./discoveries.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { NameConflict } from "./status.ts";
 
@@ -23,9 +24,11 @@ export interface NetworkParts {
   readonly listenHost: string;
   readonly pool: LinkPool;
   readonly membership: Membership;
-  readonly discoveries: readonly Discovery[];
+  readonly discoveries: Discoveries;
   readonly executor: Executor;
   readonly dispatcher: Dispatcher;
+  /** The interfaces of this machine now. */
+  readonly interfaces: () => readonly NetworkInterface[];
   readonly candidates: () => readonly Candidate[];
   readonly conflicts: () => NameConflict[];
   readonly builtinAgents: ReadonlySet<string>;

@@ -2,18 +2,28 @@
 
 import type { Clock } from "../base/clock.ts";
 import { formatAddress } from "../link/frame_stream.ts";
+import type { Membership } from "../membership/membership.ts";
 import type { Peer, PeerEvent, PeerState } from "../membership/peer.ts";
+import { interfaceTo, type NetworkInterface } from "../transport/interfaces.ts";
 import type { Candidate } from "../routing/candidate.ts";
 import type { NetworkParts } from "./parts.ts";
-import type { NetworkEvent, NetworkState, NetworkStatus, PeerStatus } from "./status.ts";
+import type {
+  FailingStatus,
+  NetworkEvent,
+  NetworkState,
+  NetworkStatus,
+  PeerStatus,
+  UnreachedStatus,
+} from "./status.ts";
 
 /** How a node and its peers are now. */
 export function networkStatus(parts: NetworkParts, state: NetworkState): NetworkStatus {
   const { options, self, executor, membership, listenHost, conflicts } = parts;
   const description = self();
   const candidates = new Map(parts.candidates().map((one) => [one.nodeId, one]));
+  const interfaces = parts.interfaces();
   const peers = membership.peers().map((peer) =>
-    peerStatus(peer, candidates.get(peer.nodeId), parts.clock)
+    peerStatus(peer, candidates.get(peer.nodeId), interfaces, parts.clock)
   );
   const isUp = state === "running" || state === "stopping";
   return {
@@ -31,6 +41,7 @@ export function networkStatus(parts: NetworkParts, state: NetworkState): Network
     agents: [...description.agents],
     tasks: executor.tasks(),
     peers: Object.fromEntries(peers.map((peer) => [peer.nodeId, peer])),
+    unreached: unreached(membership),
     nameConflicts: conflicts(),
   };
 }
@@ -41,7 +52,7 @@ export function networkEvent(
   { type, nodeId, peer, reason }: PeerEvent,
 ): NetworkEvent {
   const candidate = parts.candidates().find((one) => one.nodeId === nodeId);
-  const status = peerStatus(peer, candidate, parts.clock);
+  const status = peerStatus(peer, candidate, parts.interfaces(), parts.clock);
   return { type, nodeId, peer: status, ...(reason && { reason }) };
 }
 
@@ -51,21 +62,66 @@ export function wallTimeOf(monotonic: number, clock: Clock): number {
 }
 
 /** A peer as it is shown; it is a candidate only while it is alive. */
-function peerStatus(peer: Peer, candidate: Candidate | undefined, clock: Clock): PeerStatus {
-  const { nodeId, state, addresses: [address], description, roundTripMs, lastHeard } = peer;
+function peerStatus(
+  peer: Peer,
+  candidate: Candidate | undefined,
+  interfaces: readonly NetworkInterface[],
+  clock: Clock,
+): PeerStatus {
+  const { nodeId, state, addresses, linkedHost, description, roundTripMs, lastHeard } = peer;
+  const address = addresses.find(({ host }) => host === linkedHost) ?? addresses[0];
   return {
     nodeId,
     state,
     healthy: state === "alive",
     address: formatAddress(address),
     via: address.via,
+    interface: interfaceTo(address.host, interfaces)?.name ?? null,
+    addresses: addresses.map((one) => ({
+      address: formatAddress(one),
+      via: one.via,
+      interface: interfaceTo(one.host, interfaces)?.name ?? null,
+      latencyMs: one.roundTripMs ?? null,
+      inUse: one.host === linkedHost,
+      problem: one.problem ?? null,
+    })),
     capabilities: description?.capabilities ?? null,
     agents: description?.agents.map(({ name }) => name) ?? [],
     currentLoad: candidate?.currentLoad ?? 0,
     latencyMs: roundTripMs ?? null,
     lastSeen: wallTimeOf(lastHeard, clock),
     problem: state === "alive" ? null : peer.lastFailure ?? PROBLEMS[state],
+    failing: failing(peer, clock.now()),
   };
+}
+
+/** Two beacons: who was seen since then is heard here, whatever comes of dialling it. */
+const SEEN_FOR_MS = 6_000;
+
+function failing(
+  { state, failingSince, lastFailure, sightedAt = -Infinity, addresses }: Peer,
+  now: number,
+): FailingStatus | null {
+  if (state === "alive" || failingSince === undefined || lastFailure === undefined) return null;
+  // The one that failed has gone to the end, for the next attempt to begin with another.
+  const dialled = addresses[addresses.length - 1];
+  return {
+    direction: now - sightedAt < SEEN_FOR_MS ? "to" : "both",
+    address: formatAddress(dialled),
+    reason: lastFailure,
+  };
+}
+
+/** What is listed and nobody is linked at. */
+function unreached(membership: Pick<Membership, "seeds" | "get">): UnreachedStatus[] {
+  return membership.seeds()
+    .filter(({ nodeId }) => nodeId === undefined || membership.get(nodeId) === undefined)
+    .map(({ seed, via, nodeId, problem }) => ({
+      address: formatAddress(seed),
+      via,
+      nodeId: nodeId ?? null,
+      problem: problem ?? null,
+    }));
 }
 
 /** What is wrong with a peer when nothing has failed. */

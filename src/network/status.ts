@@ -38,6 +38,8 @@ export interface NetworkStatus {
   tasks: RunningTask[];
   /** The peers that are discovered, alive or suspect, by node id. */
   peers: Record<string, PeerStatus>;
+  /** Listed addresses at which nobody is linked. */
+  unreached: UnreachedStatus[];
   /** Nodes that claimed a label that is taken, and were refused. */
   nameConflicts: NameConflict[];
 }
@@ -50,10 +52,14 @@ export interface PeerStatus {
   state: PeerState;
   /** Whether it may be given tasks. */
   healthy: boolean;
-  /** Where it accepts links, `host:port`. */
+  /** Where it accepts links, `host:port`; of several the one in use, or the one to be tried next. */
   address: string;
-  /** How it was found: `"udp"`, or `"link"` when it dialled us. */
+  /** How that was found: `"udp"`, `"manual"`, …; `"link"` when it dialled us. */
   via: string;
+  /** The interface of this machine on whose network that is; null beyond a router. */
+  interface: string | null;
+  /** All its addresses that are known. */
+  addresses: AddressStatus[];
   /** Known once a link was open. */
   capabilities: DeviceCapabilities | null;
   /** The names of its agents. */
@@ -65,6 +71,46 @@ export interface PeerStatus {
   /** When it was last heard of, in milliseconds since 1970 by this machine's clock. */
   lastSeen: number;
   /** Why it cannot be used, if it cannot. */
+  problem: string | null;
+  /** Where a dial of it has failed, if it cannot be used. */
+  failing: FailingStatus | null;
+}
+
+/** One of a peer's addresses. */
+export interface AddressStatus {
+  /** `host:port`. */
+  address: string;
+  /** How it was found. */
+  via: string;
+  /** The interface of this machine on whose network it is; null beyond a router. */
+  interface: string | null;
+  /** The last measured round trip in milliseconds; null where nothing was measured. */
+  latencyMs: number | null;
+  /** Whether the link goes there. */
+  inUse: boolean;
+  /** Why it could not be reached the last time it was tried. */
+  problem: string | null;
+}
+
+/** What is in the way of a peer that is known and cannot be used. */
+export interface FailingStatus {
+  /** `"to"`: its beacons arrive, and dialling it fails. `"both"`: nothing comes from it either. */
+  direction: "to" | "both";
+  /** What was dialled, `host:port`. */
+  address: string;
+  /** Why that failed. */
+  reason: string;
+}
+
+/** A listed address at which nobody is linked. */
+export interface UnreachedStatus {
+  /** As it was listed, `host:port`. */
+  address: string;
+  /** Who lists it: `"manual"`, `"tailscale"`, `"machine"`; `"missed"`: a peer that fell silent. */
+  via: string;
+  /** Who is expected there, if that is known. */
+  nodeId: string | null;
+  /** Why nobody is linked there; null while it was not tried yet. */
   problem: string | null;
 }
 

@@ -40,6 +40,16 @@ export function isLoopback({ address }: { address: string }): boolean {
   return octets(address)?.[0] === 127;
 }
 
+/** The interface on whose network `host` is; undefined when it is beyond a router, or a name. */
+export function interfaceTo(
+  host: string,
+  all: readonly NetworkInterface[],
+): NetworkInterface | undefined {
+  const plain = host.replace(/^::ffff:/i, "");
+  if (octets(plain) === undefined) return undefined;
+  return all.find((one) => broadcastAddress({ ...one, address: plain }) === broadcastAddress(one));
+}
+
 /** The address that reaches everybody on the interface's network (RFC 919). */
 export function broadcastAddress({ address, netmask }: NetworkInterface): string {
   const mask = octets(netmask) ?? [255, 255, 255, 255];

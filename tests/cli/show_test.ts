@@ -40,6 +40,7 @@ const STATUS: NetworkStatus = {
   agents: [],
   tasks: [],
   peers: {},
+  unreached: [],
   nameConflicts: [],
 };
 
@@ -56,6 +57,9 @@ function peerOf(nodeId: string, change: Partial<PeerStatus> = {}): PeerStatus {
     latencyMs: null,
     lastSeen: 0,
     problem: null,
+    interface: "en0",
+    addresses: [],
+    failing: null,
     ...change,
   };
 }

@@ -84,7 +84,8 @@ Deno.test("a beacon of a peer that is alive tells of another way to it, and noth
   const table = new Table();
   const linked = table.link(0)!;
   assertEquals(table.sight(5_000, ELSEWHERE, "2"), linked, "of another start");
-  assertEquals(table.sight(5_000, ELSEWHERE), { ...linked, addresses: [HOME, ELSEWHERE] });
+  const addresses = [HOME, ELSEWHERE];
+  assertEquals(table.sight(5_000, ELSEWHERE), { ...linked, addresses, sightedAt: 5_000 });
   assertEquals(table.sight(6_000, ELSEWHERE)?.addresses, [HOME, ELSEWHERE]);
 });
 

@@ -54,6 +54,7 @@ Deno.test("the status of a node holds all that is known of it and its peers, as 
     activeTasks: 1,
     queuedTasks: 2,
     slots: 1,
+    unreached: [],
     nameConflicts: [],
   });
   assertEquals(capabilities.memory, 1_000);
@@ -76,9 +77,19 @@ Deno.test("the status of a node holds all that is known of it and its peers, as 
     healthy: true,
     address: "10.0.0.2:5681",
     via: "udp",
+    interface: "mem0",
+    addresses: [{
+      address: "10.0.0.2:5681",
+      via: "udp",
+      interface: "mem0",
+      latencyMs: null,
+      inUse: true,
+      problem: null,
+    }],
     agents: ["monitor", "calculator", "poet"],
     currentLoad: 0,
     problem: null,
+    failing: null,
   });
   assertEquals(peerCapabilities?.flops, CAPABILITIES.flops);
   assert(latencyMs !== null && Math.abs(latencyMs - 0.4) < 0.01, `${latencyMs} ms`);
@@ -137,6 +148,8 @@ Deno.test("a peer that is silent, and one that nobody could link yet, say so", a
     problemOf("c"),
     "Cannot reach 10.9.9.9:7000: connection refused. Is a node running there?",
   );
+  const { failing } = network.getNetworkStatus().peers.c;
+  assertEquals([failing?.direction, failing?.address], ["to", "10.9.9.9:7000"]);
 });
 
 Deno.test("an event shows the peer as it is after the change", async () => {

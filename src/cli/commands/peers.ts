@@ -24,12 +24,22 @@ export const command: Command = {
       peer.nodeId,
       peer.state,
       peer.address,
+      peer.interface ?? "–",
       peer.via,
       showMilliseconds(peer.latencyMs),
       `${((Date.now() - peer.lastSeen) / 1000).toFixed(1)} s ago`,
       peer.problem ?? "",
     ]);
-    const headings = ["NODE", "STATE", "ADDRESS", "FOUND BY", "ROUND TRIP", "LAST SEEN", "PROBLEM"];
+    const headings = [
+      "NODE",
+      "STATE",
+      "ADDRESS",
+      "INTERFACE",
+      "FOUND BY",
+      "ROUND TRIP",
+      "LAST SEEN",
+      "PROBLEM",
+    ];
     for (const line of table(headings, rows, terminal.columns)) terminal.line(line);
     return 0;
   },

@@ -43,6 +43,13 @@ function describe(status: NetworkStatus, terminal: Terminal): string[] {
     statusLine(status, terminal),
     "",
     ...statusTable(status, terminal),
+    ...status.unreached.map(({ address, via, nodeId, problem }) =>
+      terminal.style(
+        "dim",
+        `Nobody is linked at ${address}${nodeId === null ? "" : ` (${nodeId})`}, listed by ${via}` +
+          `${problem === null ? "." : `: ${problem}`}`,
+      )
+    ),
     ...status.nameConflicts.map(({ nodeId, host }) =>
       terminal.style("red", `A second node at ${host} calls itself ${nodeId} and was refused.`)
     ),

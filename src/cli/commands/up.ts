@@ -11,6 +11,11 @@ import { createDistributedNetwork } from "../../network/create.ts";
 import { type ClaimedNode, claimNode, dataDirectory } from "../../network/data_directory.ts";
 import type { DistributedNetwork } from "../../network/distributed_network.ts";
 import { defaultNodeId, systemHostName } from "../../network/node_label.ts";
+import {
+  DISCOVERY_MODES,
+  type DiscoveryMode,
+  type TailscaleOptions,
+} from "../../network/options.ts";
 import type { NetworkEvent } from "../../network/status.ts";
 import { readCapabilities } from "../capabilities_file.ts";
 import { type Command, type Invocation, type OptionValues, UsageError } from "../command.ts";
@@ -42,8 +47,9 @@ export const command: Command = {
     surviveStrayErrors(logger);
     const open = openTo(options);
     if (open !== false) warnOfOpen(open, options.flag("open-accept-tasks"), terminal);
+    const directory = dataDirectory(options.text("data-dir"), environment);
     const claimed = await claimNode(
-      dataDirectory(options.text("data-dir"), environment),
+      directory,
       options.text("node-id"),
       defaultNodeId(systemHostName(), systemRandom),
     );
@@ -56,7 +62,11 @@ export const command: Command = {
         nodeId: claimed.nodeId,
         listenPort: options.integer("listen-port", 0, 65_535),
         broadcastPort: options.integer("broadcast-port", 1, 65_535),
-        discoveryMode: discoveryMode(options),
+        discoveryMode: discoveryModes(options),
+        configPath: options.text("config"),
+        peers: options.list("peer"),
+        tailscale: await tailscale(options),
+        dataDirectory: directory,
         networkInterfaces: options.list("network-interface"),
         open,
         openAcceptTasks: options.flag("open-accept-tasks"),
@@ -204,11 +214,29 @@ function warnOfOpen(open: boolean | string, acceptsTasks: boolean, terminal: Ter
   ));
 }
 
-function discoveryMode(options: OptionValues): "udp" | undefined {
+function discoveryModes(options: OptionValues): DiscoveryMode[] | undefined {
   const ways = options.list("discovery").flatMap((text) => text.split(","));
-  const unknown = ways.find((way) => way !== "udp");
-  if (unknown === undefined) return ways.length > 0 ? "udp" : undefined;
-  throw new UsageError(`--discovery is "${unknown}", expected udp.`);
+  const isMode = (way: string): way is DiscoveryMode => DISCOVERY_MODES.some((it) => it === way);
+  const unknown = ways.find((way) => !isMode(way));
+  if (unknown === undefined) return ways.length > 0 ? ways.filter(isMode) : undefined;
+  throw new UsageError(`--discovery is "${unknown}", expected ${DISCOVERY_MODES.join(", ")}.`);
+}
+
+/** The token is read from a file, so that it is in no list of processes. */
+async function tailscale(options: OptionValues): Promise<TailscaleOptions | false> {
+  const path = options.text("tailscale");
+  const keyFile = options.text("tailscale-api-key");
+  if (path === undefined && keyFile === undefined) return false;
+  if (keyFile === undefined) return { path };
+  try {
+    return { path, apiKey: (await Deno.readTextFile(keyFile)).trim() };
+  } catch (cause) {
+    throw new NetworkError(
+      "INVALID_ARGUMENT",
+      `Cannot read the token of Tailscale's API from ${keyFile}: ${describeError(cause)}.`,
+      { cause },
+    );
+  }
 }
 
 /** 256 bits, in the alphabet of URLs. */
