@@ -68,6 +68,7 @@ export {
   type DetectOptions,
   type DeviceReport,
 } from "./src/device/detect.ts";
+export type { ManualPeer } from "./src/discovery/manual.ts";
 export type { PeerEventType, PeerState } from "./src/membership/peer.ts";
 export { createDistributedNetwork } from "./src/network/create.ts";
 export {
@@ -77,14 +78,18 @@ export {
   type StartOptions,
   type StopOptions,
 } from "./src/network/distributed_network.ts";
-export type { DiscoveryMode, NetworkOptions } from "./src/network/options.ts";
+export type { DiscoveryMode, NetworkOptions, TailscaleOptions } from "./src/network/options.ts";
+export type { Finding, Severity } from "./src/network/diagnosis.ts";
 export type {
+  AddressStatus,
+  FailingStatus,
   NameConflict,
   NetworkEvent,
   NetworkState,
   NetworkStatus,
   PeerHealth,
   PeerStatus,
+  UnreachedStatus,
 } from "./src/network/status.ts";
 export type { Candidate } from "./src/routing/candidate.ts";
 export {

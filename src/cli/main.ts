@@ -19,6 +19,10 @@ const COMMANDS: Record<string, { summary: string; load(): Promise<{ command: Com
   },
   peers: { summary: "List the peers", load: () => import("./commands/peers.ts") },
   agents: { summary: "List the agents of the network", load: () => import("./commands/agents.ts") },
+  doctor: {
+    summary: "Find out why a peer is not seen",
+    load: () => import("./commands/doctor.ts"),
+  },
   detect: {
     summary: "Show what this device is and where each figure comes from",
     load: () => import("./commands/detect.ts"),

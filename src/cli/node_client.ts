@@ -6,6 +6,7 @@ import { type Clock, doneWithin, systemClock } from "../base/clock.ts";
 import { ERROR_CODES, type ErrorCode, NetworkError } from "../base/errors.ts";
 import type { ErrorBody, RunBody } from "../gateway/control_api.ts";
 import { dataDirectory, type RunningNode, runningNodes } from "../network/data_directory.ts";
+import type { Finding } from "../network/diagnosis.ts";
 import type { NetworkStatus, PeerStatus } from "../network/status.ts";
 import type { OptionValues } from "./command.ts";
 import { environment } from "./option_values.ts";
@@ -70,6 +71,12 @@ export class NodeClient {
   /** The peers that it knows. */
   peers(signal?: AbortSignal): Promise<PeerStatus[]> {
     return this.#get("peers", signal);
+  }
+
+  /** What it finds out about its way to its peers, and to one of them if it is named. */
+  doctor(peer?: string, signal?: AbortSignal): Promise<Finding[]> {
+    const query = peer === undefined ? "" : `?${new URLSearchParams({ peer })}`;
+    return this.#get(`doctor${query}`, signal);
   }
 
   /** The agents of its network. */

@@ -73,6 +73,8 @@ export function controlApi(network: DistributedNetwork, stopping: AbortSignal): 
     "GET /control/v1/status": () => Response.json(network.getNetworkStatus()),
     "GET /control/v1/peers": () => Response.json(Object.values(network.getNetworkStatus().peers)),
     "GET /control/v1/agents": () => Response.json(network.agents()),
+    "GET /control/v1/doctor": async ({ url }) =>
+      Response.json(await network.diagnose(new URL(url).searchParams.get("peer") ?? undefined)),
     "GET /control/v1/tasks": () => Response.json(network.getNetworkStatus().tasks),
     "GET /control/v1/events": (_, client) => events(network, client),
     "POST /control/v1/run": (request, client) => run(network, request, client),

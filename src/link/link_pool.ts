@@ -178,7 +178,7 @@ export class LinkPool {
       dialled,
       clock,
       load,
-      introduction: () => JSON.stringify(self()),
+      introduction: () => JSON.stringify({ ...self(), wallTime: clock.wallTime() }),
       admit: (description) => this.#admit(parseNodeDescription(description), stream.remoteHost),
       onOpen: (link) => {
         this.#greeting.delete(link);

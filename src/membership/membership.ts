@@ -184,8 +184,10 @@ export class Membership {
   /** A peer has its first link. */
   linked(description: NodeDescription, address: PeerAddress): void {
     const via = this.#seeds.viaOf(address.host, address.port) ?? address.via;
+    const { wallTime } = description;
+    const clockAheadMs = wallTime && wallTime - this.#options.clock.wallTime();
     this.#missed.forget(description.nodeId);
-    this.#apply({ type: "linked", description, address: { ...address, via } });
+    this.#apply({ type: "linked", description, address: { ...address, via }, clockAheadMs });
   }
 
   /** A peer says something new of itself. */

@@ -27,6 +27,8 @@ export interface NodeDescription {
   readonly listenPort: number;
   readonly capabilities: DeviceCapabilities;
   readonly agents: readonly AgentDescription[];
+  /** What its clock showed when it said this, in milliseconds since 1970. */
+  readonly wallTime?: number;
 }
 
 const MAX_DESCRIPTION_BYTES = 256 * 1024;
@@ -64,6 +66,7 @@ const schema: z.ZodType<NodeDescription> = z.object({
   listenPort: z.number().int().min(1).max(65_535),
   capabilities: deviceCapabilitiesSchema,
   agents: z.array(agentSchema).max(MAX_AGENTS),
+  wallTime: z.number().optional(),
 });
 
 /**

@@ -43,6 +43,8 @@ export interface Peer {
   readonly addresses: readonly KnownAddress[];
   /** What it says of itself; known once a link was open. */
   readonly description: NodeDescription | undefined;
+  /** How far its clock was ahead of this machine's when its link opened, in milliseconds. */
+  readonly clockAheadMs: number | undefined;
   /** When it was last heard of, on the local monotonic clock, in milliseconds. */
   readonly lastHeard: number;
   /** When a beacon of it last came, on the same clock. */

@@ -15,7 +15,12 @@ export type TableEvent =
   /** Discovery saw it. */
   | { type: "sighted"; nodeId: string; bootId: string; address: PeerAddress }
   /** A link to it is open. */
-  | { type: "linked"; description: NodeDescription; address: PeerAddress }
+  | {
+    type: "linked";
+    description: NodeDescription;
+    address: PeerAddress;
+    clockAheadMs?: number;
+  }
   /** It says something new of itself. */
   | { type: "described"; description: NodeDescription }
   /** It was sent a ping that it has not answered yet. */
@@ -133,6 +138,7 @@ function sighted(
       linkedHost: undefined,
       addresses: [address],
       description: undefined,
+      clockAheadMs: undefined,
       lastHeard: now,
       sightedAt: now,
       since: now,
@@ -172,7 +178,7 @@ function sighted(
 
 function linked(
   peer: Peer | undefined,
-  { description, address }: TableEvent & { type: "linked" },
+  { description, address, clockAheadMs }: TableEvent & { type: "linked" },
   now: number,
 ): TableChange {
   const { nodeId, bootId } = description;
@@ -186,6 +192,7 @@ function linked(
     linkedHost: address.host,
     addresses: inFront(peer?.addresses ?? [], address),
     description,
+    clockAheadMs,
     lastHeard: now,
     sightedAt: peer?.sightedAt,
     since: peer?.state === "alive" ? peer.since : now,

@@ -8,24 +8,27 @@ import { parseWith } from "../base/schema.ts";
 /** The topic of these notices. */
 export const RUMOUR_TOPIC = "membership";
 
-/** One start of one node. */
-const subject = { nodeId: z.string().regex(LABEL_PATTERN), bootId: z.string().max(64) };
-const incarnation = z.number().int().nonnegative();
-
-const schema = z.discriminatedUnion("say", [
-  z.object({ say: z.literal("reach?"), ...subject }),
-  z.object({ say: z.literal("reached"), ...subject }),
-  z.object({ say: z.literal("suspect"), ...subject, incarnation }),
-  z.object({ say: z.literal("alive"), incarnation }),
-]);
-
 /**
  * - `reach?`: does the hearer reach that node? It tries, and answers if it does.
  * - `reached`: the answer.
  * - `suspect`: neither the speaker nor those that it asked reach it.
  * - `alive`: the speaker has heard that it is thought gone, and is not.
  */
-export type Rumour = z.infer<typeof schema>;
+export type Rumour =
+  | { say: "reach?" | "reached"; nodeId: string; bootId: string }
+  | { say: "suspect"; nodeId: string; bootId: string; incarnation: number }
+  | { say: "alive"; incarnation: number };
+
+/** One start of one node. */
+const subject = { nodeId: z.string().regex(LABEL_PATTERN), bootId: z.string().max(64) };
+const incarnation = z.number().int().nonnegative();
+
+const schema: z.ZodType<Rumour> = z.discriminatedUnion("say", [
+  z.object({ say: z.literal("reach?"), ...subject }),
+  z.object({ say: z.literal("reached"), ...subject }),
+  z.object({ say: z.literal("suspect"), ...subject, incarnation }),
+  z.object({ say: z.literal("alive"), incarnation }),
+]);
 
 /**
  * Reads a rumour off the wire.

@@ -8,6 +8,8 @@ import type { RoutingStrategy } from "../routing/strategy.ts";
 import type { RunRequest } from "../tasks/dispatcher.ts";
 import { MAX_TIMEOUT_MS } from "../tasks/task.ts";
 import { catalog, findAgent } from "./catalog.ts";
+import { diagnose } from "./diagnose.ts";
+import type { Finding } from "./diagnosis.ts";
 import type { NetworkParts } from "./parts.ts";
 import { streamRun } from "./run_stream.ts";
 import { networkEvent, networkStatus, wallTimeOf } from "./snapshot.ts";
@@ -212,6 +214,16 @@ export class DistributedNetwork implements AsyncDisposable {
   /** How this node and its peers are now: plain data. */
   getNetworkStatus(): NetworkStatus {
     return networkStatus(this.#parts, this.#state);
+  }
+
+  /**
+   * Finds out why peers are not seen: the fate of beacons on each interface, ports, permissions,
+   * clocks, and what is in the way of each peer; the worst first.
+   *
+   * @param nodeId A peer whose addresses are to be dialled, too.
+   */
+  diagnose(nodeId?: string): Promise<Finding[]> {
+    return diagnose(this.#parts, this.getNetworkStatus(), nodeId);
   }
 
   /**

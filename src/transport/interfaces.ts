@@ -28,11 +28,22 @@ export function chooseInterfaces(
   all: readonly NetworkInterface[],
   choice: InterfaceChoice,
 ): NetworkInterface[] {
-  if (choice.names.length > 0) return all.filter(({ name }) => choice.names.includes(name));
-  if (!choice.lan) return all.filter(isLoopback);
-  const outside = all.filter((one) => !isLoopback(one) && !INTERNAL.test(one.name));
-  // Loopback too: several nodes of one machine may have no other way to meet.
-  return [...outside, ...all.filter(isLoopback)];
+  const chosen = all.filter((one) => whyLeftOut(one, choice) === undefined);
+  // Loopback too: several nodes of one machine may have no other way to meet. Last: whoever can be
+  // reached on a network is to be dialled there.
+  return [...chosen.filter((one) => !isLoopback(one)), ...chosen.filter(isLoopback)];
+}
+
+/** Why peers are not looked for on an interface; undefined when they are. */
+export function whyLeftOut(one: NetworkInterface, choice: InterfaceChoice): string | undefined {
+  if (choice.names.length > 0) {
+    return choice.names.includes(one.name) ? undefined : "others were asked for by name";
+  }
+  if (isLoopback(one)) return undefined;
+  if (!choice.lan) return "this node keeps to its machine: it is not open";
+  return INTERNAL.test(one.name)
+    ? "it leads to containers or virtual machines of this machine"
+    : undefined;
 }
 
 /** Whether `address` can only be reached on this machine. */

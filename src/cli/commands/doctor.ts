@@ -1,0 +1,78 @@
+/** `doctor`: why a peer is not seen. */
+
+import type { Finding, Severity } from "../../network/diagnosis.ts";
+import { describeError, NetworkError } from "../../base/errors.ts";
+import { DEFAULT_BROADCAST_PORT } from "../../network/options.ts";
+import { systemDatagrams } from "../../transport/system_datagrams.ts";
+import {
+  type Command,
+  type Invocation,
+  NODE_OPTIONS,
+  type OptionValues,
+  UsageError,
+} from "../command.ts";
+import { findNode, type NodeClient } from "../node_client.ts";
+import type { Terminal } from "../terminal.ts";
+
+const SIGNS: Record<Severity, [sign: string, style: "red" | "yellow" | "dim" | "green"]> = {
+  error: ["✗", "red"],
+  warning: ["!", "yellow"],
+  info: ["·", "dim"],
+  ok: ["✓", "green"],
+};
+
+export const command: Command = {
+  positionals: "[PEER]",
+  summary: "Find out why a peer is not seen",
+  options: NODE_OPTIONS,
+  example: "hanzo-network doctor gpu-server",
+  async run({ positionals: [peer, ...rest], options, terminal, signal }: Invocation) {
+    if (rest.length > 0) throw new UsageError("doctor takes one peer at most.");
+    const found = await ask(options, peer, signal);
+    if (terminal.json) terminal.value(found);
+    else for (const finding of found) show(finding, terminal);
+    return found.some(({ severity }) => severity === "error") ? 1 : 0;
+  },
+};
+
+/** What a running node finds; without one, what stands in the way of starting it. */
+async function ask(
+  options: OptionValues,
+  peer: string | undefined,
+  signal: AbortSignal,
+): Promise<Finding[]> {
+  let node: NodeClient;
+  try {
+    node = await findNode(options);
+  } catch (thrown) {
+    if (!(thrown instanceof NetworkError) || thrown.code !== "UNAVAILABLE") throw thrown;
+    return [
+      { severity: "error", subject: "node", message: "none runs", mend: "hanzo-network up" },
+      await beaconPort(),
+    ];
+  }
+  return await node.doctor(peer, signal);
+}
+
+/** Whether the usual port of the beacons can be shared; nothing is sent. */
+async function beaconPort(): Promise<Finding> {
+  const port = DEFAULT_BROADCAST_PORT;
+  const subject = "beacons";
+  try {
+    const socket = await systemDatagrams().bind(
+      { host: "0.0.0.0", port },
+      { shared: true },
+      () => {},
+    );
+    socket.close();
+    return { severity: "ok", subject, message: `UDP port ${port} is free, or shared` };
+  } catch (thrown) {
+    return { severity: "error", subject, message: describeError(thrown) };
+  }
+}
+
+function show({ severity, subject, message, mend }: Finding, terminal: Terminal): void {
+  const [sign, style] = SIGNS[severity];
+  terminal.line(`${terminal.style(style, sign)} ${terminal.style("bold", subject)}: ${message}`);
+  if (mend !== undefined) terminal.line(`  → ${mend}`);
+}
