@@ -5,21 +5,53 @@
 
 import protobuf from "protobufjs";
 
-const SOURCE = new URL("./hanzo_network_v1.proto", import.meta.url);
-const TARGET = new URL("../src/link/network_descriptor.gen.ts", import.meta.url);
+/** One file of `proto/` and what is made of it. */
+interface Description {
+  /** The file, in this folder. */
+  readonly proto: string;
+  /** Its package. */
+  readonly package: string;
+  /** The module that is written, in `src/link/`, and the constant that it exports. */
+  readonly module: string;
+  readonly constant: string;
+}
 
-const { root } = protobuf.parse(await Deno.readTextFile(SOURCE), { keepCase: true });
-const generated =
-  `// Generated from proto/hanzo_network_v1.proto by \`deno task generate\`. Do not edit.
+const DESCRIPTIONS: readonly Description[] = [
+  {
+    proto: "hanzo_network_v1.proto",
+    package: "hanzo.network.v1",
+    module: "network_descriptor.gen.ts",
+    constant: "networkDescriptor",
+  },
+  {
+    proto: "node_service.proto",
+    package: "node_service",
+    module: "node_service_descriptor.gen.ts",
+    constant: "nodeServiceDescriptor",
+  },
+];
 
-/** The description of \`hanzo.network.v1\`, as \`fromJSON\` of @grpc/proto-loader takes it. */
+async function generate(description: Description): Promise<string> {
+  const { proto, constant } = description;
+  const source = await Deno.readTextFile(new URL(`./${proto}`, import.meta.url));
+  const { root } = protobuf.parse(source, { keepCase: true });
+  return `// Generated from proto/${proto} by \`deno task generate\`. Do not edit.
+
+/** The description of \`${description.package}\`, as \`fromJSON\` of @grpc/proto-loader takes it. */
 // deno-fmt-ignore
-export const networkDescriptor: Record<string, unknown> = ${JSON.stringify(root.toJSON(), null, 2)};
+export const ${constant}: Record<string, unknown> = ${JSON.stringify(root.toJSON(), null, 2)};
 `;
+}
 
-if (!Deno.args.includes("--check")) {
-  await Deno.writeTextFile(TARGET, generated);
-} else if (await Deno.readTextFile(TARGET).catch(() => "") !== generated) {
-  console.error("src/link/network_descriptor.gen.ts is not current. Run: deno task generate");
-  Deno.exit(1);
+const checksOnly = Deno.args.includes("--check");
+for (const description of DESCRIPTIONS) {
+  const path = `src/link/${description.module}`;
+  const target = new URL(`../${path}`, import.meta.url);
+  const generated = await generate(description);
+  if (!checksOnly) {
+    await Deno.writeTextFile(target, generated);
+  } else if (await Deno.readTextFile(target).catch(() => "") !== generated) {
+    console.error(`${path} is not current. Run: deno task generate`);
+    Deno.exitCode = 1;
+  }
 }
