@@ -5,7 +5,8 @@ import type { CancelTimer, Clock } from "./clock.ts";
 interface Timer {
   readonly at: number;
   readonly order: number;
-  readonly callback: () => void;
+  /** Undefined when it was cancelled. */
+  callback: (() => void) | undefined;
 }
 
 /**
@@ -27,7 +28,7 @@ export class ManualClock implements Clock {
   #now = 0;
   #order = 0;
   readonly #epoch: number;
-  // Sorted by time, then by order of scheduling; the earliest last, so that pop() takes it.
+  /** A binary heap, the earliest first: a simulated network has a hundred thousand. */
   readonly #timers: Timer[] = [];
 
   /** @param epoch What {@linkcode wallTime} says at time 0, in milliseconds since 1970. */
@@ -44,12 +45,11 @@ export class ManualClock implements Clock {
   }
 
   after(delayMs: number, callback: () => void): CancelTimer {
-    const timer = { at: this.#now + Math.max(0, delayMs), order: this.#order++, callback };
-    this.#timers.splice(this.#placeOf(timer), 0, timer);
-    return () => {
-      const index = this.#timers.indexOf(timer);
-      if (index >= 0) this.#timers.splice(index, 1);
-    };
+    const at = this.#now + Math.max(0, delayMs);
+    const timer: Timer = { at, order: this.#order++, callback };
+    this.#push(timer);
+    // It stays where it is, and does nothing when its time comes.
+    return () => timer.callback = undefined;
   }
 
   /**
@@ -59,27 +59,56 @@ export class ManualClock implements Clock {
   async advance(ms: number): Promise<void> {
     const until = this.#now + ms;
     await settle();
-    for (let next = this.#timers.at(-1); next && next.at <= until; next = this.#timers.at(-1)) {
-      this.#now = next.at;
-      while (this.#timers.at(-1)?.at === next.at) this.#timers.pop()!.callback();
+    for (let next = this.#earliest(); next && next.at <= until; next = this.#earliest()) {
+      const { at } = next;
+      this.#now = at;
+      while (this.#earliest()?.at === at) this.#pop().callback!();
       await settle();
     }
     // Of two that overlap, the shorter one must not turn time back.
     this.#now = Math.max(this.#now, until);
   }
 
-  #placeOf(timer: Timer): number {
-    let low = 0;
-    let high = this.#timers.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      const other = this.#timers[middle];
-      const later = other.at > timer.at || (other.at === timer.at && other.order > timer.order);
-      if (later) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+  /** The next timer that was not cancelled. */
+  #earliest(): Timer | undefined {
+    while (this.#timers.length > 0 && this.#timers[0].callback === undefined) this.#pop();
+    return this.#timers[0];
   }
+
+  #push(timer: Timer): void {
+    const heap = this.#timers;
+    let place = heap.push(timer) - 1;
+    while (place > 0) {
+      const parent = (place - 1) >> 1;
+      if (!isBefore(timer, heap[parent])) break;
+      heap[place] = heap[parent];
+      place = parent;
+    }
+    heap[place] = timer;
+  }
+
+  #pop(): Timer {
+    const heap = this.#timers;
+    const [first] = heap;
+    const last = heap.pop()!;
+    if (heap.length === 0) return first;
+    let place = 0;
+    for (;;) {
+      let child = 2 * place + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && isBefore(heap[child + 1], heap[child])) child++;
+      if (!isBefore(heap[child], last)) break;
+      heap[place] = heap[child];
+      place = child;
+    }
+    heap[place] = last;
+    return first;
+  }
+}
+
+/** By time, then by order of scheduling. */
+function isBefore(one: Timer, other: Timer): boolean {
+  return one.at < other.at || (one.at === other.at && one.order < other.order);
 }
 
 /** Lets every promise that is ready run, and those that these make ready: one turn of the loop. */

@@ -39,7 +39,8 @@ const CODE_NUMBERS = new Map(ERROR_CODES.map((code, index) => [code, index + 1])
 
 /** Writes frames into one buffer that grows and is used again. */
 export class FrameWriter {
-  #buffer = new Uint8Array(64 * 1024);
+  // Small: most links of a large network carry a ping now and then. It grows with what is written.
+  #buffer = new Uint8Array(256);
   #length = 0;
 
   /** Bytes written since the last {@linkcode take}. */

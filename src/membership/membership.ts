@@ -98,6 +98,8 @@ export class Membership {
   readonly #dials = new Map<string | Seed, Dial>();
   readonly #movedAt = new Map<string, number>();
   #beats: CancelTimer[] = [];
+  /** Discovered peers by host: anybody can make up names and ports. */
+  readonly #strangers = new Map<string, number>();
   #incarnation = 0;
   #version = 0;
   #stopped = false;
@@ -165,7 +167,8 @@ export class Membership {
       ports.conflict(address.host);
       return false;
     }
-    if (!this.#table.has(nodeId) && this.#isFullOf(address.host)) return false;
+    const strangers = this.#strangers.get(address.host) ?? 0;
+    if (!this.#table.has(nodeId) && strangers >= MAX_STRANGERS_PER_HOST) return false;
     const dial = this.#dials.get(nodeId);
     this.#apply({ type: "sighted", ...sighting });
     // It goes into a void, or it would have been answered by now; the beacon has come through.
@@ -255,18 +258,10 @@ export class Membership {
     });
   }
 
-  /** Whether a host has sent enough strangers: anybody can make up names and ports. */
-  #isFullOf(host: string): boolean {
-    let strangers = 0;
-    for (const { state, addresses: [address] } of this.#table.values()) {
-      if (state === "discovered" && address.host === host) strangers++;
-    }
-    return strangers >= MAX_STRANGERS_PER_HOST;
-  }
-
   #beat(): void {
     const peers = this.peers();
     for (const { nodeId } of this.#round.next(peers)) {
+      this.#hear(nodeId);
       this.#apply({ type: "pinged", nodeId });
       // An answer that never comes costs nothing: what is owed is noticed by the tick.
       void this.#options.ports.probe(nodeId).then((roundTripMs) => {
@@ -333,7 +328,9 @@ export class Membership {
   }
 
   #tick(): void {
-    for (const { nodeId } of this.peers()) {
+    for (const { nodeId, state, owesSince } of this.peers()) {
+      // Of one that owes nothing, time changes nothing: most, in a large network.
+      if (state === "alive" && owesSince === undefined) continue;
       this.#hear(nodeId);
       this.#apply({ type: "tick", nodeId });
     }
@@ -357,6 +354,8 @@ export class Membership {
     if (this.#stopped) return;
     const { clock, nodeId: self, ports, logger } = this.#options;
     const { nodeId, peer, events } = apply(this.#table, event, clock.now(), self, this.#options);
+    this.#countStranger(this.#table.get(nodeId), -1);
+    this.#countStranger(peer, 1);
     if (peer === undefined) {
       const wasHere = this.#table.delete(nodeId);
       this.#cancelTimer(nodeId);
@@ -373,6 +372,14 @@ export class Membership {
       this.#react(told, event);
       this.#events.emit(told);
     }
+  }
+
+  #countStranger(peer: Peer | undefined, by: 1 | -1): void {
+    if (peer?.state !== "discovered") return;
+    const { host } = peer.addresses[0];
+    const count = (this.#strangers.get(host) ?? 0) + by;
+    if (count > 0) this.#strangers.set(host, count);
+    else this.#strangers.delete(host);
   }
 
   #react({ type, peer }: PeerEvent, because: TableEvent): void {

@@ -23,7 +23,12 @@ export function networkStatus(parts: NetworkParts, state: NetworkState): Network
   const candidates = new Map(parts.candidates().map((one) => [one.nodeId, one]));
   const interfaces = parts.interfaces();
   const peers = membership.peers().map((peer) =>
-    peerStatus(peer, candidates.get(peer.nodeId), interfaces, parts.clock)
+    peerStatus(
+      { ...peer, lastHeard: parts.pool.get(peer.nodeId)?.lastHeard ?? peer.lastHeard },
+      candidates.get(peer.nodeId),
+      interfaces,
+      parts.clock,
+    )
   );
   const isUp = state === "running" || state === "stopping";
   return {

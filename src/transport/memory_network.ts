@@ -62,7 +62,8 @@ export class MemoryNetwork {
   readonly conditions: MemoryNetworkConditions;
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #sockets = new Set<BoundSocket>();
+  /** By host. */
+  readonly #sockets = new Map<string, Set<BoundSocket>>();
   readonly #down = new Set<string>();
   readonly #blocked = new Set<string>();
   #groups: ReadonlyMap<string, number> = new Map();
@@ -128,15 +129,16 @@ export class MemoryNetwork {
           );
         }
         const port = address.port === 0 ? this.#nextPort++ : address.port;
-        for (const other of this.#sockets) {
-          if (other.host === host && other.port === port && !(shared && other.shared)) {
+        const others = this.#sockets.get(host) ?? new Set();
+        for (const other of others) {
+          if (other.port === port && !(shared && other.shared)) {
             return Promise.reject(
               new NetworkError("PORT_IN_USE", `Cannot bind ${host}:${port}: the port is taken.`),
             );
           }
         }
         const socket: BoundSocket = { host, bound, port, shared, receive };
-        this.#sockets.add(socket);
+        this.#sockets.set(host, others.add(socket));
         return Promise.resolve(this.#socket(socket));
       },
     };
@@ -147,7 +149,7 @@ export class MemoryNetwork {
     return {
       address: { host: bound, port },
       send: (bytes, to) => {
-        if (!this.#sockets.has(socket)) {
+        if (!this.#isOpen(socket)) {
           return Promise.reject(new NetworkError("UNAVAILABLE", "The socket is closed."));
         }
         if (bytes.length > MAX_DATAGRAM_BYTES) {
@@ -156,30 +158,33 @@ export class MemoryNetwork {
         this.#datagramsSent++;
         const copy = bytes.slice();
         const isBroadcast = to.host === BROADCAST;
-        for (const target of this.#sockets) {
+        const hosts = isBroadcast
+          ? this.#sockets.values().toArray()
+          : [this.#sockets.get(to.host) ?? []];
+        for (const target of hosts.flatMap((sockets) => [...sockets])) {
           if (target.port !== to.port) continue;
           // As on Linux: the one bound to an address hears no broadcasts, the one bound to the
           // broadcast address nothing else.
-          if (isBroadcast ? target.bound === target.host : !takesUnicast(target, to.host)) continue;
+          if (target.bound === (isBroadcast ? target.host : BROADCAST)) continue;
           this.#carry(copy, { host, port }, target);
           // A unicast reaches only one of those who share a port.
           if (!isBroadcast) break;
         }
         return Promise.resolve();
       },
-      close: () => void this.#sockets.delete(socket),
+      close: () => void this.#sockets.get(host)?.delete(socket),
     };
+  }
+
+  #isOpen(socket: BoundSocket): boolean {
+    return this.#sockets.get(socket.host)?.has(socket) ?? false;
   }
 
   #carry(bytes: Uint8Array, from: DatagramAddress, target: BoundSocket): void {
     if (!this.reaches(from.host, target.host)) return;
     if (this.conditions.loss > 0 && this.#random.next() < this.conditions.loss) return;
     this.#clock.after(this.delayMs(), () => {
-      if (this.#sockets.has(target)) target.receive(bytes, from);
+      if (this.#isOpen(target)) target.receive(bytes, from);
     });
   }
-}
-
-function takesUnicast(target: BoundSocket, host: string): boolean {
-  return target.host === host && target.bound !== BROADCAST;
 }

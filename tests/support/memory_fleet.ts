@@ -54,8 +54,8 @@ export class MemoryFleet implements AsyncDisposable {
 
   /** Makes a node without starting it. */
   create(options: NetworkOptions & { nodeId: string }, setting: NodeSetting = {}): MemoryNode {
-    const host = setting.host ??
-      `10.0.${this.#nodes.length >> 8}.${(this.#nodes.length & 255) + 1}`;
+    const number = this.#nodes.length + 1;
+    const host = setting.host ?? `10.0.${number >> 8}.${number & 255}`;
     const network = assembleNetwork(
       { open: true, openAcceptTasks: true, listenPort: 5681, ...options },
       { ...this.#platform(host), ...setting.platform },
