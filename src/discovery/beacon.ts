@@ -8,6 +8,7 @@ import { z } from "zod";
 import { parseBoundedJson } from "../base/bounded_json.ts";
 import { NetworkError } from "../base/errors.ts";
 import { LABEL_PATTERN } from "../base/safe_text.ts";
+import type { ForeignFields } from "./foreign_beacon.ts";
 
 /** What a beacon says. */
 export interface Beacon {
@@ -36,9 +37,14 @@ const schema = z.object({
 
 const encoder = new TextEncoder();
 
-/** The bytes of a beacon. */
-export function encodeBeacon(beacon: Beacon): Uint8Array {
+/**
+ * The bytes of a beacon.
+ *
+ * @param more What peers of other programs want to read besides.
+ */
+export function encodeBeacon(beacon: Beacon, more?: ForeignFields): Uint8Array {
   return encoder.encode(JSON.stringify({
+    ...more,
     type: "discovery",
     node_id: beacon.nodeId,
     boot_id: beacon.bootId,

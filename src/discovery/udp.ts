@@ -13,6 +13,8 @@ import {
 } from "../transport/interfaces.ts";
 import { type Beacon, decodeBeacon, encodeBeacon } from "./beacon.ts";
 import type { Discovery, DiscoverySink } from "./discovery.ts";
+import { decodeForeignBeacon, type ForeignCapabilities, foreignFields } from "./foreign_beacon.ts";
+import type { ForeignPeers } from "./foreign_peers.ts";
 import { type DropReason, InterfaceCount, type UdpReport } from "./udp_report.ts";
 
 /** What {@linkcode UdpDiscovery} is made of. */
@@ -29,6 +31,11 @@ export interface UdpDiscoveryOptions {
   readonly allows: (host: string) => boolean;
   /** Whether somebody is missed, so that it is worth being seen more often. */
   readonly isUrgent: () => boolean;
+  /** Peers of other programs, if this node is to be seen by them and to see them. */
+  readonly neighbours?: {
+    readonly peers: Pick<ForeignPeers, "seen">;
+    readonly capabilities: () => ForeignCapabilities;
+  };
 }
 
 /** Beacons after the start, in milliseconds: first contact does not wait for the interval. */
@@ -58,6 +65,7 @@ export class UdpDiscovery implements Discovery {
   readonly #dropped: Record<DropReason, { count: number; host: string }> = {
     malformed: { count: 0, host: "" },
     rate: { count: 0, host: "" },
+    crowd: { count: 0, host: "" },
     "foreign-network": { count: 0, host: "" },
     "not-allowed": { count: 0, host: "" },
   };
@@ -225,8 +233,9 @@ export class UdpDiscovery implements Discovery {
   }
 
   #broadcast(): void {
-    const bytes = encodeBeacon({ ...this.#options.self(), isAnswer: false });
-    for (const sender of this.#senders.values()) this.#send(sender, bytes, sender.broadcast);
+    for (const sender of this.#senders.values()) {
+      this.#send(sender, this.#beacon(sender, false), sender.broadcast);
+    }
   }
 
   #send(sender: Sender, bytes: Uint8Array, to: DatagramAddress): void {
@@ -249,7 +258,7 @@ export class UdpDiscovery implements Discovery {
     try {
       beacon = decodeBeacon(bytes);
     } catch {
-      return this.#drop("malformed", from);
+      return this.#receiveForeign(bytes, from);
     }
     const self = this.#options.self();
     const sender = this.#senderNear(from.host);
@@ -268,13 +277,36 @@ export class UdpDiscovery implements Discovery {
     if (isStranger && !beacon.isAnswer) this.#answer(from);
   }
 
+  /** It is no beacon of ours: of another program's, or of none. */
+  #receiveForeign(bytes: Uint8Array, from: DatagramAddress): void {
+    const { neighbours } = this.#options;
+    if (neighbours === undefined) return this.#drop("malformed", from);
+    try {
+      const beacon = decodeForeignBeacon(bytes);
+      if (!neighbours.peers.seen(beacon, from.host)) this.#drop("crowd", from);
+    } catch {
+      this.#drop("malformed", from);
+    }
+  }
+
   /** A stranger is answered, so that both know each other after one beacon of either. */
   #answer(to: DatagramAddress): void {
     // From the address that the stranger's network knows: it is where this node will be dialled.
     const sender = this.#senderNear(to.host) ??
       this.#senders.values().find(({ on }) => isLoopback(on) === isLoopback({ address: to.host }));
     if (sender === undefined) return;
-    this.#send(sender, encodeBeacon({ ...this.#options.self(), isAnswer: true }), to);
+    this.#send(sender, this.#beacon(sender, true), to);
+  }
+
+  #beacon({ on: { name } }: Sender, isAnswer: boolean): Uint8Array {
+    const { self, neighbours, broadcastPort, clock } = this.#options;
+    const more = neighbours && foreignFields({
+      broadcastPort,
+      capabilities: neighbours.capabilities(),
+      interfaceName: name,
+      wallTime: clock.wallTime(),
+    });
+    return encodeBeacon({ ...self(), isAnswer }, more);
   }
 
   /** The sender on the network that `host` is in. */

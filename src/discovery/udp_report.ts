@@ -8,6 +8,8 @@ export type DropReason =
   | "malformed"
   /** Its host has sent more than a hundred in this second. */
   | "rate"
+  /** It is of another program, of which there are too many already. */
+  | "crowd"
   /** It is of a network with another name. */
   | "foreign-network"
   /** This node may not talk to its host. */

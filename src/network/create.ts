@@ -15,6 +15,7 @@ import {
 import { detectDeviceCapabilities } from "../device/detect.ts";
 import { DeviceReader, type DeviceReading } from "../device/reading.ts";
 import type { LinkTransport } from "../link/frame_stream.ts";
+import type { GrpcService } from "../link/grpc_transport.ts";
 import { LinkPool } from "../link/link_pool.ts";
 import type { IncomingCall } from "../link/call.ts";
 import type { PeerLink } from "../link/peer_link.ts";
@@ -35,7 +36,13 @@ import { candidateList } from "./candidates.ts";
 import { makeDiscoveries } from "./discoveries.ts";
 import { DistributedNetwork } from "./distributed_network.ts";
 import { systemHostName } from "./node_label.ts";
-import { type NetworkOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
+import { makeNeighbours } from "./neighbours.ts";
+import {
+  leavesMachine,
+  type NetworkOptions,
+  type ResolvedOptions,
+  resolveOptions,
+} from "./options.ts";
 import { reachOf } from "./reach.ts";
 import type { NameConflict } from "./status.ts";
 import { VERSION } from "./version.ts";
@@ -45,7 +52,8 @@ export interface Platform {
   readonly clock: Clock;
   readonly random: Random;
   readonly datagrams: DatagramTransport;
-  readonly links: LinkTransport;
+  /** Links, with what else is served where they are accepted. */
+  readonly links: (services: readonly GrpcService[]) => LinkTransport;
   /** Where links are accepted when the node may leave the machine, and when it may not. */
   readonly listenHosts: { readonly lan: string; readonly loopback: string };
   readonly hostName: string;
@@ -123,8 +131,17 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
   const acceptsTasks = open === false || resolved.openAcceptTasks;
   const offered = () => acceptsTasks ? description : { ...description, agents: [] };
 
+  const neighbours = open === false ? undefined : makeNeighbours({
+    clock,
+    random,
+    logger,
+    self,
+    allows,
+    membership: () => membership,
+  });
+
   const pool: LinkPool = new LinkPool({
-    transport: platform.links,
+    transport: platform.links(neighbours === undefined ? [] : [neighbours.service]),
     clock,
     self: offered,
     load: () => executor,
@@ -196,6 +213,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     self,
     allows,
     misses: () => membership.misses,
+    foreign: neighbours?.peers,
   });
 
   const network: DistributedNetwork = new DistributedNetwork({
@@ -207,7 +225,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
       pool.notifyAll(DESCRIPTION_TOPIC, JSON.stringify(offered()));
     },
     detect: () => platform.detect(resolved.deviceCapabilities),
-    listenHost: open === false ? platform.listenHosts.loopback : platform.listenHosts.lan,
+    listenHost: leavesMachine(resolved) ? platform.listenHosts.lan : platform.listenHosts.loopback,
     pool,
     membership,
     discoveries,
@@ -217,7 +235,11 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     candidates,
     conflicts: () => [...conflicts],
     builtinAgents: new Set([monitor.name, calculator.agent.name]),
-    dispose: calculator.dispose,
+    foreign: () => neighbours?.peers.list() ?? [],
+    dispose: () => {
+      calculator.dispose();
+      neighbours?.peers.stop();
+    },
   });
   return network;
 }
@@ -228,7 +250,7 @@ function systemPlatform(): Platform {
     clock: systemClock,
     random: systemRandom,
     datagrams: systemDatagrams(),
-    links: lazyGrpc(),
+    links: lazyGrpc,
     listenHosts: { lan: "0.0.0.0", loopback: "127.0.0.1" },
     hostName: systemHostName(),
     cores: navigator.hardwareConcurrency,
@@ -238,11 +260,11 @@ function systemPlatform(): Platform {
 }
 
 /** gRPC costs 40 ms to load: that is spent in `start()`, beside the look at the device. */
-function lazyGrpc(): LinkTransport {
+function lazyGrpc(services: readonly GrpcService[]): LinkTransport {
   let loading: Promise<LinkTransport> | undefined;
   const load = () =>
     loading ??= import("../link/grpc_transport.ts").then(
-      ({ grpcTransport }) => grpcTransport(),
+      ({ grpcTransport }) => grpcTransport({ services }),
       (cause) => {
         if (!(cause instanceof Deno.errors.NotCapable)) throw cause;
         throw new NetworkError(

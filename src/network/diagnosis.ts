@@ -174,6 +174,7 @@ function aboutInterface(one: InterfaceReport, { port }: UdpReport, os: string): 
 const DROPS: Record<DropReason, { severity: Severity; what: string; mend?: string }> = {
   malformed: { severity: "info", what: "are no beacons: another program uses this port, too" },
   rate: { severity: "warning", what: "came faster than a hundred a second from one host" },
+  crowd: { severity: "warning", what: "are of more peers of other programs than are kept" },
   "foreign-network": {
     severity: "info",
     what: "are of networks with another name",

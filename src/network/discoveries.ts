@@ -3,6 +3,7 @@
 import type { Clock } from "../base/clock.ts";
 import { createCommandRunner } from "../device/command.ts";
 import type { Discovery } from "../discovery/discovery.ts";
+import type { ForeignPeers } from "../discovery/foreign_peers.ts";
 import { MachineDiscovery } from "../discovery/machine.ts";
 import { ManualDiscovery } from "../discovery/manual.ts";
 import { TailscaleDiscovery } from "../discovery/tailscale.ts";
@@ -22,6 +23,8 @@ export interface DiscoveryNeeds {
   readonly allows: (host: string) => boolean;
   /** Whether somebody is missed. */
   readonly misses: () => boolean;
+  /** Peers of other programs; undefined when they are ignored. */
+  readonly foreign: ForeignPeers | undefined;
 }
 
 /** What looks for others, and of it what can say how it fares. */
@@ -34,7 +37,7 @@ export interface Discoveries {
 /** Puts them together; none has been started. */
 export function makeDiscoveries(options: ResolvedOptions, needs: DiscoveryNeeds): Discoveries {
   const { discoveryModes, logger, nodeId, open, dataDirectory, peers, configPath: file } = options;
-  const { clock, datagrams: transport, self, allows, misses: isUrgent } = needs;
+  const { clock, datagrams: transport, self, allows, misses: isUrgent, foreign } = needs;
   const udp = discoveryModes.has("udp")
     ? new UdpDiscovery({
       transport,
@@ -45,6 +48,7 @@ export function makeDiscoveries(options: ResolvedOptions, needs: DiscoveryNeeds)
       self,
       allows,
       isUrgent,
+      neighbours: foreign && { peers: foreign, capabilities: () => self().capabilities },
     })
     : undefined;
   const manual = discoveryModes.has("manual")

@@ -247,8 +247,7 @@ function check(options: ResolvedOptions): void {
     );
   }
   if (
-    open === false &&
-    networkInterfaces.some((name) => !/^lo\d*$/i.test(name) && !/loopback/i.test(name))
+    open === false && networkInterfaces.some((name) => !isLoopbackName(name))
   ) {
     throw new NetworkError(
       "INVALID_ARGUMENT",
@@ -256,6 +255,19 @@ function check(options: ResolvedOptions): void {
         `and links there are not encrypted. Allow that with --open, or use lo.`,
     );
   }
+}
+
+/** Whether an interface is called like the loopback: `lo`, `lo0`, `Loopback Pseudo-Interface 1`. */
+function isLoopbackName(name: string): boolean {
+  return /^lo\d*$/i.test(name) || /loopback/i.test(name);
+}
+
+/** Whether a node with these options talks to other machines at all. */
+export function leavesMachine(
+  { open, networkInterfaces }: Pick<ResolvedOptions, "open" | "networkInterfaces">,
+): boolean {
+  const onlyLoopback = networkInterfaces.length > 0 && networkInterfaces.every(isLoopbackName);
+  return open !== false && !onlyLoopback;
 }
 
 function checkRange(option: string, value: number, least: number, most: number): void {

@@ -2,6 +2,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import type { DeviceCapabilities } from "../device/capabilities.ts";
+import type { ForeignPeer } from "../discovery/foreign_peers.ts";
 import type { LinkPool } from "../link/link_pool.ts";
 import type { Membership } from "../membership/membership.ts";
 import type { NodeDescription } from "../membership/node_description.ts";
@@ -32,6 +33,8 @@ export interface NetworkParts {
   readonly candidates: () => readonly Candidate[];
   readonly conflicts: () => NameConflict[];
   readonly builtinAgents: ReadonlySet<string>;
+  /** Peers of other programs. */
+  readonly foreign: () => readonly ForeignPeer[];
   /** Lets go of what the built-in agents hold. */
   readonly dispose: () => void;
 }

@@ -1,6 +1,8 @@
 /** What a node shows of itself and of its peers at a moment: plain data, made from its parts. */
 
 import type { Clock } from "../base/clock.ts";
+import { UNKNOWN_DEVICE } from "../device/capabilities.ts";
+import type { ForeignPeer } from "../discovery/foreign_peers.ts";
 import { formatAddress } from "../link/frame_stream.ts";
 import type { Membership } from "../membership/membership.ts";
 import type { Peer, PeerEvent, PeerState } from "../membership/peer.ts";
@@ -37,7 +39,7 @@ export function networkStatus(parts: NetworkParts, state: NetworkState): Network
     state,
     version: description.version,
     address: isUp ? formatAddress({ host: listenHost, port: description.listenPort }) : null,
-    peerCount: peers.filter(({ state }) => state === "alive").length,
+    peerCount: peers.filter(({ healthy }) => healthy).length,
     agentCount: description.agents.length,
     activeTasks: executor.running,
     queuedTasks: executor.queued,
@@ -45,7 +47,11 @@ export function networkStatus(parts: NetworkParts, state: NetworkState): Network
     capabilities: description.capabilities,
     agents: [...description.agents],
     tasks: executor.tasks(),
-    peers: Object.fromEntries(peers.map((peer) => [peer.nodeId, peer])),
+    // A node of ours has the better claim to its label.
+    peers: Object.fromEntries(
+      [...parts.foreign().map((one) => foreignStatus(one, interfaces, parts.clock)), ...peers]
+        .map((peer) => [peer.nodeId, peer]),
+    ),
     unreached: unreached(membership),
     nameConflicts: conflicts(),
   };
@@ -77,6 +83,7 @@ function peerStatus(
   const address = addresses.find(({ host }) => host === linkedHost) ?? addresses[0];
   return {
     nodeId,
+    kind: "node",
     state,
     healthy: state === "alive",
     address: formatAddress(address),
@@ -97,6 +104,33 @@ function peerStatus(
     lastSeen: wallTimeOf(lastHeard, clock),
     problem: state === "alive" ? null : peer.lastFailure ?? PROBLEMS[state],
     failing: failing(peer, clock.now()),
+  };
+}
+
+/** A peer of another program: seen, perhaps well, and never given work. */
+function foreignStatus(
+  { nodeId, kind, host, port, capabilities, healthy, lastSeen, problem }: ForeignPeer,
+  interfaces: readonly NetworkInterface[],
+  clock: Clock,
+): PeerStatus {
+  const address = port === null ? host : formatAddress({ host, port });
+  const by = interfaceTo(host, interfaces)?.name ?? null;
+  return {
+    nodeId,
+    kind,
+    state: healthy ? "alive" : "discovered",
+    healthy: false,
+    address,
+    via: "udp",
+    interface: by,
+    addresses: [],
+    capabilities: capabilities && { ...UNKNOWN_DEVICE, ...capabilities },
+    agents: [],
+    currentLoad: 0,
+    latencyMs: null,
+    lastSeen: wallTimeOf(lastSeen, clock),
+    problem: problem ?? `a peer of ${kind}: it runs no agents`,
+    failing: null,
   };
 }
 

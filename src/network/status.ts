@@ -48,6 +48,8 @@ export interface NetworkStatus {
 export interface PeerStatus {
   /** The label of the peer. */
   nodeId: string;
+  /** What it is: a node like this one, or of another program, which is never given work. */
+  kind: "node" | "exo" | "hanzo-network";
   /** How it is, as far as this node knows. */
   state: PeerState;
   /** Whether it may be given tasks. */

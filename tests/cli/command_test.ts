@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { type Command, commandHelp } from "../../src/cli/command.ts";
 import { command as agents } from "../../src/cli/commands/agents.ts";
+import { command as doctor } from "../../src/cli/commands/doctor.ts";
 import { command as demo } from "../../src/cli/commands/demo.ts";
 import { command as detect } from "../../src/cli/commands/detect.ts";
 import { command as peers } from "../../src/cli/commands/peers.ts";
@@ -14,6 +15,7 @@ import { main } from "../../src/cli/main.ts";
 import { readInvocation } from "../../src/cli/option_values.ts";
 
 const COMMANDS: Record<string, Command> = {
+  doctor,
   up,
   run,
   status,

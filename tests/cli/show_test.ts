@@ -57,6 +57,7 @@ function peerOf(nodeId: string, change: Partial<PeerStatus> = {}): PeerStatus {
     latencyMs: null,
     lastSeen: 0,
     problem: null,
+    kind: "node",
     interface: "en0",
     addresses: [],
     failing: null,

@@ -34,7 +34,8 @@ function sink(sighted: DiscoverySink["sighted"]): DiscoverySink {
 /** Datagrams that were not used, by reason. */
 function drops({ discovery }: Node): Record<string, number> {
   const { dropped } = discovery.report();
-  return Object.fromEntries(Object.entries(dropped).map(([reason, { count }]) => [reason, count]));
+  const counts = Object.entries(dropped).map(([reason, { count }]) => [reason, count] as const);
+  return Object.fromEntries(counts.filter(([, count]) => count > 0));
 }
 
 /** A node as far as discovery goes, and what it has seen. */
@@ -213,8 +214,6 @@ Deno.test("of one address a hundred datagrams a second are looked at, of others 
   assertEquals(drops(a), {
     malformed: 60,
     rate: 1_001,
-    "foreign-network": 0,
-    "not-allowed": 0,
   });
 
   await lan.clock.advance(1_000);
@@ -235,9 +234,7 @@ Deno.test("beacons of another network, or of none, are counted and not seen", as
   assertEquals(heard, [], "and not answered");
   assertEquals(drops(a), {
     malformed: 1,
-    rate: 0,
     "foreign-network": 1,
-    "not-allowed": 0,
   });
   await a.discovery.stop();
 });
@@ -251,9 +248,6 @@ Deno.test("what comes from an address that may not be talked to is not even deco
   await lan.clock.advance(5);
   assertEquals([a.seen, heard], [[], []]);
   assertEquals(drops(a), {
-    malformed: 0,
-    rate: 0,
-    "foreign-network": 0,
     "not-allowed": 201,
   });
   await a.discovery.stop();

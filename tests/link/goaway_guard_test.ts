@@ -7,10 +7,10 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import http2 from "node:http2";
 import { installGoawayGuard } from "../../src/link/goaway_guard.ts";
+import { findPythonWithGrpc } from "../support/python.ts";
 import { skipUnless } from "../support/skip.ts";
 import {
   type ClientOutcome,
-  findPythonWithGrpc,
   runClient,
   startPythonServer,
   startServer,

@@ -24,8 +24,8 @@ import { nodeServiceClient } from "../../src/link/node_service_client.ts";
 import type { NodeCapabilities } from "../../src/link/node_service_codec.ts";
 import { eventually } from "../support/eventually.ts";
 import { startProcess, type TestProcess } from "../support/process.ts";
+import { findPythonWithGrpc } from "../support/python.ts";
 import { skipUnless } from "../support/skip.ts";
-import { findPythonWithGrpc } from "./goaway/children.ts";
 import { endOf } from "./transport_suite.ts";
 
 const LOOPBACK = { host: "127.0.0.1", port: 0 };

@@ -26,6 +26,7 @@ const UDP: UdpReport = {
   dropped: {
     malformed: NOTHING,
     rate: NOTHING,
+    crowd: NOTHING,
     "foreign-network": NOTHING,
     "not-allowed": NOTHING,
   },

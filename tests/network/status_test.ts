@@ -73,6 +73,7 @@ Deno.test("the status of a node holds all that is known of it and its peers, as 
   const { lastSeen, latencyMs, capabilities: peerCapabilities, ...peer } = peers.b;
   assertEquals(peer, {
     nodeId: "b",
+    kind: "node",
     state: "alive",
     healthy: true,
     address: "10.0.0.2:5681",

@@ -232,11 +232,12 @@ def is_healthy(address):
 
 def be_peer(kind, node_id, host, port, udp_port=0):
     # Whoever sends to this machine only is heard and called by it only.
-    own = "127.0.0.1" if host == "127.0.0.1" else "0.0.0.0"
+    own = "127.0.0.1" if host.startswith("127.") else "0.0.0.0"
     server, grpc_port = start_server(node_id, "nobody", own) if kind == "exo" else (None, 0)
     receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     receiver.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    receiver.bind((own, udp_port))
+    # On Linux a broadcast of the loopback reaches only who is bound to it, or to everything.
+    receiver.bind((host if host == "127.255.255.255" else own, udp_port))
     receiver.settimeout(BEACON_EVERY_S)
     sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)

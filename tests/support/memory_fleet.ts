@@ -104,7 +104,7 @@ export class MemoryFleet implements AsyncDisposable {
       clock,
       random: seededRandom(this.#seed * 1_000 + this.#nodes.length),
       datagrams: lan.datagrams(host),
-      links: links.transport(host),
+      links: () => links.transport(host),
       listenHosts: { lan: host, loopback: host },
       hostName: "memory",
       cores: 4,

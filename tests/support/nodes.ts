@@ -51,10 +51,11 @@ export function freeUdpPort(): number {
 /** Any number of nodes that share one data directory and one port for beacons. */
 export class TestMachine {
   readonly #directory: string;
-  readonly #broadcastPort = freeUdpPort();
+  readonly #broadcastPort: number;
 
-  constructor(directory: string) {
+  constructor(directory: string, broadcastPort: number = freeUdpPort()) {
     this.#directory = directory;
+    this.#broadcastPort = broadcastPort;
   }
 
   /** Starts a node; await its `ready` before talking to it. */
