@@ -81,7 +81,7 @@ Deno.test({
       await ready(a);
       await using exo = foreignPeer("exo", "stranger", port);
       await exo.waitForLine((line) => line.includes('"ready"'), { what: "the peer" });
-      await using b = machine.up("B");
+      await using _b = machine.up("B");
       await a.waitForLine((line) => line.includes('"peer-joined"'), { what: "our own peer" });
       assertEquals(Object.keys((await machine.askJson<NetworkStatus>("A", "status")).peers), ["B"]);
       exo.kill();
