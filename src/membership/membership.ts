@@ -62,8 +62,9 @@ export interface MembershipOptions extends PeerTableOptions {
 
 /** How often the table looks at the clock, as a share of the heartbeat. */
 const TICKS_PER_HEARTBEAT = 4;
-/** Peers of one host that are kept without a link. */
+/** Peers that are kept without a link, of one host and of all. */
 const MAX_STRANGERS_PER_HOST = 64;
+const MAX_STRANGERS = 1_024;
 /** Dials at a time, each of which may hold a file descriptor for seconds. */
 const MAX_DIALS = 16;
 /** How long a dial beyond them waits before it looks again. */
@@ -100,6 +101,7 @@ export class Membership {
   #beats: CancelTimer[] = [];
   /** Discovered peers by host: anybody can make up names and ports. */
   readonly #strangers = new Map<string, number>();
+  #strangerCount = 0;
   #incarnation = 0;
   #version = 0;
   #stopped = false;
@@ -167,8 +169,7 @@ export class Membership {
       ports.conflict(address.host);
       return false;
     }
-    const strangers = this.#strangers.get(address.host) ?? 0;
-    if (!this.#table.has(nodeId) && strangers >= MAX_STRANGERS_PER_HOST) return false;
+    if (!this.#table.has(nodeId) && this.#isFullOf(address.host)) return false;
     const dial = this.#dials.get(nodeId);
     this.#apply({ type: "sighted", ...sighting });
     // It goes into a void, or it would have been answered by now; the beacon has come through.
@@ -374,9 +375,16 @@ export class Membership {
     }
   }
 
+  /** Whether there are strangers enough. Who is turned away can still dial this node. */
+  #isFullOf(host: string): boolean {
+    return (this.#strangers.get(host) ?? 0) >= MAX_STRANGERS_PER_HOST ||
+      this.#strangerCount >= MAX_STRANGERS;
+  }
+
   #countStranger(peer: Peer | undefined, by: 1 | -1): void {
     if (peer?.state !== "discovered") return;
     const { host } = peer.addresses[0];
+    this.#strangerCount += by;
     const count = (this.#strangers.get(host) ?? 0) + by;
     if (count > 0) this.#strangers.set(host, count);
     else this.#strangers.delete(host);
