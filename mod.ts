@@ -68,7 +68,7 @@ export {
   type DetectOptions,
   type DeviceReport,
 } from "./src/device/detect.ts";
-export type { ManualPeer } from "./src/discovery/manual.ts";
+export type { ManualPeer } from "./src/discovery/manual_peer.ts";
 export type { PeerEventType, PeerState } from "./src/membership/peer.ts";
 export { createDistributedNetwork } from "./src/network/create.ts";
 export {

@@ -19,6 +19,8 @@ import { type LinkEnd, PeerLink } from "./peer_link.ts";
 export interface LinkPoolHandler {
   /** A peer that had no link has one. */
   onLinked(link: PeerLink): void;
+  /** A peer that had a link has another one. */
+  onRelinked(nodeId: string): void;
   /** A peer's last link is gone. */
   onUnlinked(nodeId: string, end: LinkEnd): void;
   onCall(call: IncomingCall, link: PeerLink): void;
@@ -236,7 +238,10 @@ export class LinkPool {
     // The newest first: it is known to work now.
     this.#links.set(nodeId, [link, ...others]);
     if (others.length === 0) this.#options.handler.onLinked(link);
-    else this.#settle(nodeId);
+    else {
+      this.#settle(nodeId);
+      this.#options.handler.onRelinked(nodeId);
+    }
   }
 
   /**

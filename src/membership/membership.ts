@@ -194,6 +194,11 @@ export class Membership {
     this.#apply({ type: "linked", description, address: { ...address, via }, clockAheadMs });
   }
 
+  /** A peer that has a link has opened another one: whatever was suspected, it is there. */
+  relinked(nodeId: string): void {
+    this.#hear(nodeId);
+  }
+
   /** A peer says something new of itself. */
   described(description: NodeDescription): void {
     this.#apply({ type: "described", description });

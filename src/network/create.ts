@@ -156,6 +156,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
         if (settled >= 0) conflicts.splice(settled, 1);
         membership.linked(link.peer, addressOf(link));
       },
+      onRelinked: (id) => membership.relinked(id),
       onUnlinked: (id, end) => {
         const reason = "error" in end ? end.error.message : "its link was closed";
         membership.unlinked(id, { goodbye: end.type === "goodbye", reason });

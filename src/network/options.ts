@@ -7,7 +7,8 @@ import { silentLogger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { isLabel, safeName } from "../base/safe_text.ts";
 import { type CapabilityOverrides, parseCapabilityOverrides } from "../device/capabilities.ts";
-import { type ManualPeer, parsePeer } from "../discovery/manual.ts";
+import { parsePeer } from "../discovery/manual.ts";
+import type { ManualPeer } from "../discovery/manual_peer.ts";
 import { type CustomRouter, RoutingStrategy } from "../routing/strategy.ts";
 import { defaultNodeId } from "./node_label.ts";
 

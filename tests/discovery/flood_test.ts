@@ -11,7 +11,10 @@ Deno.test("twenty thousand hostile beacons are counted by reason, and the tables
   assert(report.dropped["not-allowed"].count > 0 && report.dropped["foreign-network"].count > 0);
   // What is neither dropped nor a beacon of ours is one of another program.
   assert(dropped + eth0.heard <= sent && dropped + eth0.heard > sent * 0.9);
-  assert(foreign <= 1_024 && peers > 0 && peers <= 1_024, `${peers} peers, ${foreign} of other programs`);
+  assert(
+    foreign <= 1_024 && peers > 0 && peers <= 1_024,
+    `${peers} peers, ${foreign} of other programs`,
+  );
   const again = await flood(20_000, 7);
   assertEquals(again.report.dropped, report.dropped, "the same seed is the same flood");
 });

@@ -6,14 +6,13 @@ import { NetworkError } from "../../src/base/errors.ts";
 import { ManualClock } from "../../src/base/manual_clock.ts";
 import type { DiscoverySink } from "../../src/discovery/discovery.ts";
 import {
-  type FilePort,
   ManualDiscovery,
   type ManualDiscoveryOptions,
-  type ManualPeer,
   parsePeer,
-  systemFiles,
 } from "../../src/discovery/manual.ts";
+import type { ManualPeer } from "../../src/discovery/manual_peer.ts";
 import { MAX_PEERS_FILE_BYTES } from "../../src/discovery/peers_file.ts";
+import { type FilePort, systemFiles } from "../../src/discovery/watched_file.ts";
 import type { Seed } from "../../src/membership/seeds.ts";
 import { recordingLogger } from "../support/recording_logger.ts";
 import { skipUnless } from "../support/skip.ts";

@@ -138,6 +138,7 @@ export function makePool(
     suspectAfterMs: 3_000,
     handler: {
       onLinked: (link) => node.told.push(`linked ${link.peer.nodeId}`),
+      onRelinked() {},
       onUnlinked: (peer, end) => {
         node.told.push(`unlinked ${peer} ${end.type}`);
         node.ends.push(end);
