@@ -9,7 +9,7 @@
 
 import type { Quantity } from "./figures.ts";
 import type { FiveNodes } from "./five_nodes.ts";
-import { type FleetNode, NotInTime, others } from "./fleet.ts";
+import { type FleetNode, NotInTime, others } from "../tests/support/lan_fleet.ts";
 
 /** One experiment. */
 export interface Experiment {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Fleet, type FleetNode, NotInTime } from "./fleet.ts";
+import { type Fleet, type FleetNode, NotInTime } from "../tests/support/lan_fleet.ts";
 
 /** The hosts, each with a node of the same name. */
 export const HOSTS = ["A", "B", "C", "D", "E"];

@@ -15,7 +15,7 @@ import { withTempDir } from "../tests/support/temp.ts";
 import { type Experiment, EXPERIMENTS } from "./experiments.ts";
 import { type Figures, judge, table } from "./figures.ts";
 import { FiveNodes, HOSTS } from "./five_nodes.ts";
-import { Fleet } from "./fleet.ts";
+import { Fleet } from "../tests/support/lan_fleet.ts";
 
 const EXIT_MISSED = 1;
 const EXIT_USAGE = 2;

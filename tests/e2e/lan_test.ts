@@ -1,7 +1,7 @@
 /** Real nodes on hosts of their own, from the outside: finding each other, and who is there. */
 
 import { assertEquals } from "@std/assert";
-import { Fleet, type FleetNode, others } from "../../lab/fleet.ts";
+import { Fleet, type FleetNode, others } from "../support/lan_fleet.ts";
 import type { RunResult } from "../../src/agents/run_event.ts";
 import type { NetworkStatus } from "../../src/network/status.ts";
 import { eventually } from "../support/eventually.ts";

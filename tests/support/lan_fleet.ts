@@ -4,11 +4,11 @@
  * @module
  */
 
-import type { PeerEventType, PeerState } from "../src/membership/peer.ts";
-import { deadline } from "../tests/support/deadline.ts";
-import type { Lan } from "../tests/support/lan.ts";
-import { programArgs, ready } from "../tests/support/nodes.ts";
-import type { TestProcess } from "../tests/support/process.ts";
+import type { PeerEventType, PeerState } from "../../src/membership/peer.ts";
+import { deadline } from "./deadline.ts";
+import type { Lan } from "./lan.ts";
+import { programArgs, ready } from "./nodes.ts";
+import type { TestProcess } from "./process.ts";
 
 /** What a node told about a peer. */
 export interface Told {

@@ -1,0 +1,118 @@
+/** Ways of finding nodes other than beacons, and the doctor, through the command line. */
+
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import type { Finding } from "../../src/network/diagnosis.ts";
+import type { NetworkStatus } from "../../src/network/status.ts";
+import { eventually } from "../support/eventually.ts";
+import { peerEvent, ready, TestMachine } from "../support/nodes.ts";
+import { skipUnless } from "../support/skip.ts";
+import { withTempDir } from "../support/temp.ts";
+
+/** The port where a node accepts links, from its first line. */
+async function grpcOf(node: Parameters<typeof ready>[0]): Promise<string> {
+  const line = await node.waitForLine((line) => line.includes('"ready"'), { what: "ready" });
+  return JSON.parse(line).grpc;
+}
+
+Deno.test("nodes with nothing in common but a file find each other, also when it changes", async () => {
+  await withTempDir(async (directory) => {
+    // Each has a data directory and a port for beacons of its own.
+    const [a, b, c] = ["a", "b", "c"].map((name) => new TestMachine(`${directory}/${name}`));
+    const file = `${directory}/peers.toml`;
+    const entry = (name: string, grpc: string) => {
+      const [address, port] = grpc.split(":");
+      return `[peers.${name}]\naddress = "${address}"\nport = ${port}\n`;
+    };
+    await using nodeB = b.up("B");
+    await using nodeC = c.up("C");
+    const atB = await grpcOf(nodeB);
+    await Deno.writeTextFile(file, entry("B", atB));
+    await using nodeA = a.up("A", `--config=${file}`);
+    await peerEvent(nodeA, "peer-joined", "B");
+    await Deno.writeTextFile(file, "[peers.B\n");
+    await eventually(() => nodeA.stderrText().includes("line 1"), { what: "the fault's place" });
+    await Deno.writeTextFile(file, entry("B", atB) + entry("C", await grpcOf(nodeC)));
+    await peerEvent(nodeA, "peer-joined", "C");
+    const { peers } = await a.askJson<NetworkStatus>("A", "status");
+    assertEquals(Object.values(peers).map(({ nodeId, via }) => `${nodeId} ${via}`).sort(), [
+      "B manual",
+      "C manual",
+    ]);
+  });
+});
+
+Deno.test("nodes that share a data directory meet where no beacon does", async () => {
+  await withTempDir(async (directory) => {
+    const [one, other] = [new TestMachine(directory), new TestMachine(directory)];
+    await using a = one.up("A");
+    await using b = other.up("B");
+    await Promise.all([ready(a), ready(b)]);
+    await peerEvent(a, "peer-joined", "B");
+  });
+});
+
+Deno.test({
+  name: "devices of the tailnet are listed as soon as the command tells of them",
+  ignore: skipUnless(Deno.build.os !== "windows", "the stand-in is a shell script"),
+  async fn() {
+    await withTempDir(async (directory) => {
+      const command = `${directory}/tailscale`;
+      const status = {
+        BackendState: "Running",
+        Self: { HostName: "here", TailscaleIPs: ["100.64.0.1"], Online: true },
+        Peer: {
+          key: {
+            HostName: "gpu",
+            DNSName: "gpu.tail.ts.net.",
+            TailscaleIPs: ["100.64.0.2"],
+            OS: "linux",
+            Online: true,
+          },
+        },
+      };
+      await Deno.writeTextFile(`${directory}/status.json`, JSON.stringify(status));
+      await Deno.writeTextFile(command, `#!/bin/sh\ncat '${directory}/status.json'\n`, {
+        mode: 0o755,
+      });
+      const machine = new TestMachine(directory);
+      await using a = machine.up("A", "--discovery=udp,tailscale", `--tailscale=${command}`);
+      await ready(a);
+      let unreached: NetworkStatus["unreached"] = [];
+      await eventually(async () => {
+        ({ unreached } = await machine.askJson<NetworkStatus>("A", "status"));
+        return unreached.some(({ problem }) => problem !== null);
+      }, { what: "the device of the tailnet" });
+      const [{ address, via, problem }] = unreached;
+      assertEquals([address, via], ["gpu.tail.ts.net:5681", "tailscale"]);
+      // This node is not open, so it talks to nobody there.
+      assertStringIncludes(problem!, "outside what this node may talk to");
+    });
+  },
+});
+
+Deno.test("the doctor says what is wrong, about all and about one, and ends with 1 for an error", async () => {
+  await withTempDir(async (directory) => {
+    const machine = new TestMachine(directory);
+    const none = await machine.ask("A", "doctor");
+    assertEquals([none.code, none.stderr], [1, ""]);
+    assertStringIncludes(none.stdout, "none runs");
+
+    await using a = machine.up("A", "--peer=127.0.0.1:1");
+    await using b = machine.up("B");
+    await Promise.all([ready(a), ready(b)]);
+    await peerEvent(a, "peer-joined", "B");
+    let found: Finding[] = [];
+    await eventually(async () => {
+      found = await machine.askJson<Finding[]>("A", "doctor", "B");
+      return found.some(({ subject }) => subject === "address 127.0.0.1:1");
+    }, { what: "the listed address that does not answer" });
+    const shown = found.map(({ severity, subject }) => `${severity} ${subject}`);
+    assertEquals(shown.includes("ok peer B"), true, shown.join("\n"));
+
+    const missing = await machine.ask("A", "doctor", "tv");
+    assertEquals(missing.code, 1);
+    assertStringIncludes(missing.stdout, "peer tv: nothing was ever heard of it");
+    const wrong = await machine.ask("A", "doctor", "one", "two");
+    assertEquals(wrong.code, 2);
+  });
+});
