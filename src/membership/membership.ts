@@ -5,6 +5,7 @@ import { describeError, NetworkError } from "../base/errors.ts";
 import { EventBus } from "../base/event_bus.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
+import { type Connect, Dialler } from "./dialler.ts";
 import { Missed } from "./missed.ts";
 import type { NodeDescription } from "./node_description.ts";
 import type { Peer, PeerAddress, PeerEvent } from "./peer.ts";
@@ -12,16 +13,17 @@ import { apply, type PeerTableOptions, type TableEvent } from "./peer_table.ts";
 import { PingRound } from "./ping_round.ts";
 import type { Rumour } from "./rumour.ts";
 import { type Seed, Seeds, type SeedState } from "./seeds.ts";
+import { Strangers } from "./strangers.ts";
 
 /** What membership needs of the links, handed in by whoever composes the node. */
 export interface MembershipPorts {
   /**
-   * Opens a link at the first of the addresses that answers, and resolves to who is there;
-   * {@linkcode Membership.linked} has been told by then, unless that peer had a link already.
+   * Opens a link; {@linkcode Membership.linked} has been told when it resolves, unless the peer had
+   * a link already.
    *
    * @throws {NetworkError} When nobody can be linked there.
    */
-  connect(addresses: readonly PeerAddress[], signal: AbortSignal): Promise<{ nodeId: string }>;
+  readonly connect: Connect;
   /** Closes the links to a peer that is given up. */
   disconnect(nodeId: string): void;
   /** The link to the peer, if one is open. */
@@ -62,29 +64,15 @@ export interface MembershipOptions extends PeerTableOptions {
 
 /** How often the table looks at the clock, as a share of the heartbeat. */
 const TICKS_PER_HEARTBEAT = 4;
-/** Peers that are kept without a link, of one host and of all. */
-const MAX_STRANGERS_PER_HOST = 64;
-const MAX_STRANGERS = 1_024;
-/** Dials at a time, each of which may hold a file descriptor for seconds. */
-const MAX_DIALS = 16;
-/** How long a dial beyond them waits before it looks again. */
-const DIAL_PAUSE_MS = 50;
 /** Others that are asked whether they reach a peer, as in SWIM (Das et al., 2002), which has 3. */
 const HELPERS = 2;
 /** Peers about which others are asked in one beat. */
 const MAX_DOUBTS = 4;
-/** A dial that has had no answer for so long is given up for one that a new beacon promises. */
-const STALE_DIAL_MS = 250;
 /** Another address must be faster by this factor and by this much to be worth a new link. */
 const FASTER_BY = 1.5;
 const FASTER_BY_MS = 0.5;
 /** A link is not moved again before this. */
 const MOVE_PAUSE_MS = 30_000;
-
-interface Dial {
-  readonly abort: AbortController;
-  readonly startedAt: number;
-}
 
 /** Who is here. */
 export class Membership {
@@ -94,14 +82,10 @@ export class Membership {
   readonly #seeds = new Seeds();
   readonly #missed = new Missed();
   readonly #round: PingRound;
-  /** Timers of dials to come, and the dials under way, by node id or seed. */
-  readonly #timers = new Map<string, CancelTimer>();
-  readonly #dials = new Map<string | Seed, Dial>();
+  readonly #strangers = new Strangers();
+  readonly #dialler: Dialler;
   readonly #movedAt = new Map<string, number>();
   #beats: CancelTimer[] = [];
-  /** Discovered peers by host: anybody can make up names and ports. */
-  readonly #strangers = new Map<string, number>();
-  #strangerCount = 0;
   #incarnation = 0;
   #version = 0;
   #stopped = false;
@@ -109,6 +93,7 @@ export class Membership {
   constructor(options: MembershipOptions) {
     this.#options = options;
     this.#round = new PingRound(options.random);
+    this.#dialler = new Dialler(options.clock, options.ports.connect);
   }
 
   /** Begins to ping and to notice silence. */
@@ -124,9 +109,7 @@ export class Membership {
   stop(): void {
     this.#stopped = true;
     for (const cancel of this.#beats.splice(0)) cancel();
-    for (const cancel of this.#timers.values()) cancel();
-    this.#timers.clear();
-    for (const { abort } of this.#dials.values()) abort.abort(stopping());
+    this.#dialler.stop();
     this.#events.close();
   }
 
@@ -163,19 +146,15 @@ export class Membership {
 
   /** Discovery saw a node; says whether it is one that is not linked yet. */
   observe(sighting: { nodeId: string; bootId: string; address: PeerAddress }): boolean {
-    const { nodeId: self, ports, clock } = this.#options;
+    const { nodeId: self, ports } = this.#options;
     const { nodeId, address } = sighting;
     if (nodeId === self) {
       ports.conflict(address.host);
       return false;
     }
-    if (!this.#table.has(nodeId) && this.#isFullOf(address.host)) return false;
-    const dial = this.#dials.get(nodeId);
+    if (!this.#table.has(nodeId) && this.#strangers.isFullOf(address.host)) return false;
     this.#apply({ type: "sighted", ...sighting });
-    // It goes into a void, or it would have been answered by now; the beacon has come through.
-    if (dial !== undefined && clock.now() - dial.startedAt > STALE_DIAL_MS) {
-      dial.abort.abort(new NetworkError("CANCELLED", "Dialled anew: it was seen."));
-    }
+    this.#dialler.giveUpStale(nodeId);
     return this.#table.get(nodeId)?.state !== "alive";
   }
 
@@ -319,7 +298,9 @@ export class Membership {
     const peer = this.#table.get(nodeId);
     const link = ports.link(nodeId);
     // The one that dialled decides, so that not both do.
-    if (peer?.state !== "alive" || link?.dialled !== true || this.#dials.has(nodeId)) return;
+    if (peer?.state !== "alive" || link?.dialled !== true || this.#dialler.isDialling(nodeId)) {
+      return;
+    }
     const [best] = peer.addresses;
     const used = peer.addresses.find(({ host }) => host === link.remoteHost);
     if (best.roundTripMs === undefined || used?.roundTripMs === undefined) return;
@@ -328,7 +309,7 @@ export class Membership {
     const now = clock.now();
     if (now - (this.#movedAt.get(nodeId) ?? -Infinity) < MOVE_PAUSE_MS) return;
     this.#movedAt.set(nodeId, now);
-    this.#connect(nodeId, [best]).catch(() => {
+    this.#dialler.dial(nodeId, [best]).catch(() => {
       // The link in use goes on.
     });
   }
@@ -360,11 +341,10 @@ export class Membership {
     if (this.#stopped) return;
     const { clock, nodeId: self, ports, logger } = this.#options;
     const { nodeId, peer, events } = apply(this.#table, event, clock.now(), self, this.#options);
-    this.#countStranger(this.#table.get(nodeId), -1);
-    this.#countStranger(peer, 1);
+    this.#strangers.replaced(this.#table.get(nodeId), peer);
     if (peer === undefined) {
       const wasHere = this.#table.delete(nodeId);
-      this.#cancelTimer(nodeId);
+      this.#dialler.cancel(nodeId);
       this.#movedAt.delete(nodeId);
       if (wasHere) ports.disconnect(nodeId);
     } else {
@@ -380,21 +360,6 @@ export class Membership {
     }
   }
 
-  /** Whether there are strangers enough. Who is turned away can still dial this node. */
-  #isFullOf(host: string): boolean {
-    return (this.#strangers.get(host) ?? 0) >= MAX_STRANGERS_PER_HOST ||
-      this.#strangerCount >= MAX_STRANGERS;
-  }
-
-  #countStranger(peer: Peer | undefined, by: 1 | -1): void {
-    if (peer?.state !== "discovered") return;
-    const { host } = peer.addresses[0];
-    this.#strangerCount += by;
-    const count = (this.#strangers.get(host) ?? 0) + by;
-    if (count > 0) this.#strangers.set(host, count);
-    else this.#strangers.delete(host);
-  }
-
   #react({ type, peer }: PeerEvent, because: TableEvent): void {
     const { ports, clock } = this.#options;
     const { nodeId, bootId, incarnation, owesSince = 0, vouchedAt = -Infinity } = peer;
@@ -408,84 +373,52 @@ export class Membership {
   }
 
   #scheduleDial({ nodeId, dialAt }: Peer): void {
-    this.#cancelTimer(nodeId);
-    if (dialAt === undefined || this.#stopped || this.#dials.has(nodeId)) return;
-    const { clock } = this.#options;
-    this.#timers.set(
-      nodeId,
-      clock.after(Math.max(0, dialAt - clock.now()), () => void this.#dial(nodeId)),
-    );
-  }
-
-  #cancelTimer(nodeId: string): void {
-    this.#timers.get(nodeId)?.();
-    this.#timers.delete(nodeId);
+    if (dialAt === undefined) this.#dialler.cancel(nodeId);
+    else this.#dialler.schedule(nodeId, dialAt, () => void this.#dial(nodeId));
   }
 
   async #dial(nodeId: string): Promise<void> {
-    this.#timers.delete(nodeId);
     const peer = this.#table.get(nodeId);
     if (peer === undefined || peer.state === "alive") return;
-    if (this.#dials.size >= MAX_DIALS) {
-      const { clock } = this.#options;
-      this.#timers.set(nodeId, clock.after(DIAL_PAUSE_MS, () => void this.#dial(nodeId)));
-      return;
-    }
-    const abort = new AbortController();
     try {
-      const { nodeId: found } = await this.#connect(nodeId, peer.addresses, abort);
-      if (found !== nodeId) {
-        throw new NetworkError("UNAVAILABLE", `Node "${found}" answers there now.`);
+      const found = await this.#dialler.dial(nodeId, peer.addresses);
+      if (found !== undefined && found.nodeId !== nodeId) {
+        throw new NetworkError("UNAVAILABLE", `Node "${found.nodeId}" answers there now.`);
       }
       this.#hear(nodeId);
     } catch (thrown) {
-      if (!abort.signal.aborted) {
-        return this.#apply({
-          type: "dial-failed",
-          nodeId,
-          reason: describeError(thrown),
-          refused: thrown instanceof NetworkError && /refused/.test(thrown.message),
-        });
-      }
+      return this.#apply({
+        type: "dial-failed",
+        nodeId,
+        reason: describeError(thrown),
+        refused: thrown instanceof NetworkError && /refused/.test(thrown.message),
+      });
     }
     // The link may be lost again already, or it was seen meanwhile.
     const now = this.#table.get(nodeId);
     if (now !== undefined) this.#scheduleDial(now);
   }
 
-  async #connect(
-    key: string | Seed,
-    addresses: readonly PeerAddress[],
-    abort: AbortController = new AbortController(),
-  ): Promise<{ nodeId: string }> {
-    const { clock, ports } = this.#options;
-    const dial = { abort, startedAt: clock.now() };
-    this.#dials.set(key, dial);
-    try {
-      return await ports.connect(addresses, dial.abort.signal);
-    } finally {
-      if (this.#dials.get(key) === dial) this.#dials.delete(key);
-    }
-  }
-
   #dialSeeds(): void {
     const now = this.#options.clock.now();
     for (const state of this.#seeds.all()) {
       const { seed, nodeId, dialAt } = state;
-      if (this.#dials.size >= MAX_DIALS || this.#stopped) return;
-      if (dialAt > now || seed.addresses.length === 0 || this.#dials.has(seed)) continue;
-      const peer = nodeId === undefined ? undefined : this.#table.get(nodeId);
-      if (peer?.state === "alive" || (nodeId !== undefined && this.#dials.has(nodeId))) continue;
-      void this.#dialSeed(state);
+      if (this.#dialler.isFull) return;
+      if (dialAt > now || seed.addresses.length === 0 || this.#dialler.isDialling(seed)) continue;
+      const isCared = nodeId !== undefined &&
+        (this.#table.get(nodeId)?.state === "alive" || this.#dialler.isDialling(nodeId));
+      if (!isCared) void this.#dialSeed(state);
     }
   }
 
   async #dialSeed(state: SeedState): Promise<void> {
-    const { seed: { addresses: hosts, port }, via } = state;
+    const { seed, via } = state;
     const { clock } = this.#options;
-    const addresses = hosts.map((host) => ({ host, port, via }));
+    const addresses = seed.addresses.map((host) => ({ host, port: seed.port, via }));
     try {
-      const { nodeId } = await this.#connect(state.seed, addresses);
+      const found = await this.#dialler.dial(seed, addresses);
+      if (found === undefined) return;
+      const { nodeId } = found;
       this.#seeds.reached(state, nodeId, clock.now());
       const bootId = this.#table.get(nodeId)?.bootId;
       if (bootId === undefined) return;
@@ -494,8 +427,4 @@ export class Membership {
       this.#seeds.failed(state, describeError(thrown), clock.now());
     }
   }
-}
-
-function stopping(): NetworkError {
-  return new NetworkError("CANCELLED", "Cannot dial: the node is stopping.");
 }
