@@ -68,6 +68,8 @@ const TICKS_PER_HEARTBEAT = 4;
 const HELPERS = 2;
 /** Peers about which others are asked in one beat. */
 const MAX_DOUBTS = 4;
+/** Peers up to which beacons are sent more often while one is missed. */
+const MAX_URGENT = 32;
 /** Another address must be faster by this factor and by this much to be worth a new link. */
 const FASTER_BY = 1.5;
 const FASTER_BY_MS = 0.5;
@@ -118,8 +120,12 @@ export class Membership {
     return this.#version;
   }
 
-  /** Whether somebody is missed, so that it is worth being seen more often. */
+  /**
+   * Whether somebody is missed, so that it is worth being seen more often. In a large network it is
+   * not: everybody would have to read the beacons of everybody.
+   */
   get misses(): boolean {
+    if (this.#table.size > MAX_URGENT) return false;
     const isSuspect = ({ state }: Peer) => state === "suspect";
     return this.#missed.size > 0 || this.#table.values().some(isSuspect);
   }
