@@ -11,6 +11,8 @@ import { isLabel } from "../base/safe_text.ts";
 /** How a program of this machine reaches a running node. */
 export interface NodeEndpoint {
   nodeId: string;
+  /** The name of its network. */
+  network: string;
   /** The base URL of its HTTP API. */
   api: string;
   /** Where it accepts links, `host:port`. */

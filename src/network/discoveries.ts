@@ -59,7 +59,8 @@ export function makeDiscoveries(options: ResolvedOptions, needs: DiscoveryNeeds)
     clock,
     logger,
     self: nodeId,
-    running: () => runningNodes(dataDirectory),
+    running: async () =>
+      (await runningNodes(dataDirectory)).filter(({ network }) => network === options.name),
   });
   const all = [udp, manual, tailscale, machine].filter((one) => one !== undefined);
   return { all, udp, tailscale };

@@ -45,9 +45,16 @@ Deno.test("nodes that share a data directory meet where no beacon does", async (
   await withTempDir(async (directory) => {
     const [one, other] = [new TestMachine(directory), new TestMachine(directory)];
     await using a = one.up("A");
+    await using c = other.up("C", "--name=another");
     await using b = other.up("B");
-    await Promise.all([ready(a), ready(b)]);
+    await Promise.all([ready(a), ready(b), ready(c)]);
     await peerEvent(a, "peer-joined", "B");
+    const { peers, unreached } = await one.askJson<NetworkStatus>("A", "status");
+    assertEquals(
+      [Object.keys(peers), unreached],
+      [["B"], []],
+      "one of another network is left alone",
+    );
   });
 });
 

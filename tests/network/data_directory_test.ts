@@ -17,7 +17,14 @@ const CHILD = new URL("claiming_child.ts", import.meta.url).pathname;
 const hasModes = Deno.build.os !== "windows";
 
 function endpoint(nodeId: string, startedAt = 1): NodeEndpoint {
-  return { nodeId, api: `http://127.0.0.1:5680`, grpc: "127.0.0.1:5681", pid: Deno.pid, startedAt };
+  return {
+    nodeId,
+    network: "home",
+    api: `http://127.0.0.1:5680`,
+    grpc: "127.0.0.1:5681",
+    pid: Deno.pid,
+    startedAt,
+  };
 }
 
 /** Claims a node and publishes it, as `up` does. */

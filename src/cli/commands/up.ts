@@ -131,9 +131,10 @@ async function publish(
   gateway: Gateway,
   token: string,
 ): Promise<void> {
-  const { nodeId, address } = network.getNetworkStatus();
+  const { nodeId, name, address } = network.getNetworkStatus();
   await claimed.publish({
     nodeId,
+    network: name,
     api: gateway.url,
     grpc: address!,
     pid: Deno.pid,
