@@ -10,13 +10,13 @@
  */
 
 import {
-  findPythonWithGrpc,
   type Guarding,
   POISON,
   runClient,
   startPythonServer,
   startServer,
 } from "../tests/link/goaway/children.ts";
+import { findPythonWithGrpc } from "../tests/support/python.ts";
 import { partRudely } from "../tests/link/goaway/rude_client.ts";
 import { RUDENESSES, startRudeServer } from "../tests/link/goaway/rude_server.ts";
 
