@@ -72,12 +72,12 @@ const MAX_INT32 = 2 ** 31 - 1;
 
 /** The numbers that existing peers rank each other's addresses by. */
 const INTERFACE_KINDS: readonly [names: RegExp, priority: number, type: string][] = [
-  [/^(docker|br-|veth|cni|flannel|calico|weave)|bridge/, 7, "Container"],
+  [/^(docker|br-|veth|cni|flannel|calico|weave)|bridge/, 7, "Container Virtual"],
   [/^(lo|Loopback)/, 6, "Loopback"],
   [/^(tb|nx|ten)/, 5, "Thunderbolt"],
   [/^(wlan|wi-?fi|wl|en[01]$)/i, 3, "WiFi"],
   [/^(eth|en)/i, 4, "Ethernet"],
-  [/^(tun|tap|utun|gif|awdl|llw)/, 1, "Tunnel"],
+  [/^(tun|tap|utun|gif|awdl|llw)/, 1, "External Virtual"],
   [/^/, 2, "Other"],
 ];
 

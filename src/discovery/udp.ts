@@ -34,7 +34,8 @@ export interface UdpDiscoveryOptions {
   /** Peers of other programs, if this node is to be seen by them and to see them. */
   readonly neighbours?: {
     readonly peers: Pick<ForeignPeers, "seen">;
-    readonly capabilities: () => ForeignCapabilities;
+    /** Undefined while the device is not known: they keep what they hear first. */
+    readonly capabilities: () => ForeignCapabilities | undefined;
   };
 }
 
@@ -300,9 +301,10 @@ export class UdpDiscovery implements Discovery {
 
   #beacon({ on: { name } }: Sender, isAnswer: boolean): Uint8Array {
     const { self, neighbours, broadcastPort, clock } = this.#options;
-    const more = neighbours && foreignFields({
+    const capabilities = neighbours?.capabilities();
+    const more = capabilities && foreignFields({
       broadcastPort,
-      capabilities: neighbours.capabilities(),
+      capabilities,
       interfaceName: name,
       wallTime: clock.wallTime(),
     });

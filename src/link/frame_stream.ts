@@ -73,3 +73,8 @@ export interface LinkTransport {
 export function formatAddress({ host, port }: Address): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
+
+/** `127.0.0.1:1234`, `[::1]:1234` or `[::ffff:10.0.0.1]:1234` to its host, IPv4 as such. */
+export function hostOf(peer: string): string {
+  return peer.replace(/:\d+$/, "").replace(/^\[|\]$/g, "").replace(/^::ffff:(?=\d+\.)/i, "");
+}

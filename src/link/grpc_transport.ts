@@ -11,6 +11,7 @@ import {
   type FrameListener,
   type FrameStream,
   type FrameStreamHandler,
+  hostOf,
   type LinkTransport,
 } from "./frame_stream.ts";
 import { installGoawayGuard } from "./goaway_guard.ts";
@@ -299,9 +300,4 @@ function listenError(target: string, cause: Error): NetworkError {
     );
   }
   return new NetworkError("UNAVAILABLE", `Cannot listen on ${target}: ${reason}`, { cause });
-}
-
-/** `127.0.0.1:1234` or `[::1]:1234` to its host. */
-function hostOf(peer: string): string {
-  return peer.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
 }

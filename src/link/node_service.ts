@@ -9,6 +9,7 @@ import { Buffer } from "node:buffer";
 import { type JsonValue, parseBoundedJson } from "../base/bounded_json.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import { safeText } from "../base/safe_text.ts";
+import { hostOf } from "./frame_stream.ts";
 import type { GrpcService } from "./grpc_transport.ts";
 import {
   decodeQuery,
@@ -71,7 +72,7 @@ export function nodeService(options: NodeServiceOptions): GrpcService {
   const answering =
     <C extends Call | UnreadCall>(serve: (call: C, host: string) => Answer) =>
     async (call: C, reply: Reply) => {
-      const host = call.getPeer().replace(/:\d+$/, "");
+      const host = hostOf(call.getPeer());
       try {
         if (!allows(host)) throw notAllowed(host);
         reply(null, await serve(call, host));

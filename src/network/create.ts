@@ -131,7 +131,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
   const acceptsTasks = open === false || resolved.openAcceptTasks;
   const offered = () => acceptsTasks ? description : { ...description, agents: [] };
 
-  const neighbours = open === false ? undefined : makeNeighbours({
+  const neighbours = open === false || !resolved.existingPeers ? undefined : makeNeighbours({
     clock,
     random,
     logger,
@@ -252,12 +252,22 @@ function systemPlatform(): Platform {
     random: systemRandom,
     datagrams: systemDatagrams(),
     links: lazyGrpc,
-    listenHosts: { lan: "0.0.0.0", loopback: "127.0.0.1" },
+    listenHosts: { lan: hasIPv6() ? "::" : "0.0.0.0", loopback: "127.0.0.1" },
     hostName: systemHostName(),
     cores: navigator.hardwareConcurrency,
     detect: (overrides) => detectDeviceCapabilities({ overrides }),
     readDevice: () => reader.read(),
   };
+}
+
+/** Whether this machine has an IPv6 address: `::` then takes links of both kinds. */
+function hasIPv6(): boolean {
+  try {
+    return Deno.networkInterfaces().some(({ family }) => family === "IPv6");
+  } catch {
+    // Without --allow-sys=networkInterfaces it is not known.
+    return false;
+  }
 }
 
 /** gRPC costs 40 ms to load: that is spent in `start()`, beside the look at the device. */

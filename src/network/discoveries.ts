@@ -1,6 +1,7 @@
 /** The ways in which a node looks for others, as its options ask for them. */
 
 import type { Clock } from "../base/clock.ts";
+import { type DeviceCapabilities, UNKNOWN_DEVICE } from "../device/capabilities.ts";
 import { createCommandRunner } from "../device/command.ts";
 import type { Discovery } from "../discovery/discovery.ts";
 import type { ForeignPeers } from "../discovery/foreign_peers.ts";
@@ -48,7 +49,7 @@ export function makeDiscoveries(options: ResolvedOptions, needs: DiscoveryNeeds)
       self,
       allows,
       isUrgent,
-      neighbours: foreign && { peers: foreign, capabilities: () => self().capabilities },
+      neighbours: foreign && { peers: foreign, capabilities: knownCapabilities(self) },
     })
     : undefined;
   const manual = discoveryModes.has("manual")
@@ -64,6 +65,14 @@ export function makeDiscoveries(options: ResolvedOptions, needs: DiscoveryNeeds)
   });
   const all = [udp, manual, tailscale, machine].filter((one) => one !== undefined);
   return { all, udp, tailscale };
+}
+
+/** What this device is, once that was looked at. */
+function knownCapabilities(self: () => NodeDescription): () => DeviceCapabilities | undefined {
+  return () => {
+    const { capabilities } = self();
+    return capabilities === UNKNOWN_DEVICE ? undefined : capabilities;
+  };
 }
 
 function tailscaleOf(

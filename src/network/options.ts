@@ -89,6 +89,14 @@ export interface NetworkOptions {
    * @default {false}
    */
   openAcceptTasks?: boolean;
+  /**
+   * Whether an open node is seen by peers of other programs, exo before 1.0 and the Python
+   * hanzo-network, and lists them. exo plans parts of models for everybody that it sees, which this
+   * node refuses; exo can leave it out by `allowed_node_ids`, or this option can.
+   *
+   * @default {true}
+   */
+  existingPeers?: boolean;
   /** What this device is, instead of what is found; what is left out is found. */
   deviceCapabilities?: CapabilityOverrides;
   /**
@@ -151,6 +159,7 @@ export interface ResolvedOptions {
   readonly networkInterfaces: readonly string[];
   readonly open: boolean | string;
   readonly openAcceptTasks: boolean;
+  readonly existingPeers: boolean;
   readonly deviceCapabilities: CapabilityOverrides;
   readonly routingStrategy: RoutingStrategy;
   readonly customRouter: CustomRouter | undefined;
@@ -190,6 +199,7 @@ export function resolveOptions(
     networkInterfaces: Object.freeze([...options.networkInterfaces ?? []]),
     open: options.open ?? false,
     openAcceptTasks: options.openAcceptTasks ?? false,
+    existingPeers: options.existingPeers ?? true,
     deviceCapabilities: parseCapabilityOverrides(options.deviceCapabilities ?? {}),
     routingStrategy: options.routingStrategy ?? RoutingStrategy.CapabilityBased,
     customRouter: options.customRouter,

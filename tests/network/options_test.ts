@@ -36,6 +36,7 @@ Deno.test("everything has a default", () => {
     networkInterfaces: [],
     open: false,
     openAcceptTasks: false,
+    existingPeers: true,
     deviceCapabilities: {},
     routingStrategy: "capability-based",
     customRouter: undefined,

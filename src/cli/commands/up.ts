@@ -70,6 +70,7 @@ export const command: Command = {
         networkInterfaces: options.list("network-interface"),
         open,
         openAcceptTasks: options.flag("open-accept-tasks"),
+        existingPeers: !options.flag("ignore-existing-peers"),
         deviceCapabilities: await readCapabilities(options.text("capabilities")),
         slots: options.integer("slots", 1, 4_096),
         logger,

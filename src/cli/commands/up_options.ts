@@ -95,6 +95,12 @@ export const UP_OPTIONS: readonly OptionSpec[] = [
     setting: true,
   },
   {
+    name: "ignore-existing-peers",
+    kind: "flag",
+    help: "with --open: do not meet exo and hanzo-network, which plan models for all they see",
+    setting: true,
+  },
+  {
     name: "agents",
     kind: "list",
     value: "FILE.ts",
