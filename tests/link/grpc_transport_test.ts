@@ -8,6 +8,7 @@ import { MAX_FRAME_BYTES } from "../../src/link/call.ts";
 import type { FrameListener, FrameStream } from "../../src/link/frame_stream.ts";
 import { grpcTransport } from "../../src/link/grpc_transport.ts";
 import { eventually } from "../support/eventually.ts";
+import { skipUnless } from "../support/skip.ts";
 import { type End, endOf } from "./transport_suite.ts";
 
 const transport = grpcTransport();
@@ -195,3 +196,29 @@ function bind(server: grpc.Server): Promise<number> {
     });
   });
 }
+
+Deno.test({
+  name: "a listener on :: takes IPv4 and IPv6, and sees each host by its plain address",
+  ignore: skipUnless(
+    Deno.networkInterfaces().some(({ family }) => family === "IPv6"),
+    "this machine has no IPv6",
+  ),
+  async fn() {
+    const accepted: FrameStream[] = [];
+    const listener = await transport.listen({ host: "::", port: 0 }, (stream) => {
+      accepted.push(stream);
+      stream.start({ onFrame() {}, onDrain() {}, onClose() {} });
+    });
+    const { port } = listener.address;
+    for (const host of ["127.0.0.1", "::1"]) {
+      const near = endOf(await transport.dial({ host, port }, new AbortController().signal));
+      near.start();
+      await eventually(() => accepted.at(-1)?.remoteHost === host, {
+        what: `a stream from ${host}`,
+      });
+      near.stream.close();
+      await eventually(() => near.closes.length > 0, { what: "the end" });
+    }
+    await listener.close();
+  },
+});
