@@ -16,7 +16,7 @@ import {
 } from "./frame_stream.ts";
 import { installGoawayGuard } from "./goaway_guard.ts";
 import { MAX_FRAME_BYTES } from "./call.ts";
-import { connectTime } from "./round_trip.ts";
+import { connectTime, unreachable } from "./round_trip.ts";
 
 const LINK_PATH = "/hanzo.network.v1.Network/Link";
 
@@ -90,7 +90,14 @@ export function grpcTransport({ services = [] }: GrpcTransportOptions = {}): Lin
   return { dial, measure: connectTime, listen: (...args) => listen(services, ...args) };
 }
 
-function dial(address: Address, signal: AbortSignal): Promise<FrameStream> {
+async function dial(address: Address, signal: AbortSignal): Promise<FrameStream> {
+  // gRPC does not let go of a connection that is being made. So one that can be given up is made
+  // first: a dial into the void, of which there may be many, ends here.
+  await connectTime(address, signal);
+  return await open(address, signal);
+}
+
+function open(address: Address, signal: AbortSignal): Promise<FrameStream> {
   const target = formatAddress(address);
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason);
@@ -114,7 +121,7 @@ function dial(address: Address, signal: AbortSignal): Promise<FrameStream> {
       signal.removeEventListener("abort", onAbort);
       cut();
       client.close();
-      reject(dialError(target, cause));
+      reject(unreachable(target, cause.details || cause.message));
     };
     signal.addEventListener("abort", onAbort, { once: true });
     call.once("error", onError);
@@ -132,8 +139,9 @@ function dial(address: Address, signal: AbortSignal): Promise<FrameStream> {
 }
 
 /**
- * Credentials whose connection can be cut before the other side has answered. Closing a channel
- * then does not: gRPC keeps the connection that nobody answers, and one that it makes afterwards.
+ * Credentials whose connection can be cut before the other side has answered with HTTP/2. Closing a
+ * channel then does not: gRPC keeps the connection that nobody answers, and one that it makes
+ * afterwards.
  */
 export function cuttable(
   credentials: grpc.ChannelCredentials,
@@ -277,17 +285,6 @@ function ignore(): void {}
 function streamError(cause: Error & { code?: unknown }): NetworkError {
   const isTooLong = cause.code === grpc.status.RESOURCE_EXHAUSTED;
   return new NetworkError(isTooLong ? "PROTOCOL" : "UNAVAILABLE", describeError(cause), { cause });
-}
-
-function dialError(target: string, cause: ServiceError): NetworkError {
-  const details = cause.details || cause.message;
-  const refused = /ECONNREFUSED|Connection refused/i.test(details);
-  return new NetworkError(
-    "UNAVAILABLE",
-    `Cannot reach ${target}: ${refused ? "connection refused" : describeError(details)}. ` +
-      `Is a node running there?`,
-    { cause },
-  );
 }
 
 function listenError(target: string, cause: Error): NetworkError {

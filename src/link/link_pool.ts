@@ -217,10 +217,11 @@ export class LinkPool {
     };
     if (peer.nodeId === self.nodeId) {
       if (peer.bootId !== self.bootId) throw conflict();
-      throw new NetworkError("PERMISSION_DENIED", "This node dialled itself.");
+      throw new NetworkError("FAILED_PRECONDITION", "This node dialled itself.");
     }
     const defended = this.#links.get(peer.nodeId)?.some((link) =>
-      link.state !== "closed" && link.peer.bootId !== peer.bootId &&
+      // Of two, the one that was started first has the label: a boot id tells the time.
+      link.state !== "closed" && link.peer.bootId < peer.bootId &&
       this.#options.clock.now() - link.lastHeard < this.#options.suspectAfterMs
     );
     if (defended) throw conflict();

@@ -20,10 +20,18 @@ export async function connectTime(address: Address, signal: AbortSignal): Promis
     return performance.now() - startedAt;
   } catch (cause) {
     if (signal.aborted) throw signal.reason;
-    throw new NetworkError(
-      "UNAVAILABLE",
-      `Cannot reach ${formatAddress(address)}: ${describeError(cause)}`,
-      { cause },
-    );
+    throw unreachable(formatAddress(address), cause);
   }
+}
+
+/** What a dial of `target` failed with; `refused` when its host says that nothing listens there. */
+export function unreachable(target: string, cause: unknown): NetworkError {
+  const details = describeError(cause);
+  const refused = /ECONNREFUSED|Connection refused/i.test(details);
+  return new NetworkError(
+    "UNAVAILABLE",
+    `Cannot reach ${target}: ${refused ? "connection refused" : details}. ` +
+      `Is a node running there?`,
+    { cause },
+  );
 }

@@ -15,12 +15,19 @@ export type Connect = (
 ) => Promise<{ nodeId: string }>;
 
 interface Dial {
+  readonly reason: DialReason;
   readonly abort: AbortController;
   readonly startedAt: number;
 }
 
-/** Dials at a time, each of which may hold a file descriptor for seconds. */
-const MAX_DIALS = 16;
+/**
+ * Why somebody is dialled. A `suspect` waits for nobody, because its answer decides who is there; of
+ * the others there may be many, and each may hold a file descriptor for seconds.
+ */
+export type DialReason = "suspect" | "stranger" | "seed";
+
+/** Dials at a time. */
+const MAX_DIALS: Record<DialReason, number> = { suspect: Infinity, stranger: 16, seed: 8 };
 /** How long a dial beyond them waits before it looks again. */
 const PAUSE_MS = 50;
 /** A dial that has had no answer for so long is given up for one that a new beacon promises. */
@@ -39,9 +46,10 @@ export class Dialler {
     this.#connect = connect;
   }
 
-  /** Whether no more may be dialled now. */
-  get isFull(): boolean {
-    return this.#stopped || this.#dials.size >= MAX_DIALS;
+  /** Whether no more may be dialled for that reason now. */
+  isFullOf(reason: DialReason): boolean {
+    const dials = this.#dials.values().filter((dial) => dial.reason === reason).toArray();
+    return this.#stopped || dials.length >= MAX_DIALS[reason];
   }
 
   /** Whether this one is being dialled. */
@@ -50,14 +58,16 @@ export class Dialler {
   }
 
   /** Calls `dial` at a time of the clock, or as soon as there is room; replaces what was to come. */
-  schedule(key: DialKey, at: number, dial: () => void): void {
+  schedule(key: DialKey, reason: DialReason, at: number, dial: () => void): void {
     this.cancel(key);
     if (this.#stopped || this.#dials.has(key)) return;
     const now = this.#clock.now();
     this.#timers.set(
       key,
       this.#clock.after(Math.max(0, at - now), () => {
-        if (this.isFull) return this.schedule(key, this.#clock.now() + PAUSE_MS, dial);
+        if (this.isFullOf(reason)) {
+          return this.schedule(key, reason, this.#clock.now() + PAUSE_MS, dial);
+        }
         this.#timers.delete(key);
         dial();
       }),
@@ -78,9 +88,10 @@ export class Dialler {
    */
   async dial(
     key: DialKey,
+    reason: DialReason,
     addresses: readonly PeerAddress[],
   ): Promise<{ nodeId: string } | undefined> {
-    const dial = { abort: new AbortController(), startedAt: this.#clock.now() };
+    const dial = { reason, abort: new AbortController(), startedAt: this.#clock.now() };
     this.#dials.set(key, dial);
     try {
       return await this.#connect(addresses, dial.abort.signal);

@@ -5,7 +5,7 @@ import { describeError, NetworkError } from "../base/errors.ts";
 import { EventBus } from "../base/event_bus.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
-import { type Connect, Dialler } from "./dialler.ts";
+import { type Connect, Dialler, type DialReason } from "./dialler.ts";
 import { Missed } from "./missed.ts";
 import type { NodeDescription } from "./node_description.ts";
 import type { Peer, PeerAddress, PeerEvent } from "./peer.ts";
@@ -315,7 +315,7 @@ export class Membership {
     const now = clock.now();
     if (now - (this.#movedAt.get(nodeId) ?? -Infinity) < MOVE_PAUSE_MS) return;
     this.#movedAt.set(nodeId, now);
-    this.#dialler.dial(nodeId, [best]).catch(() => {
+    this.#dialler.dial(nodeId, "suspect", [best]).catch(() => {
       // The link in use goes on.
     });
   }
@@ -378,17 +378,23 @@ export class Membership {
     if (type === "peer-died" && because.type === "tick") this.#missed.add(peer, clock.now());
   }
 
-  #scheduleDial({ nodeId, dialAt }: Peer): void {
+  #scheduleDial({ nodeId, state, dialAt }: Peer): void {
     if (dialAt === undefined) this.#dialler.cancel(nodeId);
-    else this.#dialler.schedule(nodeId, dialAt, () => void this.#dial(nodeId));
+    else {
+      const reason = state === "suspect" ? "suspect" : "stranger";
+      this.#dialler.schedule(nodeId, reason, dialAt, () => void this.#dial(nodeId, reason));
+    }
   }
 
-  async #dial(nodeId: string): Promise<void> {
+  async #dial(nodeId: string, reason: DialReason): Promise<void> {
     const peer = this.#table.get(nodeId);
     if (peer === undefined || peer.state === "alive") return;
     try {
-      const found = await this.#dialler.dial(nodeId, peer.addresses);
-      if (found !== undefined && found.nodeId !== nodeId) {
+      const found = await this.#dialler.dial(nodeId, reason, peer.addresses);
+      if (found === undefined) {
+        throw new NetworkError("UNAVAILABLE", "no answer since the beacon before the last one");
+      }
+      if (found.nodeId !== nodeId) {
         throw new NetworkError("UNAVAILABLE", `Node "${found.nodeId}" answers there now.`);
       }
       this.#hear(nodeId);
@@ -409,10 +415,11 @@ export class Membership {
     const now = this.#options.clock.now();
     for (const state of this.#seeds.all()) {
       const { seed, nodeId, dialAt } = state;
-      if (this.#dialler.isFull) return;
+      if (this.#dialler.isFullOf("seed")) return;
       if (dialAt > now || seed.addresses.length === 0 || this.#dialler.isDialling(seed)) continue;
       const isCared = nodeId !== undefined &&
-        (this.#table.get(nodeId)?.state === "alive" || this.#dialler.isDialling(nodeId));
+        (nodeId === this.#options.nodeId || this.#table.get(nodeId)?.state === "alive" ||
+          this.#dialler.isDialling(nodeId));
       if (!isCared) void this.#dialSeed(state);
     }
   }
@@ -422,15 +429,15 @@ export class Membership {
     const { clock } = this.#options;
     const addresses = seed.addresses.map((host) => ({ host, port: seed.port, via }));
     try {
-      const found = await this.#dialler.dial(seed, addresses);
+      const found = await this.#dialler.dial(seed, "seed", addresses);
       if (found === undefined) return;
       const { nodeId } = found;
       this.#seeds.reached(state, nodeId, clock.now());
-      const bootId = this.#table.get(nodeId)?.bootId;
-      if (bootId === undefined) return;
-      for (const address of addresses) this.#apply({ type: "sighted", nodeId, bootId, address });
+      for (const address of addresses) this.#apply({ type: "listed", nodeId, address });
     } catch (thrown) {
-      this.#seeds.failed(state, describeError(thrown), clock.now());
+      const isSelf = thrown instanceof NetworkError && thrown.code === "FAILED_PRECONDITION";
+      if (isSelf) this.#seeds.reached(state, this.#options.nodeId, clock.now());
+      else this.#seeds.failed(state, describeError(thrown), clock.now());
     }
   }
 }

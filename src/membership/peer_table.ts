@@ -14,6 +14,8 @@ export type PeerTable = ReadonlyMap<string, Peer>;
 export type TableEvent =
   /** Discovery saw it. */
   | { type: "sighted"; nodeId: string; bootId: string; address: PeerAddress }
+  /** Somebody lists this address, and it is its. */
+  | { type: "listed"; nodeId: string; address: PeerAddress }
   /** A link to it is open. */
   | {
     type: "linked";
@@ -92,6 +94,8 @@ export function apply(
   if (event.type === "linked") return linked(peer, event, now);
   if (peer === undefined) return { nodeId, peer, events: [] };
   switch (event.type) {
+    case "listed":
+      return changed({ ...peer, addresses: withAddress(peer.addresses, event.address) });
     case "described":
       return changed({ ...peer, description: event.description }, "peer-updated");
     case "pinged":

@@ -72,7 +72,9 @@ export class Seeds {
 
   /** A node answered at a seed. */
   reached({ via, seed }: SeedState, nodeId: string, now: number): void {
-    this.#change(via, seed, { nodeId, dialAt: now, failingSince: undefined, problem: undefined });
+    const isAnother = seed.nodeId !== undefined && seed.nodeId !== nodeId;
+    const problem = isAnother ? `node "${nodeId}" answers there` : undefined;
+    this.#change(via, seed, { nodeId, dialAt: now, failingSince: undefined, problem });
   }
 
   /** Nobody answered at a seed. */

@@ -66,6 +66,8 @@ export interface Platform {
 const DESCRIPTION_TOPIC = "description";
 /** Refused claims of labels that are kept for the status. */
 const MAX_CONFLICTS = 16;
+/** How long one is shown after the last claim: four beacons and some. */
+const CONFLICT_FOR_MS = 12_000;
 
 /**
  * Makes one node of a network; nothing happens before its `start()`.
@@ -94,16 +96,22 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
   const { nodeId, logger, open } = resolved;
   const allows = reachOf(open);
   const newId = ulidMaker(clock, random);
-  const conflicts: NameConflict[] = [];
+  const conflicts: (NameConflict & { seenAt: number })[] = [];
 
   const noteConflict = (id: string, host: string) => {
-    if (conflicts.some((one) => one.nodeId === id && one.host === host)) return;
+    const known = conflicts.find((one) => one.nodeId === id && one.host === host);
+    if (known !== undefined) return void (known.seenAt = clock.now());
     logger.error('A second node at {host} calls itself "{nodeId}" and is ignored', {
       nodeId: id,
       host,
     });
-    if (conflicts.push({ nodeId: id, host }) > MAX_CONFLICTS) conflicts.shift();
+    if (conflicts.push({ nodeId: id, host, seenAt: clock.now() }) > MAX_CONFLICTS) {
+      conflicts.shift();
+    }
   };
+  const currentConflicts = () =>
+    conflicts.filter(({ seenAt }) => clock.now() - seenAt < CONFLICT_FOR_MS)
+      .map(({ nodeId, host }): NameConflict => ({ nodeId, host }));
 
   const calculator = createCalculatorAgent({ clock });
   const monitor = createMonitorAgent(async () => ({
@@ -234,7 +242,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     executor,
     dispatcher,
     candidates,
-    conflicts: () => [...conflicts],
+    conflicts: currentConflicts,
     builtinAgents: new Set([monitor.name, calculator.agent.name]),
     foreign: () => neighbours?.peers.list() ?? [],
     dispose: () => {

@@ -76,7 +76,7 @@ function knownCapabilities(self: () => NodeDescription): () => DeviceCapabilitie
 }
 
 function tailscaleOf(
-  { logger, tailscale: { path, apiKey, tailnet } }: ResolvedOptions,
+  { logger, tailscale: { path, apiKey, tailnet, apiUrl } }: ResolvedOptions,
   { clock, self }: DiscoveryNeeds,
 ): TailscaleDiscovery {
   return new TailscaleDiscovery({
@@ -88,6 +88,6 @@ function tailscaleOf(
     port: DEFAULT_LISTEN_PORT,
     attributes: apiKey === undefined
       ? undefined
-      : new TailscaleAttributes({ clock, apiKey, tailnet, self }),
+      : new TailscaleAttributes({ clock, apiKey, tailnet, baseUrl: apiUrl, self }),
   });
 }

@@ -142,6 +142,8 @@ export interface TailscaleOptions {
   apiKey?: string;
   /** The tailnet of that API; by default the one that the token belongs to. */
   tailnet?: string;
+  /** The base URL of that API, where it is not Tailscale's own; Headscale has another. */
+  apiUrl?: string;
 }
 
 /** {@linkcode NetworkOptions} copied, filled, checked and frozen. */

@@ -52,7 +52,7 @@ export function networkStatus(parts: NetworkParts, state: NetworkState): Network
       [...parts.foreign().map((one) => foreignStatus(one, interfaces, parts.clock)), ...peers]
         .map((peer) => [peer.nodeId, peer]),
     ),
-    unreached: unreached(membership),
+    unreached: unreached(membership, options.nodeId),
     nameConflicts: conflicts(),
   };
 }
@@ -152,13 +152,19 @@ function failing(
 }
 
 /** What is listed and nobody is linked at. */
-function unreached(membership: Pick<Membership, "seeds" | "get">): UnreachedStatus[] {
+function unreached(
+  membership: Pick<Membership, "seeds" | "get">,
+  self: string,
+): UnreachedStatus[] {
   return membership.seeds()
-    .filter(({ nodeId }) => nodeId === undefined || membership.get(nodeId) === undefined)
+    .filter(({ seed, nodeId }) =>
+      nodeId === undefined || (seed.nodeId ?? nodeId) !== nodeId ||
+      (nodeId !== self && membership.get(nodeId) === undefined)
+    )
     .map(({ seed, via, nodeId, problem }) => ({
       address: formatAddress(seed),
       via,
-      nodeId: nodeId ?? null,
+      nodeId: seed.nodeId ?? nodeId ?? null,
       problem: problem ?? null,
     }));
 }

@@ -62,7 +62,7 @@ Deno.test("a node that dials its own address is not linked to itself", async () 
   const lan = new PoolLan();
   const a = await lan.add(A, "a");
   const [code, message] = await refusal(lan.dial(a, a));
-  assertEquals([code, message], ["PERMISSION_DENIED", "This node dialled itself."]);
+  assertEquals([code, message], ["FAILED_PRECONDITION", "This node dialled itself."]);
   await lan.clock.advance(5);
   assertEquals([a.told, a.conflicts, lan.links.openStreams], [[], [], 0]);
 });
