@@ -1,7 +1,14 @@
 /** The log of a node, as lines for people or as JSON for programs. */
 
-import { configure, getJsonLinesFormatter, getLogger, getTextFormatter } from "@logtape/logtape";
+import {
+  configure,
+  getJsonLinesFormatter,
+  getLogger,
+  getTextFormatter,
+  type LogRecord,
+} from "@logtape/logtape";
 import type { Logger } from "../base/log.ts";
+import { safeName } from "../base/safe_text.ts";
 
 /** What `--log-level` takes, the most talkative first. */
 export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const;
@@ -19,7 +26,7 @@ export async function openLog(
   json: boolean,
   write: (line: string) => void,
 ): Promise<Logger> {
-  const format = json ? getJsonLinesFormatter() : getTextFormatter({ timestamp: "time" });
+  const format = json ? jsonFormat() : getTextFormatter({ timestamp: "time", value: showValue });
   await configure({
     sinks: { lines: (record) => write(format(record).trimEnd()) },
     loggers: [
@@ -29,4 +36,25 @@ export async function openLog(
     ],
   });
   return getLogger("hanzo-network");
+}
+
+/** A text of more characters is cut in a line for people. */
+const MOST_TEXT = 4_000;
+
+/** Texts stand in a message as they are: its author has put quotes around them, or none. */
+function showValue(value: unknown): string {
+  if (typeof value !== "string") return Deno.inspect(value);
+  // A newline parts words as a blank does: what comes from outside begins no line of the log.
+  return safeName(value.replaceAll(/\s+/g, " "), MOST_TEXT);
+}
+
+/** As the library's, whose messages have quotes around every text that is put into them. */
+function jsonFormat(): (record: LogRecord) => string {
+  const format = getJsonLinesFormatter();
+  return (record) => {
+    const message = record.message.map((part) =>
+      typeof part === "string" ? part : Deno.inspect(part)
+    ).join("");
+    return format({ ...record, message: [message] });
+  };
 }

@@ -132,13 +132,26 @@ function fromEnvironment({ name, kind }: OptionSpec): string[] | undefined {
   return value.split(",").map((one) => one.trim()).filter((one) => one !== "");
 }
 
-/** A variable of the environment; one that may not be read is as good as unset. */
+/** Where the user's files are: nothing can be put in the place of these. */
+const HOMES: readonly string[] = ["HOME", "LOCALAPPDATA"];
+
+/**
+ * A variable of the environment; one that may not be read is as good as unset, but for the home.
+ *
+ * @throws {NetworkError} `PERMISSION_DENIED` when the home may not be read.
+ */
 export function environment(name: string): string | undefined {
   try {
     return Deno.env.get(name);
-  } catch (thrown) {
-    if (thrown instanceof Deno.errors.NotCapable) return undefined;
-    throw thrown;
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.NotCapable)) throw cause;
+    if (!HOMES.includes(name)) return undefined;
+    throw new NetworkError(
+      "PERMISSION_DENIED",
+      `Cannot find the data directory: ${name} may not be read. Grant --allow-env, or give a ` +
+        `directory with --data-dir.`,
+      { cause },
+    );
   }
 }
 

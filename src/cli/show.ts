@@ -1,10 +1,12 @@
 /** How figures and devices are written for people. */
 
+import { systemClock } from "../base/clock.ts";
+import { safeName } from "../base/safe_text.ts";
 import type { DeviceCapabilities } from "../device/capabilities.ts";
-import type { NetworkStatus, PeerStatus } from "../network/status.ts";
+import type { AddressStatus, NetworkStatus, PeerStatus } from "../network/status.ts";
 import { table } from "./table.ts";
-import type { Terminal } from "./terminal.ts";
-import { cutToWidth } from "./width.ts";
+import type { Style, Terminal } from "./terminal.ts";
+import { cutToWidth, displayWidth } from "./width.ts";
 
 /** `7.1`, in TFLOPS of half precision or else of single, or a dash when both are unknown. */
 export function showTflops({ flops: { fp16, fp32 } }: DeviceCapabilities): string {
@@ -37,34 +39,188 @@ export function statusLine(status: NetworkStatus, terminal: Terminal): string {
   return terminal.style("bold", label) + rest;
 }
 
-/** The table of a node and its peers. */
-export function statusTable(status: NetworkStatus, terminal: Terminal): string[] {
-  const { nodeId, capabilities, agents, activeTasks, queuedTasks, slots } = status;
-  const self = [
-    `${nodeId} (here)`,
-    "alive",
-    ...deviceCells(capabilities),
-    showLoad((activeTasks + queuedTasks) / slots),
-    "–",
-    agents.map(({ name }) => name).join(", "),
+/**
+ * What `status` and the live view of `up` show: the node, its peers, and all that is in the way of
+ * more. No line is wider than the terminal.
+ *
+ * @param now In milliseconds since 1970.
+ */
+export function statusReport(status: NetworkStatus, terminal: Terminal, now: number): string[] {
+  const { lines, hasWays } = tableOf(status, terminal, now);
+  const peers = byName(Object.values(status.peers));
+  return [
+    statusLine(status, terminal),
+    "",
+    ...lines,
+    ...peers.filter(({ state }) => state !== "alive").flatMap((peer) =>
+      note(
+        `${peer.nodeId} (${peer.state}, ${way(peer, now)}): ${trouble(peer)}`,
+        terminal,
+        "yellow",
+      )
+    ),
+    ...status.unreached.flatMap(({ address, via, nodeId, problem }) =>
+      note(
+        `Nobody is linked at ${address}${nodeId === null ? "" : ` (${nodeId})`}, listed by ${via}` +
+          `${problem === null ? "." : `: ${problem}`}`,
+        terminal,
+        "dim",
+      )
+    ),
+    ...status.nameConflicts.flatMap(({ nodeId, host }) =>
+      note(`A second node at ${host} calls itself ${nodeId} and was refused.`, terminal, "red")
+    ),
+    // Where the table has no room for it.
+    ...hasWays
+      ? []
+      : peers.filter(({ state }) => state === "alive").flatMap((peer) =>
+        note(`${peer.nodeId}: ${way(peer, now)}`, terminal, "dim")
+      ),
   ];
-  const peers = Object.values(status.peers).sort((a, b) => a.nodeId < b.nodeId ? -1 : 1);
-  return table(
-    ["NODE", "STATE", "CHIP", "TFLOPS", "MEMORY", "LOAD", "ROUND TRIP", "AGENTS"],
-    [self, ...peers.map(peerCells)],
-    terminal.columns,
-  );
 }
 
-function peerCells(peer: PeerStatus): string[] {
+/**
+ * The table of a node and its peers.
+ *
+ * @param now In milliseconds since 1970.
+ */
+export function statusTable(
+  status: NetworkStatus,
+  terminal: Terminal,
+  now: number = systemClock.wallTime(),
+): string[] {
+  return tableOf(status, terminal, now).lines;
+}
+
+/** The table, and whether it says where peers are and when they were last seen. */
+function tableOf(
+  status: NetworkStatus,
+  terminal: Terminal,
+  now: number,
+): { lines: string[]; hasWays: boolean } {
+  const { nodeId, address, capabilities, agents, activeTasks, queuedTasks, slots } = status;
+  const peers = byName(Object.values(status.peers));
+  const cells = (hasWays: boolean) => {
+    const ways = (...texts: string[]) => hasWays ? texts : [];
+    return [
+      [
+        ...["NODE", "STATE", "CHIP", "TFLOPS", "MEMORY", "LOAD"],
+        ...ways("ADDRESS", "INTERFACE"),
+        "ROUND TRIP",
+        ...ways("LAST SEEN"),
+        "AGENTS",
+      ],
+      [
+        `${nodeId} (here)`,
+        "alive",
+        ...deviceCells(capabilities),
+        showLoad((activeTasks + queuedTasks) / slots),
+        ...ways(address ?? "–", "–"),
+        "–",
+        ...ways("–"),
+        agents.map(({ name }) => name).join(", "),
+      ],
+      ...peers.map((peer) => [
+        peer.nodeId,
+        showState(peer),
+        ...deviceCells(peer.capabilities),
+        showLoad(peer.currentLoad),
+        ...ways(peer.address, peer.interface ?? "–"),
+        showMilliseconds(peer.latencyMs),
+        ...ways(showAgo(peer.lastSeen, now)),
+        peer.agents.join(", "),
+      ]),
+    ];
+  };
+  const lines = (hasWays: boolean, columns: number) => {
+    const [headings, ...rows] = cells(hasWays);
+    return table(headings, rows, columns);
+  };
+  const whole = lines(true, Infinity);
+  if (whole.every((line) => displayWidth(line) <= terminal.columns)) {
+    return { lines: whole, hasWays: true };
+  }
+  return { lines: lines(false, terminal.columns), hasWays: false };
+}
+
+/**
+ * What `peers` shows: a line for each peer, below it its addresses if it has several, and what is
+ * in its way.
+ *
+ * @param now In milliseconds since 1970.
+ */
+export function peersReport(
+  peers: readonly PeerStatus[],
+  terminal: Terminal,
+  now: number,
+): string[] {
+  const sorted = byName(peers);
+  const [headings, ...lines] = table(
+    ["NODE", "STATE", "ADDRESS", "INTERFACE", "FOUND BY", "ROUND TRIP", "LAST SEEN"],
+    sorted.map((peer) => [
+      peer.nodeId,
+      showState(peer),
+      peer.address,
+      peer.interface ?? "–",
+      peer.via,
+      showMilliseconds(peer.latencyMs),
+      showAgo(peer.lastSeen, now),
+    ]),
+    terminal.columns,
+  );
   return [
-    peer.nodeId,
-    peer.state,
-    ...deviceCells(peer.capabilities),
-    showLoad(peer.currentLoad),
-    showMilliseconds(peer.latencyMs),
-    peer.problem ?? peer.agents.join(", "),
+    headings,
+    ...sorted.flatMap((peer, i) => [
+      lines[i],
+      ...peer.addresses.length < 2
+        ? []
+        : peer.addresses.flatMap((address) => note(`  ${showAddress(address)}`, terminal, "dim")),
+      ...peer.problem === null ? [] : note(`  ${trouble(peer)}`, terminal, "yellow"),
+    ]),
   ];
+}
+
+function byName(peers: readonly PeerStatus[]): PeerStatus[] {
+  return peers.toSorted((a, b) => a.nodeId < b.nodeId ? -1 : 1);
+}
+
+/** `alive`, or `alive, exo` for a peer of another program. */
+function showState({ state, kind }: PeerStatus): string {
+  return kind === "node" ? state : `${state}, ${kind}`;
+}
+
+/** `10.0.0.2:5681 by eth0, 1.2 ms, last seen 4.2 s ago`. */
+function way({ address, interface: by, latencyMs, lastSeen }: PeerStatus, now: number): string {
+  return [
+    by === null ? address : `${address} by ${by}`,
+    ...latencyMs === null ? [] : [showMilliseconds(latencyMs)],
+    `last seen ${showAgo(lastSeen, now)}`,
+  ].join(", ");
+}
+
+function showAddress(
+  { address, via, interface: by, latencyMs, inUse, problem }: AddressStatus,
+): string {
+  const where = by === null ? address : `${address} by ${by}`;
+  const figures = [where, `found by ${via}`];
+  if (latencyMs !== null) figures.push(showMilliseconds(latencyMs));
+  return `${figures.join(", ")}: ${inUse ? "in use" : problem ?? "not in use"}`;
+}
+
+/** What is in the way of a peer. */
+function trouble({ failing, problem, state }: PeerStatus): string {
+  if (failing === null) return problem ?? state;
+  const { direction, address, reason } = failing;
+  return direction === "to"
+    ? `its beacons arrive, dialling ${address} fails: ${reason}`
+    : `nothing reaches ${address} in either direction: ${reason}`;
+}
+
+/** `4.2 s ago`. */
+function showAgo(moment: number, now: number): string {
+  // Two processes may read the clock in the other order.
+  const seconds = Math.max(0, now - moment) / 1000;
+  return seconds < 100 ? `${seconds.toFixed(1)} s ago` : `${Math.round(seconds / 60)} min ago`;
 }
 
 function deviceCells(capabilities: DeviceCapabilities | null): string[] {
@@ -78,4 +234,23 @@ function deviceCells(capabilities: DeviceCapabilities | null): string[] {
 
 function showLoad(load: number): string {
   return `${Math.round(load * 100)} %`;
+}
+
+/** A note is not longer than this, however long the reason. */
+const MOST_NOTE = 1_000;
+
+/** A sentence in as many lines as it takes; only a word that is wider than a line is cut. */
+function note(text: string, terminal: Terminal, style: Style): string[] {
+  const indent = text.startsWith("  ") ? "  " : "";
+  const words = safeName(text.replaceAll(/\s+/g, " "), MOST_NOTE).split(" ");
+  const lines: string[] = [];
+  let line = indent + words[0];
+  for (const word of words.slice(1)) {
+    if (displayWidth(line) + 1 + displayWidth(word) <= terminal.columns) line += ` ${word}`;
+    else {
+      lines.push(line);
+      line = `${indent}  ${word}`;
+    }
+  }
+  return [...lines, line].map((one) => terminal.style(style, cutToWidth(one, terminal.columns)));
 }

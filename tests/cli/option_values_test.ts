@@ -1,13 +1,14 @@
 /** What the command line means: options, their values, and what is neither. */
 
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { NetworkError } from "../../src/base/errors.ts";
 import {
   type Command,
   type OptionSpec,
   type OptionValues,
   UsageError,
 } from "../../src/cli/command.ts";
-import { readInvocation } from "../../src/cli/option_values.ts";
+import { environment, readInvocation } from "../../src/cli/option_values.ts";
 import { SETTING_NAMES } from "../../src/cli/settings.ts";
 
 const OPTIONS: readonly OptionSpec[] = [
@@ -227,4 +228,15 @@ Deno.test("the file's settings are those that some command declares, each once a
     assertEquals(SETTING_NAMES.includes(name), true, name);
   }
   assertEquals(SETTING_NAMES.includes("watch"), false);
+});
+
+Deno.test({
+  name: "a home that may not be read is not taken for one that is not set",
+  permissions: { env: false },
+  fn() {
+    const { code, message } = assertThrows(() => environment("HOME"), NetworkError);
+    assertEquals(code, "PERMISSION_DENIED");
+    assertStringIncludes(message, "--allow-env");
+    assertEquals(environment("HANZO_NETWORK_NAME"), undefined);
+  },
 });

@@ -2,11 +2,13 @@
 
 import { assert, assertEquals } from "@std/assert";
 import {
+  peersReport,
   plural,
   showGigabytes,
   showMilliseconds,
   showTflops,
   statusLine,
+  statusReport,
   statusTable,
 } from "../../src/cli/show.ts";
 import { Terminal } from "../../src/cli/terminal.ts";
@@ -85,27 +87,130 @@ Deno.test("one of a thing is one, and none or several are many", () => {
   assertEquals([0, 1, 2].map((count) => plural(count, "peer")), ["0 peers", "1 peer", "2 peers"]);
 });
 
-Deno.test("the table has this node first, then its peers by name, and says what is wrong with one", () => {
-  const peers = {
-    b: peerOf("b", { latencyMs: 1.26, currentLoad: 0.5 }),
-    a: peerOf("a", { state: "suspect", problem: "its link was lost" }),
-  };
-  const lines = statusTable({ ...STATUS, peers }, terminalOf(200));
-  assertEquals(lines.map((line) => line.replaceAll(/ {2,}/g, " | ")), [
-    "NODE | STATE | CHIP | TFLOPS | MEMORY | LOAD | ROUND TRIP | AGENTS",
-    "laptop (here) | alive | M3 Pro | 7.1 | 18 GB | 75 % | –",
-    "a | suspect | – | – | – | 0 % | – | its link was lost",
-    "b | alive | – | – | – | 50 % | 1.3 ms | calculator",
+/** The lines with one bar between their columns. */
+function columnsOf(lines: string[]): string[] {
+  return lines.map((line) => line.replaceAll(/ {2,}/g, " | "));
+}
+
+const NOW = 100_000;
+
+/** One that works, one at a time that does not, and two of other programs. */
+const PEERS: Record<string, PeerStatus> = {
+  c: peerOf("c", {
+    state: "discovered",
+    healthy: false,
+    address: "10.0.0.9:5681",
+    interface: null,
+    lastSeen: NOW,
+    problem: "connection refused",
+    failing: { direction: "to", address: "10.0.0.3:5681", reason: "connection refused" },
+  }),
+  b: peerOf("b", {
+    state: "suspect",
+    healthy: false,
+    address: "10.0.0.2:5681",
+    interface: "eth0",
+    latencyMs: 1.26,
+    lastSeen: NOW - 4_200,
+    problem: "no route to host",
+    failing: { direction: "both", address: "10.0.0.2:5681", reason: "no route to host" },
+  }),
+  a: peerOf("a", { latencyMs: 1.26, currentLoad: 0.5, lastSeen: NOW - 1_000 }),
+  d: peerOf("d", { kind: "exo", healthy: false, problem: "a peer of exo", agents: [] }),
+  e: peerOf("e", { state: "discovered", problem: "no link to it is open yet" }),
+};
+
+Deno.test("the table has this node first, then its peers by name, and tells other programs apart", () => {
+  assertEquals(columnsOf(statusTable({ ...STATUS, peers: PEERS }, terminalOf(200), NOW)), [
+    "NODE | STATE | CHIP | TFLOPS | MEMORY | LOAD | ADDRESS | INTERFACE | ROUND TRIP | LAST SEEN | AGENTS",
+    "laptop (here) | alive | M3 Pro | 7.1 | 18 GB | 75 % | 127.0.0.1:5681 | – | – | –",
+    "a | alive | – | – | – | 50 % | 192.168.1.7:5681 | en0 | 1.3 ms | 1.0 s ago | calculator",
+    "b | suspect | – | – | – | 0 % | 10.0.0.2:5681 | eth0 | 1.3 ms | 4.2 s ago | calculator",
+    "c | discovered | – | – | – | 0 % | 10.0.0.9:5681 | – | – | 0.0 s ago | calculator",
+    "d | alive, exo | – | – | – | 0 % | 192.168.1.7:5681 | en0 | – | 2 min ago",
+    "e | discovered | – | – | – | 0 % | 192.168.1.7:5681 | en0 | – | 2 min ago | calculator",
   ]);
 });
 
-Deno.test("the table and the line above it fit into any terminal: else they could not be drawn anew", () => {
-  const peers = { a: peerOf("a".repeat(63), { problem: "x".repeat(500) }) };
-  for (const columns of [8, 40, 80, 300]) {
+Deno.test("below the table stands what is in the way of each peer that cannot be used", () => {
+  const status: NetworkStatus = {
+    ...STATUS,
+    peers: PEERS,
+    unreached: [
+      { address: "10.0.0.7:5681", via: "manual", nodeId: null, problem: "connection refused" },
+      { address: "10.0.0.8:5681", via: "missed", nodeId: "f", problem: null },
+    ],
+    nameConflicts: [{ nodeId: "laptop", host: "10.0.0.6" }],
+  };
+  const notes = [
+    "b (suspect, 10.0.0.2:5681 by eth0, 1.3 ms, last seen 4.2 s ago): nothing reaches " +
+    "10.0.0.2:5681 in either direction: no route to host",
+    "c (discovered, 10.0.0.9:5681, last seen 0.0 s ago): its beacons arrive, dialling " +
+    "10.0.0.3:5681 fails: connection refused",
+    "e (discovered, 192.168.1.7:5681 by en0, last seen 2 min ago): no link to it is open yet",
+    "Nobody is linked at 10.0.0.7:5681, listed by manual: connection refused",
+    "Nobody is linked at 10.0.0.8:5681 (f), listed by missed.",
+    "A second node at 10.0.0.6 calls itself laptop and was refused.",
+  ];
+  const wide = statusReport(status, terminalOf(200), NOW);
+  assertEquals(wide.slice(-notes.length), notes);
+  // On a narrow terminal nothing of it is lost, and the ways to the others stand there, too.
+  const narrow = statusReport(status, terminalOf(80), NOW);
+  assertEquals(
+    columnsOf(narrow)[2],
+    "NODE | STATE | CHIP | TFLOPS | MEMORY | LOAD | ROUND TRIP | AGENTS",
+  );
+  assertEquals(
+    narrow.slice(9).join(" ").replaceAll(/ +/g, " "),
+    [
+      ...notes,
+      "a: 192.168.1.7:5681 by en0, 1.3 ms, last seen 1.0 s ago",
+      "d: 192.168.1.7:5681 by en0, last seen 2 min ago",
+    ].join(" "),
+  );
+});
+
+Deno.test("peers have a line for each, and below it their addresses and what is wrong", () => {
+  const addresses = [
+    { address: "192.168.1.7:5681", via: "udp", interface: "en0", latencyMs: 1.26, inUse: true },
+    { address: "100.64.0.7:5681", via: "tailscale", interface: null, latencyMs: 30, inUse: false },
+    { address: "10.9.9.9:5681", via: "udp", interface: "eth1", latencyMs: null, inUse: false },
+  ].map((one, i) => ({ ...one, problem: i === 2 ? "connection refused" : null }));
+  const { b, d } = PEERS;
+  const peers = [d, b, peerOf("a", { addresses, latencyMs: 1.26, lastSeen: NOW })];
+  assertEquals(columnsOf(peersReport(peers, terminalOf(100), NOW)), [
+    "NODE | STATE | ADDRESS | INTERFACE | FOUND BY | ROUND TRIP | LAST SEEN",
+    "a | alive | 192.168.1.7:5681 | en0 | udp | 1.3 ms | 0.0 s ago",
+    " | 192.168.1.7:5681 by en0, found by udp, 1.3 ms: in use",
+    " | 100.64.0.7:5681, found by tailscale, 30 ms: not in use",
+    " | 10.9.9.9:5681 by eth1, found by udp: connection refused",
+    "b | suspect | 10.0.0.2:5681 | eth0 | udp | 1.3 ms | 4.2 s ago",
+    " | nothing reaches 10.0.0.2:5681 in either direction: no route to host",
+    "d | alive, exo | 192.168.1.7:5681 | en0 | udp | – | 2 min ago",
+    " | a peer of exo",
+  ]);
+});
+
+Deno.test("what is shown fits into any terminal: else it could not be drawn anew", () => {
+  const problem = `${"x".repeat(500)} \x1b[2J${" 设备".repeat(99)}`;
+  const failing = { direction: "both" as const, address: "10.0.0.2:5681", reason: problem };
+  const peers = {
+    a: peerOf("a".repeat(63), { state: "suspect", problem, failing }),
+    b: peerOf("b".repeat(63), { kind: "hanzo-network", problem }),
+  };
+  const unreached = [{ address: "10.0.0.7:5681", via: "manual", nodeId: null, problem }];
+  const nameConflicts = [{ nodeId: "n".repeat(63), host: "10.0.0.6" }];
+  for (const columns of [1, 8, 40, 80, 300]) {
     const terminal = terminalOf(columns);
-    const status = { ...STATUS, nodeId: "n".repeat(30), name: "сеть 设备".repeat(9), peers };
-    for (const line of [statusLine(status, terminal), ...statusTable(status, terminal)]) {
+    const name = "сеть 设备".repeat(9);
+    const status = { ...STATUS, nodeId: "n".repeat(30), name, peers, unreached, nameConflicts };
+    const lines = [
+      ...statusReport(status, terminal, NOW),
+      ...peersReport(Object.values(peers), terminal, NOW),
+    ];
+    for (const line of lines) {
       assert(displayWidth(line) <= columns, `${columns}: ${line}`);
+      assert(!line.includes("\x1b"), line);
     }
   }
 });

@@ -196,6 +196,32 @@ Deno.test("two nodes with one label: the later one is refused and the first one 
   assertEquals(seenBy(first), ["a"]);
 });
 
+Deno.test("whoever comes later prefers the older of two nodes of one label", async () => {
+  await using fleet = new MemoryFleet(25);
+  const [first] = await startAll(fleet, "twin");
+  await fleet.advance(1_000);
+  await startAll(fleet, "twin");
+  await fleet.advance(1_000);
+  const late = [];
+  for (const name of ["a", "b", "z"]) late.push(await fleet.start({ nodeId: name }));
+  await fleet.advance(5_000);
+  for (const { network } of late) {
+    assertEquals(network.getNetworkStatus().peers.twin?.address, `${first.host}:5681`);
+  }
+  assertEquals(seenBy(first), ["a", "b", "z"]);
+});
+
+Deno.test("a conflict of labels is over when one of the two is", async () => {
+  await using fleet = new MemoryFleet(26);
+  const [first] = await startAll(fleet, "twin");
+  const second = await fleet.start({ nodeId: "twin" });
+  await fleet.advance(3_000);
+  assertEquals(first.network.getNetworkStatus().nameConflicts.length, 1);
+  await fleet.wait(second.network.stop());
+  await fleet.advance(13_000);
+  assertEquals(first.network.getNetworkStatus().nameConflicts, []);
+});
+
 Deno.test("a node whose process restarts is taken back at once", async () => {
   await using fleet = new MemoryFleet(9);
   const [a, b] = await startAll(fleet, "a", "b");

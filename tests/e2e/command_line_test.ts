@@ -90,6 +90,7 @@ Deno.test("what fails ends with 1, one line without a stack, and with --json an 
       assertEquals(outcome.code, 1, option);
       assertStringIncludes(outcome.stderr, message);
       assert(!/^\s+at /m.test(outcome.stderr), outcome.stderr);
+      assert(!outcome.stderr.includes("WARNING"), outcome.stderr);
     }
     const twice = await machine.ask("A", "up");
     assertStringIncludes(twice.stderr, "it runs already on this machine");
@@ -136,6 +137,11 @@ Deno.test("a permission that is missing is named with its flag, and never asked 
       assertEquals(outcome.code, 1, denoArgs.join(" "));
       assertStringIncludes(outcome.stderr, flag);
       assert(!/^\s+at /m.test(outcome.stderr), outcome.stderr);
+    }
+    for (const args of [["up"], ["status"]]) {
+      const homeless = await hanzo(args, { denoArgs: [] });
+      assertEquals(homeless.code, 1);
+      assertStringIncludes(homeless.stderr, "Grant --allow-env");
     }
     const blind = await hanzo(["detect", "--json"], { denoArgs: [] });
     assertEquals(blind.code, 0);

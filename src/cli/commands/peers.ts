@@ -1,9 +1,9 @@
 /** `peers`: the peers that a node knows. */
 
+import { systemClock } from "../../base/clock.ts";
 import { type Command, type Invocation, NODE_OPTIONS } from "../command.ts";
 import { findNode } from "../node_client.ts";
-import { showMilliseconds } from "../show.ts";
-import { table } from "../table.ts";
+import { peersReport } from "../show.ts";
 
 export const command: Command = {
   positionals: "",
@@ -20,27 +20,8 @@ export const command: Command = {
       terminal.line("No peers yet. Start another node: hanzo-network up");
       return 0;
     }
-    const rows = peers.sort((a, b) => a.nodeId < b.nodeId ? -1 : 1).map((peer) => [
-      peer.nodeId,
-      peer.state,
-      peer.address,
-      peer.interface ?? "–",
-      peer.via,
-      showMilliseconds(peer.latencyMs),
-      `${((Date.now() - peer.lastSeen) / 1000).toFixed(1)} s ago`,
-      peer.problem ?? "",
-    ]);
-    const headings = [
-      "NODE",
-      "STATE",
-      "ADDRESS",
-      "INTERFACE",
-      "FOUND BY",
-      "ROUND TRIP",
-      "LAST SEEN",
-      "PROBLEM",
-    ];
-    for (const line of table(headings, rows, terminal.columns)) terminal.line(line);
+    const now = systemClock.wallTime();
+    for (const line of peersReport(peers, terminal, now)) terminal.line(line);
     return 0;
   },
 };

@@ -2,11 +2,9 @@
 
 import { sleep, systemClock } from "../../base/clock.ts";
 import { type Command, type Invocation, NODE_OPTIONS } from "../command.ts";
-import type { NetworkStatus } from "../../network/status.ts";
 import { LiveRegion } from "../live_region.ts";
 import { findNode } from "../node_client.ts";
-import { statusLine, statusTable } from "../show.ts";
-import type { Terminal } from "../terminal.ts";
+import { statusReport } from "../show.ts";
 
 const WATCH_INTERVAL_MS = 1_000;
 
@@ -28,30 +26,13 @@ export const command: Command = {
         throw thrown;
       });
       if (status === undefined) break;
+      const report = () => statusReport(status, terminal, systemClock.wallTime());
       if (terminal.json) terminal.value(status);
       // Drawn over the last one for a person, one after the other into a file.
-      else if (terminal.isInteractive && isWatching) region.show(describe(status, terminal));
-      else for (const line of describe(status, terminal)) terminal.line(line);
+      else if (terminal.isInteractive && isWatching) region.show(report());
+      else for (const line of report()) terminal.line(line);
       if (isWatching) await sleep(systemClock, WATCH_INTERVAL_MS, signal).catch(() => {});
     } while (isWatching && !signal.aborted);
     return 0;
   },
 };
-
-function describe(status: NetworkStatus, terminal: Terminal): string[] {
-  return [
-    statusLine(status, terminal),
-    "",
-    ...statusTable(status, terminal),
-    ...status.unreached.map(({ address, via, nodeId, problem }) =>
-      terminal.style(
-        "dim",
-        `Nobody is linked at ${address}${nodeId === null ? "" : ` (${nodeId})`}, listed by ${via}` +
-          `${problem === null ? "." : `: ${problem}`}`,
-      )
-    ),
-    ...status.nameConflicts.map(({ nodeId, host }) =>
-      terminal.style("red", `A second node at ${host} calls itself ${nodeId} and was refused.`)
-    ),
-  ];
-}

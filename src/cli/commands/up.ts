@@ -23,7 +23,7 @@ import { LiveRegion } from "../live_region.ts";
 import { LOG_LEVELS, type LogLevel, openLog } from "../log.ts";
 import { giveBackStartMemory } from "../memory.ts";
 import { environment } from "../option_values.ts";
-import { statusLine, statusTable } from "../show.ts";
+import { statusReport } from "../show.ts";
 import type { Terminal } from "../terminal.ts";
 import { UP_OPTIONS } from "./up_options.ts";
 
@@ -46,7 +46,6 @@ export const command: Command = {
     });
     surviveStrayErrors(logger);
     const open = openTo(options);
-    if (open !== false) warnOfOpen(open, options.flag("open-accept-tasks"), terminal);
     const directory = dataDirectory(options.text("data-dir"), environment);
     const claimed = await claimNode(
       directory,
@@ -75,6 +74,8 @@ export const command: Command = {
         slots: options.integer("slots", 1, 4_096),
         logger,
       });
+      // Only now is the range known to be one that a node may be open to.
+      if (open !== false) warnOfOpen(open, options.flag("open-accept-tasks"), terminal);
       const apiPort = options.integer("api-port", 0, 65_535);
       const events = network.events();
       await network.start();
@@ -172,8 +173,7 @@ async function tell(
 }
 
 function liveTable(network: DistributedNetwork, terminal: Terminal): string[] {
-  const status = network.getNetworkStatus();
-  return ["", statusLine(status, terminal), ...statusTable(status, terminal)];
+  return ["", ...statusReport(network.getNetworkStatus(), terminal, systemClock.wallTime())];
 }
 
 /** Aborts when whoever holds the other end of stdin has closed it, or is gone. */
@@ -231,7 +231,8 @@ async function tailscale(options: OptionValues): Promise<TailscaleOptions | fals
   if (path === undefined && keyFile === undefined) return false;
   if (keyFile === undefined) return { path };
   try {
-    return { path, apiKey: (await Deno.readTextFile(keyFile)).trim() };
+    const apiKey = (await Deno.readTextFile(keyFile)).trim();
+    return { path, apiKey, apiUrl: options.text("tailscale-api") };
   } catch (cause) {
     throw new NetworkError(
       "INVALID_ARGUMENT",

@@ -75,6 +75,13 @@ export const UP_OPTIONS: readonly OptionSpec[] = [
     setting: true,
   },
   {
+    name: "tailscale-api",
+    kind: "text",
+    value: "URL",
+    help: "with --tailscale-api-key: where that API is, if it is not Tailscale's own",
+    setting: true,
+  },
+  {
     name: "network-interface",
     kind: "list",
     value: "NAME",
