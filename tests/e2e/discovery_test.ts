@@ -93,6 +93,50 @@ Deno.test({
       assertEquals([address, via], ["gpu.tail.ts.net:5681", "tailscale"]);
       // This node is not open, so it talks to nobody there.
       assertStringIncludes(problem!, "outside what this node may talk to");
+
+      // With a token of the API its port is known, and this device's own is told.
+      const written: string[] = [];
+      await using api = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+        const { pathname } = new URL(request.url);
+        if (request.headers.get("authorization") !== "Bearer tskey-e2e") {
+          return Response.json({ message: "who?" }, { status: 401 });
+        }
+        if (request.method === "POST") {
+          written.push(pathname);
+          return Response.json({});
+        }
+        if (pathname.endsWith("/devices")) {
+          return Response.json({
+            devices: ["1", "2"].map((id) => ({
+              id,
+              nodeId: id,
+              addresses: [`100.64.0.${id}`],
+              connectedToControl: true,
+              lastSeen: new Date().toISOString(),
+            })),
+          });
+        }
+        return Response.json({ attributes: { "custom:exo_node_port": "7000" } });
+      });
+      const key = `${directory}/key`;
+      await Deno.writeTextFile(key, "tskey-e2e\n");
+      await using b = machine.up(
+        "B",
+        "--discovery=udp,tailscale",
+        `--tailscale=${command}`,
+        `--tailscale-api-key=${key}`,
+        `--tailscale-api=http://127.0.0.1:${api.addr.port}`,
+      );
+      await ready(b);
+      await eventually(async () => {
+        const status = await machine.askJson<NetworkStatus>("B", "status");
+        return status.unreached.some((one) => one.address === "gpu.tail.ts.net:7000");
+      }, { what: "the port from the attributes" });
+      await eventually(
+        () => written.includes("/api/v2/device/1/attributes/custom:exo_node_port"),
+        { what: "our own attributes" },
+      );
+      assertEquals(written.some((path) => path.includes("/device/2/")), false);
     });
   },
 });
