@@ -76,6 +76,8 @@ export class UdpDiscovery implements Discovery {
   #sink: DiscoverySink | undefined;
   /** By interface and address. */
   #senders: ReadonlyMap<string, Sender> = new Map();
+  /** All of this machine's, also where no beacons leave. */
+  #ownAddresses: ReadonlySet<string> = new Set();
   #receiver: DatagramSocket | undefined;
   #timers: CancelTimer[] = [];
   #beats = 0;
@@ -88,12 +90,13 @@ export class UdpDiscovery implements Discovery {
 
   /** What came of it so far. */
   report(): UdpReport {
-    const { broadcastPort: port, transport } = this.#options;
+    const { broadcastPort: port, transport, clock } = this.#options;
+    const now = clock.now();
     return {
       port,
       transport: transport.name,
       interfaces: [...this.#senders.values()]
-        .map(({ on, broadcast, count }) => count.report(on, broadcast.host)),
+        .map(({ on, broadcast, count }) => count.report(on, broadcast.host, now)),
       elsewhere: this.#elsewhere,
       dropped: structuredClone(this.#dropped),
     };
@@ -126,7 +129,9 @@ export class UdpDiscovery implements Discovery {
 
   #chooseInterfaces(): NetworkInterface[] {
     const { transport, interfaces } = this.#options;
-    return chooseInterfaces(transport.interfaces(), interfaces);
+    const all = transport.interfaces();
+    this.#ownAddresses = new Set(all.map(({ address }) => address));
+    return chooseInterfaces(all, interfaces);
   }
 
   /** What was asked for and is not there is told, because beacons on the others do not show it. */
@@ -210,7 +215,7 @@ export class UdpDiscovery implements Discovery {
       if (sender.count.problem !== reason) {
         logger.warn("No beacons on {name}: {reason}", { name: sender.on.name, reason });
       }
-      sender.count.problem = reason;
+      sender.count.block(thrown);
     }
   }
 
@@ -241,35 +246,35 @@ export class UdpDiscovery implements Discovery {
 
   #send(sender: Sender, bytes: Uint8Array, to: DatagramAddress): void {
     const { count, socket } = sender;
-    socket?.send(bytes, to).then(() => {
-      count.sent++;
-      count.problem = undefined;
-    }, (thrown) => {
+    const { clock, logger } = this.#options;
+    socket?.send(bytes, to).then(() => count.send(clock.now()), (thrown) => {
       // A beacon that cannot be sent now is as good as lost: the next one comes soon.
-      count.failed++;
-      count.problem = describeError(thrown);
-      this.#options.logger.debug("{reason}", { reason: count.problem });
+      count.fail(thrown);
+      logger.debug("{reason}", { reason: count.problem });
     });
   }
 
   #receive(bytes: Uint8Array, from: DatagramAddress): void {
-    if (!this.#options.allows(from.host)) return this.#drop("not-allowed", from);
-    if (this.#isTooMany(from.host)) return this.#drop("rate", from);
-    let beacon: Beacon;
-    try {
-      beacon = decodeBeacon(bytes);
-    } catch {
-      return this.#receiveForeign(bytes, from);
+    const isAllowed = this.#options.allows(from.host);
+    // This node may be open to a range that its own addresses are not in.
+    const isOwn = this.#ownAddresses.has(from.host);
+    if ((isAllowed || isOwn) && this.#isTooMany(from.host)) return this.#drop("rate", from);
+    const near = this.#sendersNear(from.host);
+    if (!isOwn) {
+      for (const { count } of near) count.hearStranger();
+      if (!isAllowed) return this.#drop("not-allowed", from);
     }
+    const beacon = tryDecode(bytes);
     const self = this.#options.self();
-    const sender = this.#senderNear(from.host);
-    if (beacon.bootId === self.bootId) {
-      if (sender !== undefined) sender.count.own++;
-      return;
+    const now = this.#options.clock.now();
+    if (beacon?.bootId === self.bootId) {
+      return near.find(({ on }) => on.address === from.host)?.count.hearOwn(now);
     }
+    if (!isAllowed) return this.#drop("not-allowed", from);
+    if (beacon === undefined) return this.#receiveForeign(bytes, from);
     if (beacon.network !== self.network) return this.#drop("foreign-network", from);
-    if (sender === undefined) this.#elsewhere++;
-    else sender.count.hear(from.host);
+    if (near.length === 0) this.#elsewhere++;
+    for (const { count } of near) count.hear(from.host, now);
     const isStranger = this.#sink?.sighted({
       nodeId: beacon.nodeId,
       bootId: beacon.bootId,
@@ -293,7 +298,7 @@ export class UdpDiscovery implements Discovery {
   /** A stranger is answered, so that both know each other after one beacon of either. */
   #answer(to: DatagramAddress): void {
     // From the address that the stranger's network knows: it is where this node will be dialled.
-    const sender = this.#senderNear(to.host) ??
+    const sender = this.#sendersNear(to.host)[0] ??
       this.#senders.values().find(({ on }) => isLoopback(on) === isLoopback({ address: to.host }));
     if (sender === undefined) return;
     this.#send(sender, this.#beacon(sender, true), to);
@@ -311,9 +316,9 @@ export class UdpDiscovery implements Discovery {
     return encodeBeacon({ ...self(), isAnswer }, more);
   }
 
-  /** The sender on the network that `host` is in. */
-  #senderNear(host: string): Sender | undefined {
-    return this.#senders.values().find(({ on, broadcast }) =>
+  /** The senders on the network that `host` is in: one for each address that this machine has. */
+  #sendersNear(host: string): Sender[] {
+    return [...this.#senders.values()].filter(({ on, broadcast }) =>
       broadcastAddress({ ...on, address: host }) === broadcast.host
     );
   }
@@ -332,5 +337,13 @@ export class UdpDiscovery implements Discovery {
   #drop(reason: DropReason, { host }: DatagramAddress): void {
     this.#dropped[reason].count++;
     this.#dropped[reason].host = host;
+  }
+}
+
+function tryDecode(bytes: Uint8Array): Beacon | undefined {
+  try {
+    return decodeBeacon(bytes);
+  } catch {
+    return undefined;
   }
 }

@@ -1,5 +1,6 @@
 /** What came of beacons, for people who ask why a peer is not seen. */
 
+import { describeError } from "../base/errors.ts";
 import type { NetworkInterface } from "../transport/interfaces.ts";
 
 /** Why a datagram was not used. */
@@ -26,12 +27,20 @@ export interface InterfaceReport {
   /** Beacons that it did not take, and why the last time. */
   readonly failed: number;
   readonly problem: string | undefined;
+  /** Whether that problem is that the interface is down. */
+  readonly isDown: boolean;
   /** This node's own beacons that came back: none says that something keeps them from arriving. */
   readonly own: number;
   /** Beacons of others of this network. */
   readonly heard: number;
   /** The hosts that sent them, the latest last; at most 64. */
   readonly hosts: readonly string[];
+  /** Datagrams of other machines on its network, whatever they were. */
+  readonly strangers: number;
+  /** When the last one was sent, was an own one, was another's: in milliseconds ago. */
+  readonly sentAgoMs: number | undefined;
+  readonly ownAgoMs: number | undefined;
+  readonly heardAgoMs: number | undefined;
 }
 
 /** What came of beacons. */
@@ -50,25 +59,95 @@ export interface UdpReport {
 /** Hosts that are remembered for each interface. */
 const MAX_HOSTS = 64;
 
-/** Counts what happens on one interface. */
+/** What systems call an interface that is down, or an address that it has lost. */
+const DOWN_CODES = /\b(ENETUNREACH|ENETDOWN|EADDRNOTAVAIL|AddrNotAvailable|NetworkUnreachable)\b/;
+const DOWN_TEXT = /\bnetwork is (unreachable|down)\b/i;
+
+/** Whether a beacon that failed with `thrown` says that its interface is down. */
+function saysDown(thrown: unknown): boolean {
+  if (!(thrown instanceof Error)) return false;
+  const code = "code" in thrown ? thrown.code : "";
+  const text = `${code} ${thrown.name} ${thrown.message}`;
+  return DOWN_CODES.test(text) || DOWN_TEXT.test(text) || saysDown(thrown.cause);
+}
+
+/** Counts what happens on one interface. Times are of one clock, in milliseconds. */
 export class InterfaceCount {
-  sent = 0;
-  failed = 0;
-  own = 0;
-  heard = 0;
-  problem: string | undefined;
+  #sent = 0;
+  #failed = 0;
+  #own = 0;
+  #heard = 0;
+  #strangers = 0;
+  #problem: string | undefined;
+  #isDown = false;
+  #sentAt: number | undefined;
+  #ownAt: number | undefined;
+  #heardAt: number | undefined;
   readonly #hosts = new Set<string>();
 
+  /** Why no beacon leaves now; undefined while they do. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /** The system took a beacon. */
+  send(now: number): void {
+    this.#sent++;
+    this.#sentAt = now;
+    this.#problem = undefined;
+    this.#isDown = false;
+  }
+
+  /** The system did not take a beacon. */
+  fail(thrown: unknown): void {
+    this.#failed++;
+    this.block(thrown);
+  }
+
+  /** No beacon can leave, for that reason. */
+  block(thrown: unknown): void {
+    this.#problem = describeError(thrown);
+    this.#isDown = saysDown(thrown);
+  }
+
+  /** A beacon of this node has come back. */
+  hearOwn(now: number): void {
+    this.#own++;
+    this.#ownAt = now;
+  }
+
+  /** Something of another machine has come. */
+  hearStranger(): void {
+    this.#strangers++;
+  }
+
   /** A beacon of another node has come from `host`. */
-  hear(host: string): void {
-    this.heard++;
+  hear(host: string, now: number): void {
+    this.#heard++;
+    this.#heardAt = now;
     this.#hosts.delete(host);
     this.#hosts.add(host);
     if (this.#hosts.size > MAX_HOSTS) this.#hosts.delete(this.#hosts.values().next().value!);
   }
 
-  report({ name, address }: NetworkInterface, broadcast: string): InterfaceReport {
-    const { sent, failed, own, heard, problem } = this;
-    return { name, address, broadcast, sent, failed, problem, own, heard, hosts: [...this.#hosts] };
+  /** All of it, as it is at `now`. */
+  report({ name, address }: NetworkInterface, broadcast: string, now: number): InterfaceReport {
+    const ago = (at: number | undefined) => at === undefined ? undefined : now - at;
+    return {
+      name,
+      address,
+      broadcast,
+      sent: this.#sent,
+      failed: this.#failed,
+      problem: this.#problem,
+      isDown: this.#isDown,
+      own: this.#own,
+      heard: this.#heard,
+      hosts: [...this.#hosts],
+      strangers: this.#strangers,
+      sentAgoMs: ago(this.#sentAt),
+      ownAgoMs: ago(this.#ownAt),
+      heardAgoMs: ago(this.#heardAt),
+    };
   }
 }

@@ -2,19 +2,57 @@
 
 import { describeError } from "../base/errors.ts";
 import { formatAddress } from "../link/frame_stream.ts";
-import { whyLeftOut } from "../transport/interfaces.ts";
+import {
+  type InterfaceChoice,
+  type NetworkInterface,
+  whyLeftOut,
+} from "../transport/interfaces.ts";
 import { type AddressProbe, type Finding, findings } from "./diagnosis.ts";
 import { DEFAULT_LISTEN_PORT } from "./options.ts";
 import type { NetworkParts } from "./parts.ts";
 import type { NetworkStatus } from "./status.ts";
 
 /** What each permission is for that is asked after. */
-const PERMISSIONS: readonly { name: Deno.PermissionName; flag: string; without: string }[] = [
-  { name: "net", flag: "--allow-net", without: "only some addresses can be talked to" },
-  { name: "sys", flag: "--allow-sys", without: "interfaces and memory may be unknown" },
-  { name: "run", flag: "--allow-run", without: "the device's tools and Tailscale cannot be asked" },
-  { name: "read", flag: "--allow-read", without: "some files cannot be read" },
+const PERMISSIONS: readonly MissingPermission[] = [
+  { query: { name: "net" }, flag: "--allow-net", without: "only some addresses can be talked to" },
+  sys("networkInterfaces", "on which networks this machine is, is unknown"),
+  sys("hostname", "nodes are not called like their machine"),
+  sys("systemMemoryInfo", "this device's memory is unknown"),
+  sys("loadavg", "how busy this device is, is unknown"),
+  {
+    query: { name: "run" },
+    flag: "--allow-run",
+    without: "the device's tools and Tailscale cannot be asked",
+  },
 ];
+
+/** A permission, with what is missing without it. */
+interface MissingPermission {
+  readonly query: Deno.PermissionDescriptor;
+  readonly flag: string;
+  readonly without: string;
+}
+
+function sys(kind: Deno.SysPermissionDescriptor["kind"], without: string): MissingPermission {
+  return { query: { name: "sys", kind }, flag: `--allow-sys=${kind}`, without };
+}
+
+/** The permissions that were not granted. */
+export async function missingPermissions(): Promise<{ flag: string; without: string }[]> {
+  const states = await Promise.all(PERMISSIONS.map(({ query }) => Deno.permissions.query(query)));
+  return PERMISSIONS.filter((_, i) => states[i].state !== "granted");
+}
+
+/** The interfaces of `all` that are not used, and why. */
+export function leftOut(
+  all: readonly NetworkInterface[],
+  choice: InterfaceChoice,
+): { name: string; address: string; why: string }[] {
+  return all.flatMap((one) => {
+    const why = whyLeftOut(one, choice);
+    return why === undefined ? [] : [{ name: one.name, address: one.address, why }];
+  });
+}
 
 /**
  * What is found about this node, and about one peer if it is named.
@@ -26,21 +64,20 @@ export async function diagnose(
   status: NetworkStatus,
   nodeId: string | undefined,
 ): Promise<Finding[]> {
-  const { options, discoveries, membership, clock, interfaces } = parts;
+  const { options, discoveries, membership, clock } = parts;
+  const interfaces = parts.interfaces();
   const choice = { names: options.networkInterfaces, lan: options.open !== false };
   const peers = membership.peers();
   return findings({
     status,
     os: Deno.build.os,
     wallTime: clock.wallTime(),
-    isOpen: options.open !== false,
+    open: options.open,
+    interfaces,
     portWasTaken: options.listenPort === undefined &&
       parts.self().listenPort !== DEFAULT_LISTEN_PORT,
     udp: discoveries.udp?.report(),
-    leftOut: interfaces().flatMap((one) => {
-      const why = whyLeftOut(one, choice);
-      return why === undefined ? [] : [{ name: one.name, address: one.address, why }];
-    }),
+    leftOut: leftOut(interfaces, choice),
     tailscaleProblem: discoveries.tailscale?.problem,
     clocksAhead: new Map(
       peers.flatMap(({ nodeId, clockAheadMs }) =>
@@ -55,13 +92,6 @@ export async function diagnose(
     missingPermissions: await missingPermissions(),
     asked: nodeId === undefined ? undefined : { nodeId, probes: await probe(parts, nodeId) },
   });
-}
-
-async function missingPermissions(): Promise<{ flag: string; without: string }[]> {
-  const states = await Promise.all(
-    PERMISSIONS.map(({ name }) => Deno.permissions.query({ name } as Deno.PermissionDescriptor)),
-  );
-  return PERMISSIONS.filter((_, i) => states[i].state !== "granted");
 }
 
 async function probe({ membership, pool }: NetworkParts, nodeId: string): Promise<AddressProbe[]> {

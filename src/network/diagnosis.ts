@@ -4,7 +4,13 @@
  */
 
 import type { DropReason, InterfaceReport, UdpReport } from "../discovery/udp_report.ts";
-import { isLoopback } from "../transport/interfaces.ts";
+import {
+  broadcastAddress,
+  interfaceTo,
+  isLoopback,
+  type NetworkInterface,
+} from "../transport/interfaces.ts";
+import { reachOf } from "./reach.ts";
 import type { NetworkStatus, PeerStatus } from "./status.ts";
 
 /** How bad it is: `error` keeps peers away, `warning` may, `info` is worth knowing. */
@@ -39,8 +45,10 @@ export interface DiagnosisFacts {
   readonly os: string;
   /** This machine's time, in milliseconds since 1970. */
   readonly wallTime: number;
-  /** Whether the node talks to other machines. */
-  readonly isOpen: boolean;
+  /** To whom the node is open: nobody, every private address, or a CIDR range. */
+  readonly open: boolean | string;
+  /** The interfaces of this machine. */
+  readonly interfaces: readonly NetworkInterface[];
   /** Whether links are accepted on another port than usual, because that one was taken. */
   readonly portWasTaken: boolean;
   /** Undefined without UDP. */
@@ -61,7 +69,8 @@ export interface DiagnosisFacts {
 
 /** What is found, the worst first. */
 export function findings(facts: DiagnosisFacts): Finding[] {
-  const all = [
+  return worstFirst([
+    ...aboutLinks(facts),
     ...aboutReach(facts),
     ...aboutPermissions(facts),
     ...aboutInterfaces(facts),
@@ -69,35 +78,86 @@ export function findings(facts: DiagnosisFacts): Finding[] {
     ...aboutClock(facts),
     ...aboutPeers(facts),
     ...aboutAsked(facts),
-  ];
+  ]);
+}
+
+/** What the rules read where no node runs. */
+export type HostFacts =
+  & Pick<DiagnosisFacts, "open" | "interfaces" | "leftOut" | "missingPermissions" | "wallTime">
+  & { readonly broadcastPort: number };
+
+/** What is found about a machine before a node runs there, the worst first. */
+export function hostFindings(facts: HostFacts): Finding[] {
+  const isLeftOut = (one: NetworkInterface) =>
+    facts.leftOut.some(({ name, address }) => name === one.name && address === one.address);
+  const used = facts.interfaces.filter((one) => !isLeftOut(one));
+  return worstFirst([
+    ...aboutReach(facts),
+    ...aboutPermissions(facts),
+    ...used.map((one): Finding => ({
+      severity: "ok",
+      subject: `interface ${one.name}`,
+      message: `${one.address} would be used, with beacons to ` +
+        `${broadcastAddress(one)}:${facts.broadcastPort}`,
+    })),
+    ...(used.length === 0 ? [NO_INTERFACE] : []),
+    ...aboutLeftOut(facts),
+    ...aboutClock({ wallTime: facts.wallTime, clocksAhead: new Map() }),
+  ]);
+}
+
+function worstFirst(all: readonly Finding[]): Finding[] {
   const order: Severity[] = ["error", "warning", "info", "ok"];
   return all.toSorted((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity));
 }
 
-function aboutReach(facts: DiagnosisFacts): Finding[] {
-  const { status, isOpen, portWasTaken, tailscaleProblem } = facts;
+function aboutLinks(facts: DiagnosisFacts): Finding[] {
+  const { status, open, portWasTaken, tailscaleProblem } = facts;
   const found: Finding[] = [{
     severity: portWasTaken ? "info" : "ok",
     subject: "links",
     message: `links are accepted at ${status.address}` +
       (portWasTaken ? ": the usual port was taken" : ""),
-    ...(portWasTaken && isOpen && { mend: "let that port through the firewall, too" }),
+    ...(portWasTaken && open !== false && { mend: "let that port through the firewall, too" }),
   }];
-  if (!isOpen) {
-    found.push({
-      severity: "info",
-      subject: "reach",
-      message: "this node keeps to its own machine; other devices can neither see nor reach it",
-      mend: "start it with --open to talk to devices of the local network, without encryption",
-    });
-  }
   if (tailscaleProblem !== undefined) {
     found.push({ severity: "warning", subject: "tailscale", message: tailscaleProblem });
   }
   return found;
 }
 
-function aboutPermissions({ missingPermissions }: DiagnosisFacts): Finding[] {
+function aboutReach(
+  { open, interfaces }: Pick<DiagnosisFacts, "open" | "interfaces">,
+): Finding[] {
+  const subject = "reach";
+  if (open === false) {
+    return [{
+      severity: "info",
+      subject,
+      message: "this node keeps to its own machine; other devices can neither see nor reach it",
+      mend: "start it with --open to talk to devices of the local network, without encryption",
+    }];
+  }
+  if (open === true || leadsTo(open, interfaces)) return [];
+  return [{
+    severity: "warning",
+    subject,
+    message: `no interface of this machine is in ${open}, the range that this node is open to`,
+    mend: "give --open the range of one of its networks, or name peers beyond a router by --peer",
+  }];
+}
+
+/** Of two CIDR ranges that overlap, one is in the other. */
+function leadsTo(range: string, interfaces: readonly NetworkInterface[]): boolean {
+  const networks = interfaces.filter((one) => !isLoopback(one));
+  const isInRange = reachOf(range);
+  return networks.some(({ address }) => isInRange(address)) ||
+    interfaceTo(range.split("/")[0], networks) !== undefined;
+}
+
+function aboutPermissions(
+  { missingPermissions }: Pick<DiagnosisFacts, "missingPermissions">,
+): Finding[] {
   return missingPermissions.map(({ flag, without }) => ({
     severity: "warning",
     subject: "permissions",
@@ -109,49 +169,80 @@ function aboutPermissions({ missingPermissions }: DiagnosisFacts): Finding[] {
 /** Beacons after which their fate says something: the burst of the start. */
 const ENOUGH_BEACONS = 3;
 
-function aboutInterfaces({ udp, leftOut, os }: DiagnosisFacts): Finding[] {
+/** A beacon goes every 2.5 s: of four that were lost one may be chance, all are not. */
+const LATELY_MS = 10_000;
+
+const NO_INTERFACE: Finding = {
+  severity: "error",
+  subject: "interfaces",
+  message: "there is none on which to look for peers",
+  mend: "connect this machine to a network, or name an interface with --network-interface",
+};
+
+function aboutInterfaces(facts: DiagnosisFacts): Finding[] {
+  const { udp, os } = facts;
   if (udp === undefined) return [];
-  const found = udp.interfaces.flatMap((one) => aboutInterface(one, udp, os));
-  if (udp.interfaces.length === 0) {
-    found.push({
-      severity: "error",
-      subject: "interfaces",
-      message: "there is none on which to look for peers",
-      mend: "connect this machine to a network, or name an interface with --network-interface",
-    });
-  }
-  for (const { name, address, why } of leftOut) {
-    found.push({
-      severity: "info",
-      subject: `interface ${name}`,
-      message: `${address} is not used: ${why}`,
-    });
-  }
-  return found;
+  return [
+    ...udp.interfaces.flatMap((one) => aboutInterface(one, udp, os)),
+    ...(udp.interfaces.length === 0 ? [NO_INTERFACE] : []),
+    ...aboutLeftOut(facts),
+  ];
+}
+
+function aboutLeftOut({ leftOut }: Pick<DiagnosisFacts, "leftOut">): Finding[] {
+  return leftOut.map(({ name, address, why }) => ({
+    severity: "info",
+    subject: `interface ${name}`,
+    message: `${address} is not used: ${why}`,
+  }));
 }
 
 function aboutInterface(one: InterfaceReport, { port }: UdpReport, os: string): Finding[] {
-  const { name, address, broadcast, sent, failed, problem, own, heard, hosts } = one;
+  const { name, address, broadcast, sent, problem, own, heard, hosts, strangers } = one;
+  const { sentAgoMs, heardAgoMs } = one;
   const subject = `interface ${name}`;
   const way = `from ${address} to ${broadcast}:${port}`;
-  if (sent === 0 && failed + Number(problem !== undefined) > 0) {
+  if (one.isDown) {
+    return [{ severity: "info", subject, message: `${address} is not used: it is down` }];
+  }
+  if (problem !== undefined) {
     return [{
       severity: "error",
       subject,
-      message: `no beacon has left ${way}: ${problem}`,
+      message: `${
+        sent === 0 ? "no beacon has left" : "beacons no longer leave"
+      } ${way}: ${problem}`,
       mend: os === "darwin" && !isLoopback(one)
         ? "allow it under System Settings, Privacy & Security, Local Network"
         : `look whether ${name} is up and has a route`,
     }];
   }
   if (sent < ENOUGH_BEACONS) return [];
-  if (own === 0 && heard === 0) {
+  if (!isRecent(sentAgoMs)) {
+    return [{
+      severity: "warning",
+      subject,
+      message: `no beacon has left ${way} for ${seconds(sentAgoMs)} s`,
+      mend: "look whether this machine has slept, or has too much to do",
+    }];
+  }
+  if (!isRecent(one.ownAgoMs) && !isRecent(heardAgoMs)) {
+    const since = own + heard === 0 ? "" : ` for ${LATELY_MS / 1000} s`;
     return isLoopback(one) ? [] : [{
       severity: "error",
       subject,
-      message: `${sent} beacons have left ${way}, and not even this node's own have come back`,
+      message: `${sent} beacons have left ${way}, and not even this node's own have come back` +
+        since,
       mend: `a firewall on this machine seems to drop what comes in: let UDP port ${port} through` +
         (os === "linux" ? ` (with ufw: ufw allow ${port}/udp)` : ""),
+    }];
+  }
+  if (heard === 0 && strangers > 0) {
+    return isLoopback(one) ? [] : [{
+      severity: "info",
+      subject,
+      message: `${sent} beacons have left ${way}; no node of this network was heard, but ` +
+        `${strangers} datagrams of others came`,
     }];
   }
   if (heard === 0) {
@@ -164,11 +255,27 @@ function aboutInterface(one: InterfaceReport, { port }: UdpReport, os: string): 
     }];
   }
   const from = hosts.slice(-5).join(", ");
+  if (!isRecent(heardAgoMs)) {
+    return [{
+      severity: "info",
+      subject,
+      message: `${sent} beacons have left ${way}; nobody else was heard for ` +
+        `${seconds(heardAgoMs)} s, before that ${from}`,
+    }];
+  }
   return [{
     severity: "ok",
     subject,
     message: `${sent} beacons have left ${way}; ${heard} of others came, from ${from}`,
   }];
+}
+
+function isRecent(agoMs: number | undefined): boolean {
+  return agoMs !== undefined && agoMs <= LATELY_MS;
+}
+
+function seconds(agoMs = 0): number {
+  return Math.round(agoMs / 1000);
 }
 
 const DROPS: Record<DropReason, { severity: Severity; what: string; mend?: string }> = {
@@ -212,7 +319,9 @@ const EARLIEST = Date.UTC(2026, 0, 1);
 /** Beyond this certificates and the order of writes may suffer. */
 const MUCH_AHEAD_MS = 5_000;
 
-function aboutClock({ wallTime, clocksAhead }: DiagnosisFacts): Finding[] {
+function aboutClock(
+  { wallTime, clocksAhead }: Pick<DiagnosisFacts, "wallTime" | "clocksAhead">,
+): Finding[] {
   const found: Finding[] = [];
   const mend = "let the system keep its time (NTP)";
   if (wallTime < EARLIEST) {
@@ -235,7 +344,8 @@ function aboutPeers({ status, udp, sightedAgo }: DiagnosisFacts): Finding[] {
   for (const { address, via, nodeId, problem } of status.unreached) {
     if (problem === null) continue;
     found.push({
-      severity: "warning",
+      // Not every device of a tailnet runs a node: a phone never does.
+      severity: via === "tailscale" ? "info" : "warning",
       subject: nodeId === null ? `address ${address}` : `peer ${nodeId}`,
       message: `nobody is linked at ${address}, listed by ${via}: ${problem}`,
     });

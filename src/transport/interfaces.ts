@@ -22,6 +22,12 @@ export interface InterfaceChoice {
  */
 const INTERNAL =
   /^(docker|br-|veth|cni|podman|lxc|lxd|incus|flannel|cali|weave|virbr|vmnet|vboxnet|bridge1\d\d|utun|awdl|llw|gif)/;
+/**
+ * The same on Windows, which calls them by sentences. A `vEthernet` of another name may be the
+ * machine's own card behind a virtual switch.
+ */
+const INTERNAL_ON_WINDOWS =
+  /^(vEthernet \((WSL|Default Switch|nat)\b|VMware Network Adapter VMnet|VirtualBox Host-Only|Hyper-V)/i;
 
 /** The interfaces of `all` on which to look for peers. */
 export function chooseInterfaces(
@@ -34,16 +40,25 @@ export function chooseInterfaces(
   return [...chosen.filter((one) => !isLoopback(one)), ...chosen.filter(isLoopback)];
 }
 
+/** A network of a single address: a tunnel's, or one that is routed to this machine. */
+const NO_BROADCAST = "it has no broadcast";
+
 /** Why peers are not looked for on an interface; undefined when they are. */
 export function whyLeftOut(one: NetworkInterface, choice: InterfaceChoice): string | undefined {
   if (choice.names.length > 0) {
-    return choice.names.includes(one.name) ? undefined : "others were asked for by name";
+    if (!choice.names.includes(one.name)) return "others were asked for by name";
+    return hasBroadcast(one) ? undefined : NO_BROADCAST;
   }
   if (isLoopback(one)) return undefined;
   if (!choice.lan) return "this node keeps to its machine: it is not open";
-  return INTERNAL.test(one.name)
+  if (!hasBroadcast(one)) return NO_BROADCAST;
+  return INTERNAL.test(one.name) || INTERNAL_ON_WINDOWS.test(one.name)
     ? "it leads to containers or virtual machines of this machine"
     : undefined;
+}
+
+function hasBroadcast(one: NetworkInterface): boolean {
+  return isLoopback(one) || one.netmask !== "255.255.255.255";
 }
 
 /** Whether `address` can only be reached on this machine. */

@@ -359,9 +359,9 @@ class Machine implements DatagramTransport {
     };
   }
 
-  /** A beacon of a stranger at `host` arrives. */
-  receive(host: string): void {
-    this.#receivers[0](encodeBeacon(beaconOf("stranger")), { host, port: 40_000 });
+  /** A beacon of a stranger, or other bytes, arrive from `host`. */
+  receive(host: string, bytes = encodeBeacon(beaconOf("stranger"))): void {
+    this.#receivers[0](bytes, { host, port: 40_000 });
   }
 }
 
@@ -542,4 +542,107 @@ Deno.test("the report tells own beacons from those of others, by interface", asy
   const [{ name, address, broadcast, sent, own, heard, hosts }] = a.discovery.report().interfaces;
   assertEquals([name, address, broadcast], ["mem0", A, BROADCAST.host]);
   assertEquals([sent, own, heard, hosts], [5, 5, 5, [B]]);
+});
+
+const OWN = encodeBeacon(beaconOf("self"));
+
+Deno.test("of two addresses on one network each gets its own beacons, and both those of others", async () => {
+  const second = { name: "eth1", address: "192.168.1.20", netmask: "255.255.255.0" };
+  const machine = new Machine([ETHERNET, second]);
+  const discovery = machine.discovery();
+  await discovery.start(sink(() => false));
+  machine.receive(ETHERNET.address, OWN);
+  machine.receive(second.address, OWN);
+  machine.receive(second.address, OWN);
+  machine.receive("192.168.1.77");
+  const counts = discovery.report().interfaces.map(({ name, own, heard }) => [name, own, heard]);
+  assertEquals(counts, [["eth0", 1, 1], ["eth1", 2, 1]]);
+  await discovery.stop();
+});
+
+Deno.test("a node knows its own beacons also from an address that it may not talk to", async () => {
+  const machine = new Machine([ETHERNET]);
+  const seen: string[] = [];
+  const discovery = machine.discovery({ allows: (host) => host.startsWith("10.") });
+  await discovery.start(sink(({ nodeId }) => (seen.push(nodeId), false)));
+  machine.receive(ETHERNET.address, OWN);
+  const { interfaces, dropped } = discovery.report();
+  assertEquals([interfaces[0].own, dropped["not-allowed"].count], [1, 0]);
+  // Another node of this machine is none that it may talk to there, and no stranger either.
+  machine.receive(ETHERNET.address);
+  machine.receive(ETHERNET.address, new Uint8Array(9));
+  const after = discovery.report();
+  assertEquals([after.dropped["not-allowed"].count, after.dropped.malformed.count], [2, 0]);
+  assertEquals([seen, after.interfaces[0].strangers], [[], 0]);
+  await discovery.stop();
+});
+
+Deno.test("the report says how long ago the last beacons left, came back and were heard", async () => {
+  const machine = new Machine([ETHERNET]);
+  const discovery = machine.discovery();
+  const ago = () => {
+    const [{ sentAgoMs, ownAgoMs, heardAgoMs }] = discovery.report().interfaces;
+    return [sentAgoMs, ownAgoMs, heardAgoMs];
+  };
+  await discovery.start(sink(() => false));
+  assertEquals(ago(), [undefined, undefined, undefined]);
+  await machine.clock.advance(0);
+  machine.receive(ETHERNET.address, OWN);
+  await machine.clock.advance(2_000);
+  machine.receive("192.168.1.77");
+  await machine.clock.advance(1_000);
+  assertEquals(ago(), [500, 3_000, 1_000]);
+  await discovery.stop();
+});
+
+Deno.test("whatever comes from other machines is counted where it came, also what is not used", async () => {
+  const machine = new Machine([LOOPBACK, ETHERNET, WIRELESS]);
+  const discovery = machine.discovery({ allows: (host) => host !== "192.168.1.66" });
+  await discovery.start(sink(() => false));
+  machine.receive("192.168.1.77", new Uint8Array(9));
+  machine.receive("192.168.1.77", encodeBeacon(beaconOf("x", { network: "office" })));
+  machine.receive("192.168.1.66");
+  machine.receive(ETHERNET.address);
+  machine.receive(LOOPBACK.address);
+  const { interfaces } = discovery.report();
+  assertEquals(interfaces.map(({ name, strangers }) => `${name} ${strangers}`), [
+    "eth0 3",
+    "wlan0 0",
+    "lo 0",
+  ]);
+  await discovery.stop();
+});
+
+Deno.test("an interface that is down is told from one that takes no beacons", async () => {
+  const failures: [Error, isDown: boolean][] = [
+    [Object.assign(new Error("send"), { code: "ENETUNREACH" }), true],
+    [Object.assign(new Error("send"), { code: "ENETDOWN" }), true],
+    [new Error("Network is unreachable (os error 101)"), true],
+    [new Deno.errors.AddrNotAvailable("Cannot assign requested address"), true],
+    [new Error("No route to host (os error 65)"), false],
+    [new Error("Operation not permitted (os error 1)"), false],
+  ];
+  for (const [cause, isDown] of failures) {
+    const machine = new Machine([ETHERNET]);
+    const failure = new NetworkError("UNAVAILABLE", `Cannot send: ${cause.message}`, { cause });
+    machine.broken.set(ETHERNET.address, failure);
+    const discovery = machine.discovery();
+    await discovery.start(sink(() => false));
+    await machine.clock.advance(400);
+    assertEquals(discovery.report().interfaces[0].isDown, isDown, cause.message);
+    machine.broken.clear();
+    await machine.clock.advance(2_500);
+    assertEquals(discovery.report().interfaces[0].isDown, false);
+    await discovery.stop();
+  }
+});
+
+Deno.test("no beacons leave from an address without a network", async () => {
+  const tunnel = { name: "tun0", address: "10.8.0.2", netmask: "255.255.255.255" };
+  const machine = new Machine([tunnel, ETHERNET]);
+  const discovery = machine.discovery();
+  await discovery.start(sink(() => false));
+  await machine.clock.advance(0);
+  assertEquals(machine.sent, ["beacon 192.168.1.10 > 192.168.1.255:5678"]);
+  await discovery.stop();
 });

@@ -2,9 +2,17 @@
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { InterfaceReport, UdpReport } from "../../src/discovery/udp_report.ts";
-import { type DiagnosisFacts, type Finding, findings } from "../../src/network/diagnosis.ts";
+import { missingPermissions } from "../../src/network/diagnose.ts";
+import {
+  type DiagnosisFacts,
+  type Finding,
+  findings,
+  hostFindings,
+} from "../../src/network/diagnosis.ts";
 import type { NetworkStatus, PeerStatus } from "../../src/network/status.ts";
 import { MemoryFleet } from "../support/memory_fleet.ts";
+import { hanzo } from "../support/nodes.ts";
+import { withTempDir } from "../support/temp.ts";
 
 const ETHERNET: InterfaceReport = {
   name: "eth0",
@@ -16,7 +24,16 @@ const ETHERNET: InterfaceReport = {
   own: 20,
   heard: 12,
   hosts: ["192.168.1.11"],
+  isDown: false,
+  strangers: 12,
+  sentAgoMs: 500,
+  ownAgoMs: 499,
+  heardAgoMs: 700,
 };
+/** As after the start, when nothing has come yet. */
+const SILENT = { own: 0, ownAgoMs: undefined, heard: 0, heardAgoMs: undefined, strangers: 0 };
+/** Nobody but the node itself. */
+const LONELY = { heard: 0, heardAgoMs: undefined, hosts: [], strangers: 0 };
 const NOTHING = { count: 0, host: "" };
 const UDP: UdpReport = {
   port: 5678,
@@ -41,7 +58,8 @@ const HEALTHY: DiagnosisFacts = {
   status: STATUS,
   os: "linux",
   wallTime: Date.UTC(2026, 10, 22),
-  isOpen: true,
+  open: true,
+  interfaces: [{ name: "eth0", address: "192.168.1.10", netmask: "255.255.255.0" }],
   portWasTaken: false,
   udp: UDP,
   leftOut: [],
@@ -86,12 +104,56 @@ const CASES: [what: string, facts: Partial<DiagnosisFacts>, finding: Partial<Fin
       mend: "allow it under System Settings, Privacy & Security, Local Network",
     },
   ],
-  ["a firewall that drops what comes in", withInterface({ own: 0, heard: 0 }), {
+  ["a firewall that drops what comes in", withInterface(SILENT), {
     severity: "error",
     message: "not even this node's own have come back",
     mend: "let UDP port 5678 through (with ufw: ufw allow 5678/udp)",
   }],
-  ["clients that are kept apart", withInterface({ heard: 0, hosts: [] }), {
+  [
+    "beacons that no longer leave",
+    withInterface({ problem: "no buffer space", sentAgoMs: 60_000 }),
+    {
+      severity: "error",
+      message: "beacons no longer leave from 192.168.1.10 to 192.168.1.255:5678: no buffer space",
+    },
+  ],
+  ["beacons that are no longer sent", withInterface({ sentAgoMs: 30_000 }), {
+    severity: "warning",
+    message: "no beacon has left from 192.168.1.10 to 192.168.1.255:5678 for 30 s",
+  }],
+  [
+    "a firewall that was raised since",
+    withInterface({ ownAgoMs: 11_000, heardAgoMs: 12_000 }),
+    {
+      severity: "error",
+      message: "own have come back for 10 s",
+      mend: "let UDP port 5678 through",
+    },
+  ],
+  ["that the others have fallen silent", withInterface({ heardAgoMs: 45_000 }), {
+    severity: "info",
+    message: "nobody else was heard for 45 s, before that 192.168.1.11",
+  }],
+  [
+    "an interface that is down",
+    withInterface({ sent: 0, failed: 9, problem: "x", isDown: true }),
+    { severity: "info", message: "192.168.1.10 is not used: it is down" },
+  ],
+  [
+    "others than nodes where nobody of this network is",
+    withInterface({ ...LONELY, strangers: 7 }),
+    {
+      severity: "info",
+      message: "no node of this network was heard, but 7 datagrams of others came",
+    },
+  ],
+  ["a range in which no interface is", { open: "10.1.0.0/16" }, {
+    severity: "warning",
+    subject: "reach",
+    message: "no interface of this machine is in 10.1.0.0/16",
+    mend: "--peer",
+  }],
+  ["clients that are kept apart", withInterface(LONELY), {
     severity: "warning",
     message: "nobody else was heard",
     mend: "AP or client isolation",
@@ -107,7 +169,7 @@ const CASES: [what: string, facts: Partial<DiagnosisFacts>, finding: Partial<Fin
   ["another network's name", {
     udp: { ...UDP, dropped: { ...UDP.dropped, "foreign-network": { count: 1, host: "x" } } },
   }, { severity: "info", mend: "the same --name" }],
-  ["a node that keeps to its machine", { isOpen: false }, { severity: "info", mend: "--open" }],
+  ["a node that keeps to its machine", { open: false }, { severity: "info", mend: "--open" }],
   ["a port that was taken", { portWasTaken: true }, {
     severity: "info",
     message: "the usual port was taken",
@@ -141,6 +203,12 @@ const CASES: [what: string, facts: Partial<DiagnosisFacts>, finding: Partial<Fin
       unreached: [{ address: "nas:5681", via: "manual", nodeId: null, problem: "unknown name" }],
     },
   }, { severity: "warning", message: "nobody is linked at nas:5681, listed by manual: unknown" }],
+  ["a device of the tailnet that runs no node", {
+    status: {
+      ...STATUS,
+      unreached: [{ address: "phone:5681", via: "tailscale", nodeId: null, problem: "refused" }],
+    },
+  }, { severity: "info", message: "nobody is linked at phone:5681, listed by tailscale" }],
   ["two nodes of one label", {
     status: { ...STATUS, nameConflicts: [{ nodeId: "gpu", host: "192.168.1.9" }] },
   }, { severity: "error", mend: "start it with another --node-id" }],
@@ -189,6 +257,68 @@ Deno.test("of a healthy node there is nothing to say but that it is well", () =>
     "ok interface eth0",
     "ok peer gpu",
   ]);
+});
+
+Deno.test("of a range that holds an interface, or is a part of its network, nothing is said", () => {
+  for (const open of ["192.168.0.0/16", "192.168.1.0/24", "192.168.1.200/32"]) {
+    const found = findings({ ...HEALTHY, open }).filter(({ severity }) => severity !== "ok");
+    assertEquals(found, [], open);
+  }
+});
+
+Deno.test("where no node runs the doctor says which interfaces one would use, and what it lacks", () => {
+  const [ethernet] = HEALTHY.interfaces;
+  const docker = { name: "docker0", address: "172.17.0.1", netmask: "255.255.0.0" };
+  const facts = {
+    open: true,
+    interfaces: [docker, ethernet],
+    leftOut: [{ name: "docker0", address: "172.17.0.1", why: "it leads to containers" }],
+    missingPermissions: [{ flag: "--allow-run", without: "x" }],
+    broadcastPort: 5_999,
+    wallTime: HEALTHY.wallTime,
+  };
+  const found = hostFindings(facts);
+  assertEquals(
+    found.map(({ severity, subject, message }) => `${severity} ${subject}: ${message}`),
+    [
+      "warning permissions: --allow-run is not granted: x",
+      "info interface docker0: 172.17.0.1 is not used: it leads to containers",
+      "ok interface eth0: 192.168.1.10 would be used, with beacons to 192.168.1.255:5999",
+    ],
+  );
+  const [none] = hostFindings({ ...facts, interfaces: [] });
+  assertEquals([none.severity, none.subject], ["error", "interfaces"]);
+});
+
+Deno.test("without a node the doctor looks at the port and the interfaces that one would have", async () => {
+  const socket = Deno.listenDatagram({ transport: "udp", hostname: "0.0.0.0", port: 0 });
+  const { port } = socket.addr as Deno.NetAddr;
+  await withTempDir(async (directory) => {
+    const { stdout, stderr } = await hanzo(["doctor", `--data-dir=${directory}`, "--json"], {
+      env: { HANZO_NETWORK_BROADCAST_PORT: `${port}`, HANZO_NETWORK_OPEN: "10.255.254.0/24" },
+    });
+    const found: Finding[] = JSON.parse(stdout || stderr);
+    const lines = found.map(({ severity, subject, message }) =>
+      `${severity} ${subject}: ${message}`
+    );
+    assertStringIncludes(lines[0], "error node: none runs");
+    assertStringIncludes(lines[1], `error beacons: Cannot listen for beacons on 0.0.0.0:${port}`);
+    assertStringIncludes(lines.join("\n"), "no interface of this machine is in 10.255.254.0/24");
+    assertStringIncludes(lines.join("\n"), `beacons to 127.255.255.255:${port}`);
+  }).finally(() => socket.close());
+});
+
+Deno.test({
+  name: "permissions are asked after one by one, so that those that are used suffice",
+  permissions: {
+    net: true,
+    run: true,
+    sys: ["loadavg", "networkInterfaces", "systemMemoryInfo"],
+  },
+  async fn() {
+    const missing = await missingPermissions();
+    assertEquals(missing.map(({ flag }) => flag), ["--allow-sys=hostname"]);
+  },
 });
 
 Deno.test("a node gathers the facts itself: who is heard, who is dialled, and who is not", async () => {

@@ -7,6 +7,7 @@ import {
   isLoopback,
   isPrivateAddress,
   type NetworkInterface,
+  whyLeftOut,
 } from "../../src/transport/interfaces.ts";
 import { systemInterfaces } from "../../src/transport/system_interfaces.ts";
 
@@ -63,6 +64,11 @@ Deno.test("interfaces to containers and virtual machines of this machine are lef
       "awdl0",
       "llw0",
       "gif0",
+      "vEthernet (WSL (Hyper-V firewall))",
+      "vEthernet (Default Switch)",
+      "VMware Network Adapter VMnet8",
+      "VirtualBox Host-Only Network #2",
+      "Hyper-V Virtual Ethernet Adapter",
     ]
   ) {
     assertEquals(
@@ -71,6 +77,15 @@ Deno.test("interfaces to containers and virtual machines of this machine are lef
       name,
     );
   }
+});
+
+Deno.test("an interface whose network is a single address is left out, even if it is named", () => {
+  const tunnel = one("tailscale0", "100.64.0.7", "255.255.255.255");
+  for (const names of [[], ["tailscale0"]]) {
+    assertEquals(whyLeftOut(tunnel, { names, lan: true }), "it has no broadcast");
+  }
+  const loopback = one("lo", "127.0.0.1", "255.255.255.255");
+  assertEquals(whyLeftOut(loopback, { names: [], lan: true }), undefined);
 });
 
 Deno.test("a node that keeps to its machine uses nothing but the loopback", () => {

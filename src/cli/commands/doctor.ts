@@ -1,8 +1,9 @@
 /** `doctor`: why a peer is not seen. */
 
-import type { Finding, Severity } from "../../network/diagnosis.ts";
 import { describeError, NetworkError } from "../../base/errors.ts";
+import { type Finding, hostFindings, type Severity } from "../../network/diagnosis.ts";
 import { DEFAULT_BROADCAST_PORT } from "../../network/options.ts";
+import type { NetworkInterface } from "../../transport/interfaces.ts";
 import { systemDatagrams } from "../../transport/system_datagrams.ts";
 import {
   type Command,
@@ -13,6 +14,7 @@ import {
 } from "../command.ts";
 import { findNode, type NodeClient } from "../node_client.ts";
 import type { Terminal } from "../terminal.ts";
+import { UP_OPTIONS } from "./up_options.ts";
 
 const SIGNS: Record<Severity, [sign: string, style: "red" | "yellow" | "dim" | "green"]> = {
   error: ["✗", "red"],
@@ -21,10 +23,16 @@ const SIGNS: Record<Severity, [sign: string, style: "red" | "yellow" | "dim" | "
   ok: ["✓", "green"],
 };
 
+/** What of `up` says where a node that does not run yet would look for peers. */
+const START_OPTIONS: readonly string[] = ["broadcast-port", "network-interface", "open"];
+
 export const command: Command = {
   positionals: "[PEER]",
   summary: "Find out why a peer is not seen",
-  options: NODE_OPTIONS,
+  options: [
+    ...NODE_OPTIONS,
+    ...UP_OPTIONS.filter(({ name }) => START_OPTIONS.includes(name)),
+  ],
   example: "hanzo-network doctor gpu-server",
   async run({ positionals: [peer, ...rest], options, terminal, signal }: Invocation) {
     if (rest.length > 0) throw new UsageError("doctor takes one peer at most.");
@@ -48,15 +56,45 @@ async function ask(
     if (!(thrown instanceof NetworkError) || thrown.code !== "UNAVAILABLE") throw thrown;
     return [
       { severity: "error", subject: "node", message: "none runs", mend: "hanzo-network up" },
-      await beaconPort(),
+      ...await hostAlone(options),
     ];
   }
   return await node.doctor(peer, signal);
 }
 
-/** Whether the usual port of the beacons can be shared; nothing is sent. */
-async function beaconPort(): Promise<Finding> {
-  const port = DEFAULT_BROADCAST_PORT;
+/** What a node that is started with these options would find; nothing is sent. */
+async function hostAlone(options: OptionValues): Promise<Finding[]> {
+  const broadcastPort = options.integer("broadcast-port", 1, 65_535) ?? DEFAULT_BROADCAST_PORT;
+  const open = openTo(options.text("open"));
+  const choice = { names: options.list("network-interface"), lan: open !== false };
+  const beacons = await beaconPort(broadcastPort);
+  let interfaces: NetworkInterface[];
+  try {
+    interfaces = systemDatagrams().interfaces();
+  } catch (thrown) {
+    const message = describeError(thrown);
+    return [{ severity: "error", subject: "interfaces", message }, beacons];
+  }
+  const { leftOut, missingPermissions } = await import("../../network/diagnose.ts");
+  return [
+    beacons,
+    ...hostFindings({
+      open,
+      interfaces,
+      leftOut: leftOut(interfaces, choice),
+      missingPermissions: await missingPermissions(),
+      broadcastPort,
+      wallTime: Date.now(),
+    }),
+  ];
+}
+
+function openTo(text = "false"): boolean | string {
+  return text === "true" || text === "false" ? text === "true" : text;
+}
+
+/** Whether the port of the beacons can be shared. */
+async function beaconPort(port: number): Promise<Finding> {
   const subject = "beacons";
   try {
     const socket = await systemDatagrams().bind(
