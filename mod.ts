@@ -79,7 +79,7 @@ export {
   type StopOptions,
 } from "./src/network/distributed_network.ts";
 export type { DiscoveryMode, NetworkOptions, TailscaleOptions } from "./src/network/options.ts";
-export type { Finding, Severity } from "./src/network/diagnosis.ts";
+export type { Finding, Severity } from "./src/network/diagnosis_facts.ts";
 export type {
   AddressStatus,
   FailingStatus,

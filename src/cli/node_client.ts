@@ -6,7 +6,7 @@ import { type Clock, doneWithin, systemClock } from "../base/clock.ts";
 import { ERROR_CODES, type ErrorCode, NetworkError } from "../base/errors.ts";
 import type { ErrorBody, RunBody } from "../gateway/control_api.ts";
 import { dataDirectory, type RunningNode, runningNodes } from "../network/data_directory.ts";
-import type { Finding } from "../network/diagnosis.ts";
+import type { Finding } from "../network/diagnosis_facts.ts";
 import type { NetworkStatus, PeerStatus } from "../network/status.ts";
 import type { OptionValues } from "./command.ts";
 import { environment } from "./option_values.ts";

@@ -7,7 +7,8 @@ import {
   type NetworkInterface,
   whyLeftOut,
 } from "../transport/interfaces.ts";
-import { type AddressProbe, type Finding, findings } from "./diagnosis.ts";
+import { findings } from "./diagnosis.ts";
+import type { AddressProbe, Finding } from "./diagnosis_facts.ts";
 import { DEFAULT_LISTEN_PORT } from "./options.ts";
 import type { NetworkParts } from "./parts.ts";
 import type { NetworkStatus } from "./status.ts";

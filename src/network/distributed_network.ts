@@ -9,7 +9,7 @@ import type { RunRequest } from "../tasks/dispatcher.ts";
 import { MAX_TIMEOUT_MS } from "../tasks/task.ts";
 import { catalog, findAgent } from "./catalog.ts";
 import { diagnose } from "./diagnose.ts";
-import type { Finding } from "./diagnosis.ts";
+import type { Finding } from "./diagnosis_facts.ts";
 import type { NetworkParts } from "./parts.ts";
 import { streamRun } from "./run_stream.ts";
 import { networkEvent, networkStatus, wallTimeOf } from "./snapshot.ts";

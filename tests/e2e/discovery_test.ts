@@ -1,7 +1,7 @@
 /** Ways of finding nodes other than beacons, and the doctor, through the command line. */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import type { Finding } from "../../src/network/diagnosis.ts";
+import type { Finding } from "../../src/network/diagnosis_facts.ts";
 import type { NetworkStatus } from "../../src/network/status.ts";
 import { eventually } from "../support/eventually.ts";
 import { peerEvent, ready, TestMachine } from "../support/nodes.ts";

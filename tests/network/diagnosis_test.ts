@@ -3,12 +3,8 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { InterfaceReport, UdpReport } from "../../src/discovery/udp_report.ts";
 import { missingPermissions } from "../../src/network/diagnose.ts";
-import {
-  type DiagnosisFacts,
-  type Finding,
-  findings,
-  hostFindings,
-} from "../../src/network/diagnosis.ts";
+import { findings, hostFindings } from "../../src/network/diagnosis.ts";
+import type { DiagnosisFacts, Finding } from "../../src/network/diagnosis_facts.ts";
 import type { NetworkStatus, PeerStatus } from "../../src/network/status.ts";
 import { MemoryFleet } from "../support/memory_fleet.ts";
 import { hanzo } from "../support/nodes.ts";

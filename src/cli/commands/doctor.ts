@@ -1,7 +1,8 @@
 /** `doctor`: why a peer is not seen. */
 
 import { describeError, NetworkError } from "../../base/errors.ts";
-import { type Finding, hostFindings, type Severity } from "../../network/diagnosis.ts";
+import { hostFindings } from "../../network/diagnosis.ts";
+import type { Finding, Severity } from "../../network/diagnosis_facts.ts";
 import { DEFAULT_BROADCAST_PORT } from "../../network/options.ts";
 import type { NetworkInterface } from "../../transport/interfaces.ts";
 import { systemDatagrams } from "../../transport/system_datagrams.ts";

@@ -1,0 +1,153 @@
+/** What the fate of beacons says of a machine, its interfaces and its networks. */
+
+import type { DropReason, InterfaceReport, UdpReport } from "../discovery/udp_report.ts";
+import { isLoopback } from "../transport/interfaces.ts";
+import type { DiagnosisFacts, Finding, Severity } from "./diagnosis_facts.ts";
+
+/** Beacons after which their fate says something: the burst of the start. */
+const ENOUGH_BEACONS = 3;
+
+/** A beacon goes every 2.5 s: of four that were lost one may be chance, all are not. */
+const LATELY_MS = 10_000;
+
+export const NO_INTERFACE: Finding = {
+  severity: "error",
+  subject: "interfaces",
+  message: "there is none on which to look for peers",
+  mend: "connect this machine to a network, or name an interface with --network-interface",
+};
+
+export function aboutInterfaces(facts: DiagnosisFacts): Finding[] {
+  const { udp, os } = facts;
+  if (udp === undefined) return [];
+  return [
+    ...udp.interfaces.flatMap((one) => aboutInterface(one, udp, os)),
+    ...(udp.interfaces.length === 0 ? [NO_INTERFACE] : []),
+    ...aboutLeftOut(facts),
+  ];
+}
+
+export function aboutLeftOut({ leftOut }: Pick<DiagnosisFacts, "leftOut">): Finding[] {
+  return leftOut.map(({ name, address, why }) => ({
+    severity: "info",
+    subject: `interface ${name}`,
+    message: `${address} is not used: ${why}`,
+  }));
+}
+
+function aboutInterface(one: InterfaceReport, { port }: UdpReport, os: string): Finding[] {
+  const { name, address, broadcast, sent, problem, own, heard, hosts, strangers } = one;
+  const { sentAgoMs, heardAgoMs } = one;
+  const subject = `interface ${name}`;
+  const way = `from ${address} to ${broadcast}:${port}`;
+  if (one.isDown) {
+    return [{ severity: "info", subject, message: `${address} is not used: it is down` }];
+  }
+  if (problem !== undefined) {
+    return [{
+      severity: "error",
+      subject,
+      message: `${
+        sent === 0 ? "no beacon has left" : "beacons no longer leave"
+      } ${way}: ${problem}`,
+      mend: os === "darwin" && !isLoopback(one)
+        ? "allow it under System Settings, Privacy & Security, Local Network"
+        : `look whether ${name} is up and has a route`,
+    }];
+  }
+  if (sent < ENOUGH_BEACONS) return [];
+  if (!isRecent(sentAgoMs)) {
+    return [{
+      severity: "warning",
+      subject,
+      message: `no beacon has left ${way} for ${seconds(sentAgoMs)} s`,
+      mend: "look whether this machine has slept, or has too much to do",
+    }];
+  }
+  if (!isRecent(one.ownAgoMs) && !isRecent(heardAgoMs)) {
+    const since = own + heard === 0 ? "" : ` for ${LATELY_MS / 1000} s`;
+    return isLoopback(one) ? [] : [{
+      severity: "error",
+      subject,
+      message: `${sent} beacons have left ${way}, and not even this node's own have come back` +
+        since,
+      mend: `a firewall on this machine seems to drop what comes in: let UDP port ${port} through` +
+        (os === "linux" ? ` (with ufw: ufw allow ${port}/udp)` : ""),
+    }];
+  }
+  if (heard === 0 && strangers > 0) {
+    return isLoopback(one) ? [] : [{
+      severity: "info",
+      subject,
+      message: `${sent} beacons have left ${way}; no node of this network was heard, but ` +
+        `${strangers} datagrams of others came`,
+    }];
+  }
+  if (heard === 0) {
+    return isLoopback(one) ? [] : [{
+      severity: "warning",
+      subject,
+      message: `${sent} beacons have left ${way}, and nobody else was heard`,
+      mend: "if other nodes run on that network, its access point may keep its clients apart " +
+        "(guest network, AP or client isolation): switch that off, or name them with --peer",
+    }];
+  }
+  const from = hosts.slice(-5).join(", ");
+  if (!isRecent(heardAgoMs)) {
+    return [{
+      severity: "info",
+      subject,
+      message: `${sent} beacons have left ${way}; nobody else was heard for ` +
+        `${seconds(heardAgoMs)} s, before that ${from}`,
+    }];
+  }
+  return [{
+    severity: "ok",
+    subject,
+    message: `${sent} beacons have left ${way}; ${heard} of others came, from ${from}`,
+  }];
+}
+
+function isRecent(agoMs: number | undefined): boolean {
+  return agoMs !== undefined && agoMs <= LATELY_MS;
+}
+
+function seconds(agoMs = 0): number {
+  return Math.round(agoMs / 1000);
+}
+
+const DROPS: Record<DropReason, { severity: Severity; what: string; mend?: string }> = {
+  malformed: { severity: "info", what: "are no beacons: another program uses this port, too" },
+  rate: { severity: "warning", what: "came faster than a hundred a second from one host" },
+  crowd: { severity: "warning", what: "are of more peers of other programs than are kept" },
+  "foreign-network": {
+    severity: "info",
+    what: "are of networks with another name",
+    mend: "give all nodes that belong together the same --name",
+  },
+  "not-allowed": {
+    severity: "warning",
+    what: "came from hosts that this node may not talk to",
+    mend: "start it with --open, or with a wider range",
+  },
+};
+
+export function aboutDatagrams({ udp }: DiagnosisFacts): Finding[] {
+  if (udp === undefined) return [];
+  const found: Finding[] = [];
+  for (const [reason, { count, host }] of Object.entries(udp.dropped)) {
+    if (count === 0) continue;
+    const { severity, what, mend } = DROPS[reason as DropReason];
+    const message = `${count} datagrams on UDP port ${udp.port} ${what} (the last from ${host})`;
+    found.push({ severity, subject: "beacons", message, ...(mend && { mend }) });
+  }
+  if (udp.elsewhere > 0) {
+    found.push({
+      severity: "info",
+      subject: "beacons",
+      message: `${udp.elsewhere} came from hosts on none of this machine's networks`,
+      mend: "if they are on the same cable, compare the netmasks",
+    });
+  }
+  return found;
+}
