@@ -67,8 +67,15 @@ export function statusReport(status: NetworkStatus, terminal: Terminal, now: num
         "dim",
       )
     ),
-    ...status.nameConflicts.flatMap(({ nodeId, host }) =>
-      note(`A second node at ${host} calls itself ${nodeId} and was refused.`, terminal, "red")
+    ...status.nameConflicts.flatMap(({ nodeId, host, isOlder }) =>
+      note(
+        isOlder
+          ? `A node at ${host} has been ${nodeId} for longer: others refuse this one. Start it ` +
+            `with another --node-id.`
+          : `A second node at ${host} calls itself ${nodeId} and was refused.`,
+        terminal,
+        "red",
+      )
     ),
     // Where the table has no room for it.
     ...hasWays

@@ -26,7 +26,7 @@ export interface LinkPoolHandler {
   onCall(call: IncomingCall, link: PeerLink): void;
   onNotice(topic: string, body: Uint8Array, link: PeerLink): void;
   /** A peer claims the label of another one, or this node's own, and was refused. */
-  onConflict(nodeId: string, remoteHost: string): void;
+  onConflict(nodeId: string, remoteHost: string, bootId: string): void;
 }
 
 /** What a pool is made of. */
@@ -209,7 +209,7 @@ export class LinkPool {
       );
     }
     const conflict = () => {
-      this.#options.handler.onConflict(peer.nodeId, remoteHost);
+      this.#options.handler.onConflict(peer.nodeId, remoteHost, peer.bootId);
       return new NetworkError(
         "NAME_CONFLICT",
         `Another node is called "${peer.nodeId}" already. Start this one with another --node-id.`,

@@ -37,7 +37,7 @@ export interface MembershipPorts {
   /** Tells every peer something. */
   tellAll(rumour: Rumour): void;
   /** Another node at `host` has this node's own label. */
-  conflict(host: string): void;
+  conflict(host: string, bootId: string): void;
 }
 
 /** A link as membership sees it. */
@@ -155,7 +155,7 @@ export class Membership {
     const { nodeId: self, ports } = this.#options;
     const { nodeId, address } = sighting;
     if (nodeId === self) {
-      ports.conflict(address.host);
+      ports.conflict(address.host, sighting.bootId);
       return false;
     }
     if (!this.#table.has(nodeId) && this.#strangers.isFullOf(address.host)) return false;

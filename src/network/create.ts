@@ -98,20 +98,25 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
   const newId = ulidMaker(clock, random);
   const conflicts: (NameConflict & { seenAt: number })[] = [];
 
-  const noteConflict = (id: string, host: string) => {
+  const noteConflict = (id: string, host: string, bootId: string) => {
     const known = conflicts.find((one) => one.nodeId === id && one.host === host);
     if (known !== undefined) return void (known.seenAt = clock.now());
-    logger.error('A second node at {host} calls itself "{nodeId}" and is ignored', {
-      nodeId: id,
-      host,
-    });
-    if (conflicts.push({ nodeId: id, host, seenAt: clock.now() }) > MAX_CONFLICTS) {
+    // A boot id tells the time of a start.
+    const isOlder = id === nodeId && bootId < description.bootId;
+    logger.error(
+      isOlder
+        ? 'Another node, at {host}, has been "{nodeId}" for longer: others will refuse this one. ' +
+          "Start it with another --node-id"
+        : 'A second node, at {host}, calls itself "{nodeId}" and is refused',
+      { nodeId: id, host },
+    );
+    if (conflicts.push({ nodeId: id, host, isOlder, seenAt: clock.now() }) > MAX_CONFLICTS) {
       conflicts.shift();
     }
   };
   const currentConflicts = () =>
     conflicts.filter(({ seenAt }) => clock.now() - seenAt < CONFLICT_FOR_MS)
-      .map(({ nodeId, host }): NameConflict => ({ nodeId, host }));
+      .map(({ nodeId, host, isOlder }): NameConflict => ({ nodeId, host, isOlder }));
 
   const calculator = createCalculatorAgent({ clock });
   const monitor = createMonitorAgent(async () => ({
@@ -193,7 +198,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
       measure: (address) => pool.measure(address),
       tell: (id, rumour) => pool.get(id)?.notify(RUMOUR_TOPIC, JSON.stringify(rumour)),
       tellAll: (rumour) => pool.notifyAll(RUMOUR_TOPIC, JSON.stringify(rumour)),
-      conflict: (host) => noteConflict(nodeId, host),
+      conflict: (host, bootId) => noteConflict(nodeId, host, bootId),
     },
   });
 

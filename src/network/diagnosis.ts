@@ -149,12 +149,14 @@ function aboutPeers({ status, udp, sightedAgo }: DiagnosisFacts): Finding[] {
       message: `nobody is linked at ${address}, listed by ${via}: ${problem}`,
     });
   }
-  for (const { nodeId, host } of status.nameConflicts) {
+  for (const { nodeId, host, isOlder } of status.nameConflicts) {
     found.push({
       severity: "error",
       subject: `peer ${nodeId}`,
-      message: `a second node, at ${host}, calls itself ${nodeId} and was refused`,
-      mend: "start it with another --node-id",
+      message: isOlder
+        ? `another node, at ${host}, has had this label for longer; this one is refused by others`
+        : `a second node, at ${host}, calls itself ${nodeId} and was refused`,
+      mend: `start ${isOlder ? "this one" : "it"} with another --node-id`,
     });
   }
   return found;

@@ -132,6 +132,8 @@ export interface NameConflict {
   nodeId: string;
   /** The host that it came from. */
   host: string;
+  /** Whether it was started before this node, of whose label it is: this one is refused then. */
+  isOlder: boolean;
 }
 
 /** What happens in a network, as {@linkcode DistributedNetwork.events} tells it. */

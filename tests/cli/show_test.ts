@@ -140,7 +140,7 @@ Deno.test("below the table stands what is in the way of each peer that cannot be
       { address: "10.0.0.7:5681", via: "manual", nodeId: null, problem: "connection refused" },
       { address: "10.0.0.8:5681", via: "missed", nodeId: "f", problem: null },
     ],
-    nameConflicts: [{ nodeId: "laptop", host: "10.0.0.6" }],
+    nameConflicts: [{ nodeId: "laptop", host: "10.0.0.6", isOlder: false }],
   };
   const notes = [
     "b (suspect, 10.0.0.2:5681 by eth0, 1.3 ms, last seen 4.2 s ago): nothing reaches " +
@@ -199,7 +199,7 @@ Deno.test("what is shown fits into any terminal: else it could not be drawn anew
     b: peerOf("b".repeat(63), { kind: "hanzo-network", problem }),
   };
   const unreached = [{ address: "10.0.0.7:5681", via: "manual", nodeId: null, problem }];
-  const nameConflicts = [{ nodeId: "n".repeat(63), host: "10.0.0.6" }];
+  const nameConflicts = [{ nodeId: "n".repeat(63), host: "10.0.0.6", isOlder: false }];
   for (const columns of [1, 8, 40, 80, 300]) {
     const terminal = terminalOf(columns);
     const name = "сеть 设备".repeat(9);

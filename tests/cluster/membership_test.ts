@@ -188,9 +188,9 @@ Deno.test("two nodes with one label: the later one is refused and the first one 
   assertEquals(seenBy(a), ["twin"]);
   assertEquals(seenBy(second), []);
   const [conflict] = a.network.getNetworkStatus().nameConflicts;
-  assertEquals(conflict, { nodeId: "twin", host: second.host });
+  assertEquals(conflict, { nodeId: "twin", host: second.host, isOlder: false });
   assertEquals(second.network.getNetworkStatus().nameConflicts, [
-    { nodeId: "twin", host: first.host },
+    { nodeId: "twin", host: first.host, isOlder: true },
   ], "the later one knows why nobody talks to it");
   assertEquals(Object.keys(second.network.getNetworkStatus().peers), ["a"]);
   assertEquals(seenBy(first), ["a"]);

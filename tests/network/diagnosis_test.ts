@@ -206,8 +206,11 @@ const CASES: [what: string, facts: Partial<DiagnosisFacts>, finding: Partial<Fin
     },
   }, { severity: "info", message: "nobody is linked at phone:5681, listed by tailscale" }],
   ["two nodes of one label", {
-    status: { ...STATUS, nameConflicts: [{ nodeId: "gpu", host: "192.168.1.9" }] },
+    status: { ...STATUS, nameConflicts: [{ nodeId: "gpu", host: "192.168.1.9", isOlder: false }] },
   }, { severity: "error", mend: "start it with another --node-id" }],
+  ["that this node is the later one", {
+    status: { ...STATUS, nameConflicts: [{ nodeId: "gpu", host: "192.168.1.9", isOlder: true }] },
+  }, { severity: "error", mend: "start this one with another --node-id" }],
   ["a clock of 1970", { wallTime: 60_000 }, { severity: "error", subject: "clock" }],
   ["a peer's wrong clock", { clocksAhead: new Map([["pi", -90_000], ["gpu", 900]]) }, {
     severity: "warning",

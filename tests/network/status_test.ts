@@ -110,7 +110,7 @@ Deno.test("what a reader does to a status does not change the network", async ()
   const status = network.getNetworkStatus();
   status.agents.length = 0;
   status.peers.ghost = { ...status.peers.ghost };
-  status.nameConflicts.push({ nodeId: "x", host: "y" });
+  status.nameConflicts.push({ nodeId: "x", host: "y", isOlder: false });
   const fresh = network.getNetworkStatus();
   assertEquals(fresh.agents.length, 2);
   assertEquals([fresh.peers, fresh.nameConflicts], [{}, []]);
