@@ -3,7 +3,7 @@
 import { type Clock, doneWithin, sleep } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import type { CommandOptions, CommandResult } from "../device/command.ts";
+import type { CommandRunner } from "../device/command.ts";
 import type { Seed } from "../membership/seeds.ts";
 import type { Discovery, DiscoverySink } from "./discovery.ts";
 import type { TailscaleAttributes } from "./tailscale_attributes.ts";
@@ -15,24 +15,12 @@ import {
   type TailscaleStatus,
 } from "./tailscale_status.ts";
 
-/** How a command is to be run. */
-export interface TailscaleCommandOptions extends CommandOptions {
-  /** What its environment must have besides what every command gets. */
-  env: Readonly<Record<string, string>>;
-}
-
-/** A `CommandRunner` that takes `env` besides, and `MAX_STATUS_BYTES` of output. */
-export type TailscaleRunner = (
-  command: string,
-  args: readonly string[],
-  options: TailscaleCommandOptions,
-) => Promise<CommandResult>;
-
 /** What {@linkcode TailscaleDiscovery} is made of. */
 export interface TailscaleDiscoveryOptions {
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly run: TailscaleRunner;
+  /** Takes `MAX_STATUS_BYTES` of output. */
+  readonly run: CommandRunner;
   /** This system, as `Deno.build.os` calls it: says where the command may be. */
   readonly os: string;
   /** The command's name or path; undefined: where the system usually has it. */

@@ -2,13 +2,16 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { NetworkError } from "../../src/base/errors.ts";
-import { type CommandResult, createCommandRunner } from "../../src/device/command.ts";
+import {
+  type CommandResult,
+  type CommandRunner,
+  createCommandRunner,
+} from "../../src/device/command.ts";
 import type { DiscoverySink } from "../../src/discovery/discovery.ts";
 import {
   type PeerAttributes,
   TailscaleDiscovery,
   type TailscaleDiscoveryOptions,
-  type TailscaleRunner,
 } from "../../src/discovery/tailscale.ts";
 import { type Advert, TailscaleAttributes } from "../../src/discovery/tailscale_attributes.ts";
 import { MAX_STATUS_BYTES } from "../../src/discovery/tailscale_status.ts";
@@ -103,7 +106,7 @@ class Rig {
     return this.lists[count - 1];
   }
 
-  readonly #run: TailscaleRunner = (command, args, { timeoutMs, signal, env }) => {
+  readonly #run: CommandRunner = (command, args, { timeoutMs, signal, env }) => {
     this.asked.push({
       at: this.clock.now(),
       line: [command, ...args].join(" "),
