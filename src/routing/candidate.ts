@@ -28,14 +28,15 @@ const TFLOPS_PER_CORE = 0.05;
 const LEAST_TFLOPS = 0.01;
 
 /**
- * How fast a device is for what agents mostly do, in TFLOPS: FP16 where known, else half of INT8,
- * else FP32, else an estimate by its cores.
+ * How fast a device is for what agents mostly do, in TFLOPS: FP16 where known, else FP32, else
+ * half of INT8, else an estimate by its cores.
  */
 export function capacityOf({ capabilities: { flops, cores } }: Pick<Candidate, "capabilities">): {
   tflops: number;
   estimated: boolean;
 } {
-  const known = flops.fp16 ?? (flops.int8 === null ? flops.fp32 : flops.int8 / 2);
+  // Cards that have integer dot products and no fast FP16 (Pascal) are no faster than their FP32.
+  const known = flops.fp16 ?? flops.fp32 ?? (flops.int8 === null ? null : flops.int8 / 2);
   if (known !== null && known > 0) return { tflops: known, estimated: false };
   return { tflops: Math.max(LEAST_TFLOPS, (cores ?? 0) * TFLOPS_PER_CORE), estimated: true };
 }

@@ -3,7 +3,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
 import { type DeviceCapabilities, UNKNOWN_DEVICE } from "../../src/device/capabilities.ts";
 import { seededRandom } from "../../src/base/random.ts";
-import type { Candidate } from "../../src/routing/candidate.ts";
+import { type Candidate, capacityOf } from "../../src/routing/candidate.ts";
 import { explain, pick, rank } from "../../src/routing/rank.ts";
 import { type RouteRequest, RoutingStrategy } from "../../src/routing/strategy.ts";
 
@@ -145,4 +145,15 @@ Deno.test("the reason names the speed, the load, and what made the difference", 
   assertStringIncludes(why("heavy"), "165.2 TFLOPS, 1 task on 2 slots");
   assertStringIncludes(why("light"), "smallest device that does light work well (7.1 TFLOPS");
   assertStringIncludes(why("background"), "smallest free device");
+});
+
+Deno.test("a device is as fast as its FP16, else as its FP32, whatever its INT8 is", () => {
+  const capacity = (fp32: number | null, fp16: number | null, int8: number | null) =>
+    capacityOf({
+      capabilities: { ...UNKNOWN_DEVICE, flops: { fp32, fp16, int8 }, cores: 4 },
+    });
+  assertEquals(capacity(11.3, null, 45.4), { tflops: 11.3, estimated: false }, "GTX 1080 Ti");
+  assertEquals(capacity(82.6, 165.2, 660.6), { tflops: 165.2, estimated: false });
+  assertEquals(capacity(null, null, 26), { tflops: 13, estimated: false }, "only an NPU's figure");
+  assertEquals(capacity(null, null, null), { tflops: 0.2, estimated: true });
 });
