@@ -187,3 +187,39 @@ lanTest("a node that is started before it has a network is found with it", async
   await fleet.untilAllSeeAll(nodes, REROUTING_MS);
   await Promise.all([assertRuns(fleet, nodes[0], nodes[1]), assertRuns(fleet, nodes[1], nodes[0])]);
 });
+
+lanTest(
+  "devices of one tailnet meet at their addresses there, without a beacon",
+  async (lan, fleet) => {
+    await withTempDir(async (directory) => {
+      const addresses: Record<string, string> = { A: "100.64.0.1", B: "100.64.0.2" };
+      const nodes = await Promise.all(
+        Object.entries(addresses).map(async ([host, own]) => {
+          await lan.addHost(host);
+          await lan.addAddress(host, `${own}/10`);
+          const device = ([name, address]: [string, string]) => ({
+            HostName: name,
+            TailscaleIPs: [address],
+            OS: "linux",
+            Online: true,
+          });
+          const others = Object.entries(addresses).filter(([name]) => name !== host).map(device);
+          const status = {
+            BackendState: "Running",
+            Self: device([host, own]),
+            Peer: { ...others },
+          };
+          await Deno.writeTextFile(`${directory}/${host}.json`, JSON.stringify(status));
+          const command = `${directory}/${host}.sh`;
+          const script = `#!/bin/sh\ncat '${directory}/${host}.json'\n`;
+          await Deno.writeTextFile(command, script, { mode: 0o755 });
+          return await fleet.up(host, host, "--discovery=tailscale", `--tailscale=${command}`);
+        }),
+      );
+      await fleet.untilAllSeeAll(nodes, MEETING_MS);
+      const [a, b] = nodes;
+      await assertRuns(fleet, a, b);
+      await reachesAt(fleet, a, b, addresses.B);
+    });
+  },
+);

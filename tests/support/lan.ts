@@ -242,6 +242,12 @@ export class Lan implements AsyncDisposable {
     return cable.address;
   }
 
+  /** Gives a host's first interface one more address, such as `100.64.0.1/10`. */
+  async addAddress(host: string, cidr: string): Promise<void> {
+    const { namespace } = this.#host(host);
+    await inside(namespace, "addr", "add", cidr, "dev", this.#cable(host, 0).device);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#processes.splice(0).map((one) => one[Symbol.asyncDispose]()));
     await this.#lastChange.catch(() => {});
