@@ -79,7 +79,8 @@ export class UdpDiscovery implements Discovery {
   /** All of this machine's, also where no beacons leave. */
   #ownAddresses: ReadonlySet<string> = new Set();
   #receiver: DatagramSocket | undefined;
-  #timers: CancelTimer[] = [];
+  #cancelBeats: CancelTimer = () => {};
+  #bursting: CancelTimer[] = [];
   #beats = 0;
   #following = false;
   #stopped = false;
@@ -116,12 +117,12 @@ export class UdpDiscovery implements Discovery {
       transport: transport.name,
     });
     this.#burst();
-    this.#timers.push(every(clock, URGENT_INTERVAL_MS, () => void this.#beat()));
+    this.#cancelBeats = every(clock, URGENT_INTERVAL_MS, () => void this.#beat());
   }
 
   stop(): Promise<void> {
     this.#stopped = true;
-    for (const cancel of this.#timers.splice(0)) cancel();
+    for (const cancel of [this.#cancelBeats, ...this.#bursting]) cancel();
     this.#receiver?.close();
     for (const { socket } of this.#senders.values()) socket?.close();
     return Promise.resolve();
@@ -226,6 +227,11 @@ export class UdpDiscovery implements Discovery {
     this.#following = true;
     try {
       if (await this.#follow(this.#chooseInterfaces()) && !this.#stopped) this.#burst();
+    } catch (thrown) {
+      // The interfaces that are known go on; the next beat looks again.
+      this.#options.logger.debug("Cannot list the interfaces: {reason}", {
+        reason: describeError(thrown),
+      });
     } finally {
       this.#following = false;
     }
@@ -233,9 +239,8 @@ export class UdpDiscovery implements Discovery {
 
   #burst(): void {
     const { clock } = this.#options;
-    for (const delayMs of BURST_MS) {
-      this.#timers.push(clock.after(delayMs, () => this.#broadcast()));
-    }
+    for (const cancel of this.#bursting) cancel();
+    this.#bursting = BURST_MS.map((delayMs) => clock.after(delayMs, () => this.#broadcast()));
   }
 
   #broadcast(): void {

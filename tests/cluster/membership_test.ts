@@ -147,7 +147,7 @@ Deno.test("in a network of forty a cut cable is known to all within 3 s, though 
   await fleet.advance(3_000);
   const [cut, ...others] = nodes;
   fleet.lan.setDown(cut.host, true);
-  await fleet.advance(4_000);
+  await fleet.advance(3_000);
   assertEquals(others.filter((node) => stateOf(node, "n0") === "alive").length, 0);
   await fleet.advance(9_000);
   assertEquals(others.filter((node) => stateOf(node, "n0") !== undefined).length, 0);

@@ -646,3 +646,20 @@ Deno.test("no beacons leave from an address without a network", async () => {
   assertEquals(machine.sent, ["beacon 192.168.1.10 > 192.168.1.255:5678"]);
   await discovery.stop();
 });
+
+Deno.test("a moment in which the interfaces cannot be listed does not end the beacons", async () => {
+  const machine = new Machine([ETHERNET]);
+  const discovery = machine.discovery();
+  await discovery.start(sink(() => false));
+  await machine.clock.advance(400);
+  const { interfaces } = machine;
+  machine.interfaces = () => {
+    throw new NetworkError("UNAVAILABLE", "The system is busy.");
+  };
+  await machine.clock.advance(5_000);
+  machine.interfaces = interfaces;
+  machine.sent.length = 0;
+  await machine.clock.advance(5_000);
+  assertEquals(machine.sent.length, 2);
+  await discovery.stop();
+});
