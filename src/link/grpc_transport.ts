@@ -282,9 +282,11 @@ class GrpcFrameStream implements FrameStream {
 
 function ignore(): void {}
 
-function streamError(cause: Error & { code?: unknown }): NetworkError {
+function streamError(cause: Error & { code?: unknown; details?: string }): NetworkError {
   const isTooLong = cause.code === grpc.status.RESOURCE_EXHAUSTED;
-  return new NetworkError(isTooLong ? "PROTOCOL" : "UNAVAILABLE", describeError(cause), { cause });
+  // The message of a gRPC error begins with its number.
+  const reason = cause.details || describeError(cause);
+  return new NetworkError(isTooLong ? "PROTOCOL" : "UNAVAILABLE", reason, { cause });
 }
 
 function listenError(target: string, cause: Error): NetworkError {

@@ -38,7 +38,6 @@ export class PingRound {
       others.delete(id);
       // It may have gone since the round began; who has come since has the next one.
       if (peer !== undefined) chosen.push(peer);
-      else if (this.#turns.length === 0 && others.size === 0) break;
     }
     return chosen;
   }

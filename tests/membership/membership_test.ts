@@ -8,6 +8,7 @@ import { seededRandom } from "../../src/base/random.ts";
 import { Membership, type PeerConnection } from "../../src/membership/membership.ts";
 import type { NodeDescription } from "../../src/membership/node_description.ts";
 import type { PeerAddress } from "../../src/membership/peer.ts";
+import { TIMES } from "../support/membership_times.ts";
 
 const at = (host: string, via = "udp"): PeerAddress => ({ host, port: 5681, via });
 
@@ -32,11 +33,7 @@ class Loop {
       random: seededRandom(1),
       logger: silentLogger,
       heartbeatMs: 1_000,
-      suspectAfterMs: 1_500,
-      deadAfterMs: 8_000,
-      vouchedForMs: 3_000,
-      forgetAfterMs: 12_000,
-      politeDialMs: 200,
+      ...TIMES,
       ports: {
         connect: (addresses, signal) => {
           this.dialled.push(addresses.map(({ host }) => host).join());

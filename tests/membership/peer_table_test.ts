@@ -3,15 +3,8 @@
 import { assertEquals } from "@std/assert";
 import type { NodeDescription } from "../../src/membership/node_description.ts";
 import type { Peer, PeerAddress } from "../../src/membership/peer.ts";
-import { apply, type PeerTableOptions, type TableEvent } from "../../src/membership/peer_table.ts";
-
-const OPTIONS: PeerTableOptions = {
-  suspectAfterMs: 1_500,
-  deadAfterMs: 8_000,
-  vouchedForMs: 3_000,
-  forgetAfterMs: 12_000,
-  politeDialMs: 200,
-};
+import { apply, type TableEvent } from "../../src/membership/peer_table.ts";
+import { TIMES } from "../support/membership_times.ts";
 
 const HOME: PeerAddress = { host: "10.0.0.2", port: 5681, via: "udp" };
 const ELSEWHERE: PeerAddress = { host: "10.0.0.9", port: 5681, via: "udp" };
@@ -28,7 +21,7 @@ class Table {
   constructor(readonly self = "a") {}
 
   apply(event: TableEvent, now: number): Peer | undefined {
-    const { nodeId, peer, events } = apply(this.peers, event, now, this.self, OPTIONS);
+    const { nodeId, peer, events } = apply(this.peers, event, now, this.self, TIMES);
     this.told.push(...events.map(({ type }) => type));
     if (peer === undefined) this.peers.delete(nodeId);
     else this.peers.set(nodeId, peer);

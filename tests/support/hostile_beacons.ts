@@ -10,6 +10,7 @@ import type { UdpReport } from "../../src/discovery/udp_report.ts";
 import { UNKNOWN_DEVICE } from "../../src/device/capabilities.ts";
 import { Membership } from "../../src/membership/membership.ts";
 import type { DatagramReceiver, DatagramTransport } from "../../src/transport/datagram.ts";
+import { TIMES } from "./membership_times.ts";
 
 /** What came of a flood. */
 export interface FloodOutcome {
@@ -91,11 +92,7 @@ function lonelyMembership(clock: ManualClock, random: Random): Membership {
     random,
     logger: silentLogger,
     heartbeatMs: 1_000,
-    suspectAfterMs: 1_500,
-    deadAfterMs: 8_000,
-    vouchedForMs: 3_000,
-    forgetAfterMs: 12_000,
-    politeDialMs: 200,
+    ...TIMES,
     ports: {
       connect: () => Promise.reject(new Error("nobody is there")),
       disconnect() {},
