@@ -10,6 +10,7 @@ const ENOUGH_BEACONS = 3;
 /** A beacon goes every 2.5 s: of four that were lost one may be chance, all are not. */
 const LATELY_MS = 10_000;
 
+/** There is nothing to send beacons on. */
 export const NO_INTERFACE: Finding = {
   severity: "error",
   subject: "interfaces",
@@ -17,6 +18,7 @@ export const NO_INTERFACE: Finding = {
   mend: "connect this machine to a network, or name an interface with --network-interface",
 };
 
+/** What came of beacons on each interface, and which are not used. */
 export function aboutInterfaces(facts: DiagnosisFacts): Finding[] {
   const { udp, os } = facts;
   if (udp === undefined) return [];
@@ -27,6 +29,7 @@ export function aboutInterfaces(facts: DiagnosisFacts): Finding[] {
   ];
 }
 
+/** Which interfaces are not used, and why. */
 export function aboutLeftOut({ leftOut }: Pick<DiagnosisFacts, "leftOut">): Finding[] {
   return leftOut.map(({ name, address, why }) => ({
     severity: "info",
@@ -132,6 +135,7 @@ const DROPS: Record<DropReason, { severity: Severity; what: string; mend?: strin
   },
 };
 
+/** What came in and was not used. */
 export function aboutDatagrams({ udp }: DiagnosisFacts): Finding[] {
   if (udp === undefined) return [];
   const found: Finding[] = [];

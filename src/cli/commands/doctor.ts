@@ -15,7 +15,7 @@ import {
 } from "../command.ts";
 import { findNode, type NodeClient } from "../node_client.ts";
 import type { Terminal } from "../terminal.ts";
-import { UP_OPTIONS } from "./up_options.ts";
+import { openTo, UP_OPTIONS } from "./up_options.ts";
 
 const SIGNS: Record<Severity, [sign: string, style: "red" | "yellow" | "dim" | "green"]> = {
   error: ["✗", "red"],
@@ -66,7 +66,7 @@ async function ask(
 /** What a node that is started with these options would find; nothing is sent. */
 async function hostAlone(options: OptionValues): Promise<Finding[]> {
   const broadcastPort = options.integer("broadcast-port", 1, 65_535) ?? DEFAULT_BROADCAST_PORT;
-  const open = openTo(options.text("open"));
+  const open = openTo(options);
   const choice = { names: options.list("network-interface"), lan: open !== false };
   const beacons = await beaconPort(broadcastPort);
   let interfaces: NetworkInterface[];
@@ -88,10 +88,6 @@ async function hostAlone(options: OptionValues): Promise<Finding[]> {
       wallTime: Date.now(),
     }),
   ];
-}
-
-function openTo(text = "false"): boolean | string {
-  return text === "true" || text === "false" ? text === "true" : text;
 }
 
 /** Whether the port of the beacons can be shared. */

@@ -25,7 +25,7 @@ import { giveBackStartMemory } from "../memory.ts";
 import { environment } from "../option_values.ts";
 import { statusReport } from "../show.ts";
 import type { Terminal } from "../terminal.ts";
-import { UP_OPTIONS } from "./up_options.ts";
+import { openTo, UP_OPTIONS } from "./up_options.ts";
 
 /** By then a node that finds peers has found them. */
 const SETTLED_MS = 2_000;
@@ -195,12 +195,6 @@ function logLevel(options: OptionValues): LogLevel {
   const known = LOG_LEVELS.find((one) => one === level);
   if (known !== undefined) return known;
   throw new UsageError(`--log-level is "${level}", expected ${LOG_LEVELS.join(", ")}.`);
-}
-
-function openTo(options: OptionValues): boolean | string {
-  const value = options.text("open");
-  if (value === undefined || value === "false") return false;
-  return value === "true" ? true : value;
 }
 
 function warnOfOpen(open: boolean | string, acceptsTasks: boolean, terminal: Terminal): void {

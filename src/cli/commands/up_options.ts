@@ -1,6 +1,6 @@
 /** The options of `up`, apart from it so that reading the settings does not load a node. */
 
-import type { OptionSpec } from "../command.ts";
+import type { OptionSpec, OptionValues } from "../command.ts";
 
 /** The options of `up`. */
 export const UP_OPTIONS: readonly OptionSpec[] = [
@@ -148,3 +148,10 @@ export const UP_OPTIONS: readonly OptionSpec[] = [
     setting: true,
   },
 ];
+
+/** What `--open` says: no, every private address, or a range of them. */
+export function openTo(options: OptionValues): boolean | string {
+  const value = options.text("open");
+  if (value === undefined || value === "false") return false;
+  return value === "true" ? true : value;
+}
