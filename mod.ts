@@ -18,6 +18,8 @@
  *
  * await using network = createDistributedNetwork({
  *   agents: [greeter],
+ *   name: "example",
+ *   networkInterfaces: ["lo"],
  *   listenPort: 0,
  *   broadcastPort: 45_680,
  * });

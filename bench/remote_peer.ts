@@ -8,6 +8,7 @@ const empty = createAgent({ name: "empty", description: "Does nothing", run: () 
 const network = createDistributedNetwork({
   agents: [empty],
   name: "bench",
+  networkInterfaces: ["lo"],
   nodeId: "peer",
   listenPort: 0,
   broadcastPort: Number(broadcastPort),

@@ -29,6 +29,7 @@ try {
   const port = Number(await firstLine(child.stdout));
   await using network = createDistributedNetwork({
     name: "bench",
+    networkInterfaces: ["lo"],
     nodeId: "caller",
     listenPort: 0,
     broadcastPort: BROADCAST_PORT,

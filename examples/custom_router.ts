@@ -19,7 +19,13 @@ const customRouter: CustomRouter = (_agents, state, peers) => {
     : by((peer) => -peer.currentLoad);
 };
 
-const common = { name: "example", agents: [echo], broadcastPort: 45_695, listenPort: 0 };
+const common = {
+  name: "example",
+  agents: [echo],
+  networkInterfaces: ["lo"],
+  broadcastPort: 45_695,
+  listenPort: 0,
+};
 await using laptop = createDistributedNetwork({
   ...common,
   nodeId: "laptop",

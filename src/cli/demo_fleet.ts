@@ -70,6 +70,7 @@ export async function startDemoNode(
     "--log-level=warning",
     `--node-id=${nodeId}`,
     "--name=demo",
+    "--network-interface=lo",
     "--listen-port=0",
     "--api-port=0",
     "--slots=2",

@@ -1,6 +1,7 @@
 /** The port under a link: frames in order, both ways, to one other process. */
 
 import type { NetworkError } from "../base/errors.ts";
+import type { PeerCredential } from "../security/trust.ts";
 
 /** What a {@linkcode FrameStream} tells its owner. */
 export interface FrameStreamHandler {
@@ -16,6 +17,8 @@ export interface FrameStreamHandler {
 export interface FrameStream {
   /** The other side's host, as this side sees it. */
   readonly remoteHost: string;
+  /** Who the other side is, by its certificate; undefined where it showed none. */
+  readonly credential: PeerCredential | undefined;
   /** Begins to deliver; nothing is delivered, and nothing lost, before. */
   start(handler: FrameStreamHandler): void;
   /** Sends one frame; false asks to wait for `onDrain` before the next. */

@@ -4,7 +4,11 @@ import type { ClientDuplexStream, ServerDuplexStream, ServiceError } from "@grpc
 import * as grpc from "@grpc/grpc-js";
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
+import type tls from "node:tls";
+import { type Clock, systemClock } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
+import type { Credentials } from "../security/identity.ts";
+import type { PeerCredential } from "../security/trust.ts";
 import {
   type Address,
   formatAddress,
@@ -14,9 +18,11 @@ import {
   hostOf,
   type LinkTransport,
 } from "./frame_stream.ts";
+import { Front } from "./front.ts";
 import { installGoawayGuard } from "./goaway_guard.ts";
 import { MAX_FRAME_BYTES } from "./call.ts";
 import { connectTime, unreachable } from "./round_trip.ts";
+import { type LinkSecurity, peerCredential } from "./tls_gate.ts";
 
 const LINK_PATH = "/hanzo.network.v1.Network/Link";
 
@@ -80,29 +86,68 @@ export interface GrpcTransportOptions {
    * @default {[]}
    */
   readonly services?: readonly GrpcService[];
+  /** Whom to talk to, and as whom; without it everything is in the clear. */
+  readonly security?: LinkSecurity;
+  /** @default {systemClock} */
+  readonly clock?: Clock;
 }
 
-/** Plaintext gRPC. */
-export function grpcTransport({ services = [] }: GrpcTransportOptions = {}): LinkTransport {
+/** gRPC, over mutual TLS where there is a {@linkcode LinkSecurity}. */
+export function grpcTransport(options: GrpcTransportOptions = {}): LinkTransport {
   installGoawayGuard();
   // It would print to the console what is thrown here as an error anyway.
   grpc.setLogVerbosity(grpc.logVerbosity.NONE);
-  return { dial, measure: connectTime, listen: (...args) => listen(services, ...args) };
+  const { security } = options;
+  return {
+    dial: (...args) => dial(security, ...args),
+    measure: connectTime,
+    listen: (...args) => listen(options, ...args),
+  };
 }
 
-async function dial(address: Address, signal: AbortSignal): Promise<FrameStream> {
+async function dial(
+  security: LinkSecurity | undefined,
+  address: Address,
+  signal: AbortSignal,
+): Promise<FrameStream> {
   // gRPC does not let go of a connection that is being made. So one that can be given up is made
   // first: a dial into the void, of which there may be many, ends here.
   await connectTime(address, signal);
-  return await open(address, signal);
+  if (security === undefined) return await open(undefined, undefined, address, signal);
+  let refusal: unknown;
+  // The other side may not have heard of the newest key yet.
+  for (const credentials of security.credentials()) {
+    try {
+      return await open(security, credentials, address, signal);
+    } catch (thrown) {
+      if (signal.aborted) throw thrown;
+      // What the newest fails with tells most.
+      refusal ??= thrown;
+    }
+  }
+  throw refusal;
 }
 
-function open(address: Address, signal: AbortSignal): Promise<FrameStream> {
+function open(
+  security: LinkSecurity | undefined,
+  shown: Credentials | undefined,
+  address: Address,
+  signal: AbortSignal,
+): Promise<FrameStream> {
   const target = formatAddress(address);
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason);
-    const { credentials, cut } = cuttable(grpc.credentials.createInsecure());
-    const client = new grpc.Client(target, credentials, CLIENT_OPTIONS);
+    let credential: PeerCredential | undefined;
+    const { credentials, cut } = cuttable(
+      shown === undefined
+        ? grpc.credentials.createInsecure()
+        : secured(shown, security!, (peer) => credential = peer),
+    );
+    const options = shown === undefined ? CLIENT_OPTIONS : {
+      ...CLIENT_OPTIONS,
+      "grpc.ssl_target_name_override": shown.serverName,
+    };
+    const client = new grpc.Client(target, credentials, options);
     const call = client.makeBidiStreamRequest(
       LINK_PATH,
       LINK_SERVICE.Link.requestSerialize,
@@ -129,13 +174,38 @@ function open(address: Address, signal: AbortSignal): Promise<FrameStream> {
       signal.removeEventListener("abort", onAbort);
       call.off("error", onError);
       resolve(
-        new GrpcFrameStream(call, address.host, {
+        new GrpcFrameStream(call, address.host, credential, {
           reset: () => call.cancel(),
           release: () => client.close(),
         }),
       );
     });
   });
+}
+
+/** Mutual TLS; `onPeer` is told who is there before a byte of HTTP/2 is sent. */
+function secured(
+  shown: Credentials,
+  security: LinkSecurity,
+  onPeer: (peer: PeerCredential) => void,
+): grpc.ChannelCredentials {
+  return grpc.credentials.createSsl(
+    Buffer.from(shown.authority),
+    Buffer.from(shown.privateKey),
+    Buffer.from(shown.certificate),
+    {
+      rejectUnauthorized: security.verifiesPeers,
+      // Instead of a look at the name: the authority is of one network, and addresses have none.
+      checkServerIdentity: (_, certificate) => {
+        const peer = peerCredential(certificate as tls.PeerCertificate, shown);
+        if (peer === undefined || !security.admits(peer)) {
+          return new Error("its certificate does not count");
+        }
+        onPeer(peer);
+        return undefined;
+      },
+    },
+  );
 }
 
 /**
@@ -166,28 +236,28 @@ export function cuttable(
   return { credentials, cut };
 }
 
-function listen(
-  services: readonly GrpcService[],
+async function listen(
+  { services = [], security, clock = systemClock }: GrpcTransportOptions,
   address: Address,
   accept: (stream: FrameStream) => void,
 ): Promise<FrameListener> {
-  const target = formatAddress(address);
-  // Node's listener throws this where nobody can catch it.
-  if (Deno.permissions.querySync({ name: "net", host: target }).state !== "granted") {
-    return Promise.reject(
-      new NetworkError(
-        "PERMISSION_DENIED",
-        `Cannot listen on ${target}: not permitted. Grant --allow-net.`,
-      ),
-    );
-  }
   const server = new grpc.Server(SERVER_OPTIONS);
+  // TLS has been dealt with when a connection gets there.
+  const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
+  const front = await Front.listen({
+    address,
+    clock,
+    security,
+    onConnection: (socket) => injector.injectConnection(socket),
+  });
   server.addService(LINK_SERVICE, {
     Link(call: ServerDuplexStream<Uint8Array, Uint8Array>) {
+      const from = call.getPeer();
+      front.prove(from);
       // The dialler counts the link as made when these arrive.
       call.sendMetadata(new grpc.Metadata());
       accept(
-        new GrpcFrameStream(call, hostOf(call.getPeer()), {
+        new GrpcFrameStream(call, hostOf(from), front.credentialOf(from), {
           // gRPC has nothing harder for a call that it serves; closing the listener cuts it off.
           reset: () => call.end(),
           release: () => {},
@@ -196,24 +266,33 @@ function listen(
     },
   });
   for (const { definition, implementation } of services) {
-    server.addService(definition, implementation);
+    server.addService(definition, proving(implementation, front));
   }
-  return new Promise((resolve, reject) => {
-    server.bindAsync(target, grpc.ServerCredentials.createInsecure(), (cause, port) => {
-      if (cause !== null) {
-        server.forceShutdown();
-        return reject(listenError(target, cause));
-      }
-      resolve({
-        address: { host: address.host, port },
-        close() {
-          // Links have said goodbye before; what is still open is not waited for.
-          server.forceShutdown();
-          return Promise.resolve();
-        },
-      });
-    });
-  });
+  return {
+    address: front.address,
+    close() {
+      // Links have said goodbye before; what is still open is not waited for.
+      server.forceShutdown();
+      front.close();
+      return Promise.resolve();
+    },
+  };
+}
+
+/** The same, after the connection of a call was told apart from one that makes none. */
+function proving(
+  implementation: grpc.UntypedServiceImplementation,
+  front: Front,
+): grpc.UntypedServiceImplementation {
+  return Object.fromEntries(
+    Object.entries(implementation).map(([name, handle]) => [
+      name,
+      (call: { getPeer(): string }, ...rest: unknown[]) => {
+        front.prove(call.getPeer());
+        return (handle as (...args: unknown[]) => unknown)(call, ...rest);
+      },
+    ]),
+  );
 }
 
 /** What carries one stream, at this side. */
@@ -228,14 +307,21 @@ class GrpcFrameStream implements FrameStream {
   readonly #call: Duplex;
   readonly #connection: Connection;
   readonly remoteHost: string;
+  readonly credential: PeerCredential | undefined;
   #handler: FrameStreamHandler | undefined;
   #closed = false;
   /** How it ended, which may be before it was started. */
   #end: { readonly error: NetworkError | undefined } | undefined;
 
-  constructor(call: Duplex, remoteHost: string, connection: Connection) {
+  constructor(
+    call: Duplex,
+    remoteHost: string,
+    credential: PeerCredential | undefined,
+    connection: Connection,
+  ) {
     this.#call = call;
     this.remoteHost = remoteHost;
+    this.credential = credential;
     this.#connection = connection;
     call.on("error", (cause) => this.#finish(streamError(cause)));
     // A server call whose connection broke reports only this.
@@ -287,16 +373,4 @@ function streamError(cause: Error & { code?: unknown; details?: string }): Netwo
   // The message of a gRPC error begins with its number.
   const reason = cause.details || describeError(cause);
   return new NetworkError(isTooLong ? "PROTOCOL" : "UNAVAILABLE", reason, { cause });
-}
-
-function listenError(target: string, cause: Error): NetworkError {
-  const reason = describeError(cause);
-  if (/EADDRINUSE|AddrInUse|in use/i.test(reason)) {
-    return new NetworkError(
-      "PORT_IN_USE",
-      `Cannot listen on ${target}: the port is taken. Choose another with --listen-port.`,
-      { cause },
-    );
-  }
-  return new NetworkError("UNAVAILABLE", `Cannot listen on ${target}: ${reason}`, { cause });
 }

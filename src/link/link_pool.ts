@@ -2,6 +2,7 @@
 
 import { type Clock, doneWithin } from "../base/clock.ts";
 import { NetworkError } from "../base/errors.ts";
+import type { PeerCredential } from "../security/trust.ts";
 import { type NodeDescription, parseNodeDescription } from "../membership/node_description.ts";
 import { dialAny } from "./dial_any.ts";
 import type { Load } from "./frame.ts";
@@ -38,6 +39,12 @@ export interface LinkPoolOptions {
   readonly load: () => Load;
   /** Whether a node at `host` may be talked to at all. */
   readonly allows: (host: string) => boolean;
+  /**
+   * Checks that a peer is the one that it says it is.
+   *
+   * @throws {NetworkError} `NAME_CONFLICT` when another one has its label; `PERMISSION_DENIED`.
+   */
+  readonly vouch: (nodeId: string, credential: PeerCredential | undefined) => void;
   /** Silence after which a link no longer defends its peer's label against another claim. */
   readonly suspectAfterMs: number;
   readonly handler: LinkPoolHandler;
@@ -152,6 +159,11 @@ export class LinkPool {
     for (const nodeId of this.#links.keys()) this.get(nodeId)?.notify(topic, body);
   }
 
+  /** All links that are open, or were and still have calls. */
+  links(): PeerLink[] {
+    return [...this.#links.values()].flat();
+  }
+
   /** Closes the links to `nodeId` without a word. */
   drop(nodeId: string): void {
     for (const link of [...this.#links.get(nodeId) ?? []]) link.close();
@@ -162,7 +174,7 @@ export class LinkPool {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort(stopping());
     for (const link of this.#greeting) link.close();
-    const links = [...this.#links.values()].flat();
+    const links = this.links();
     const goodbyes = links.map((link) => link.leave());
     await doneWithin(this.#options.clock, GOODBYE_TIMEOUT_MS, Promise.all(goodbyes));
     for (const link of links) link.close();
@@ -181,7 +193,7 @@ export class LinkPool {
       clock,
       load,
       introduction: () => JSON.stringify({ ...self(), wallTime: clock.wallTime() }),
-      admit: (description) => this.#admit(parseNodeDescription(description), stream.remoteHost),
+      admit: (description) => this.#admit(parseNodeDescription(description), stream),
       onOpen: (link) => {
         this.#greeting.delete(link);
         this.#add(link);
@@ -200,8 +212,9 @@ export class LinkPool {
   }
 
   /** Takes or refuses who wants to be linked. */
-  #admit(peer: NodeDescription, remoteHost: string): NodeDescription {
+  #admit(peer: NodeDescription, { remoteHost, credential }: FrameStream): NodeDescription {
     const self = this.#options.self();
+    this.#vouch(peer, remoteHost, credential);
     if (peer.network !== self.network) {
       throw new NetworkError(
         "PERMISSION_DENIED",
@@ -226,6 +239,18 @@ export class LinkPool {
     );
     if (defended) throw conflict();
     return peer;
+  }
+
+  /** Who says that it is another one is told to the owner, as one that claims a taken label. */
+  #vouch(peer: NodeDescription, remoteHost: string, credential: PeerCredential | undefined): void {
+    try {
+      this.#options.vouch(peer.nodeId, credential);
+    } catch (thrown) {
+      if (thrown instanceof NetworkError && thrown.code === "NAME_CONFLICT") {
+        this.#options.handler.onConflict(peer.nodeId, remoteHost, peer.bootId);
+      }
+      throw thrown;
+    }
   }
 
   #add(link: PeerLink): void {

@@ -2,6 +2,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import { NetworkError } from "../base/errors.ts";
+import type { PeerCredential } from "../security/trust.ts";
 import type { MemoryNetwork } from "../transport/memory_network.ts";
 import {
   type Address,
@@ -31,6 +32,7 @@ export class MemoryLinks {
   readonly #network: MemoryNetwork;
   readonly #listeners = new Map<string, Listener>();
   readonly #ends = new Set<MemoryStream>();
+  readonly #credentials = new Map<string, PeerCredential>();
   #nextPort = 40_000;
   #framesSent = 0;
 
@@ -49,8 +51,13 @@ export class MemoryLinks {
     return this.#framesSent;
   }
 
-  /** The transport of one host. */
-  transport(host: string): LinkTransport {
+  /**
+   * The transport of one host.
+   *
+   * @param credential Who is there, for the other sides.
+   */
+  transport(host: string, credential?: PeerCredential): LinkTransport {
+    if (credential !== undefined) this.#credentials.set(host, credential);
     return {
       dial: (address, signal) => this.#dial(host, address, signal),
       measure: (address, signal) => this.#measure(host, address, signal),
@@ -127,6 +134,7 @@ export class MemoryLinks {
     const stream: MemoryStream = new MemoryStream(
       localHost,
       remoteHost,
+      this.#credentials.get(remoteHost),
       (then) => this.#deliver(localHost, remoteHost, then),
       () => this.#ends.delete(stream),
       () => this.#framesSent++,
@@ -153,6 +161,7 @@ function refused(to: Address): NetworkError {
 class MemoryStream implements FrameStream {
   readonly localHost: string;
   readonly remoteHost: string;
+  readonly credential: PeerCredential | undefined;
   readonly #deliver: (then: () => void) => void;
   readonly #onOver: () => void;
   readonly #onSend: () => void;
@@ -170,12 +179,14 @@ class MemoryStream implements FrameStream {
   constructor(
     localHost: string,
     remoteHost: string,
+    credential: PeerCredential | undefined,
     deliver: (then: () => void) => void,
     onOver: () => void,
     onSend: () => void,
   ) {
     this.localHost = localHost;
     this.remoteHost = remoteHost;
+    this.credential = credential;
     this.#deliver = deliver;
     this.#onOver = onOver;
     this.#onSend = onSend;

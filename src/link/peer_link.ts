@@ -7,6 +7,7 @@ import type { CancelTimer, Clock } from "../base/clock.ts";
 import { type ErrorCode, NetworkError } from "../base/errors.ts";
 import { safeText } from "../base/safe_text.ts";
 import type { NodeDescription } from "../membership/node_description.ts";
+import type { PeerCredential } from "../security/trust.ts";
 import {
   type CallSink,
   checkBody,
@@ -148,6 +149,11 @@ export class PeerLink {
   /** The other side's host, as this side sees it. */
   get remoteHost(): string {
     return this.#stream.remoteHost;
+  }
+
+  /** Who the other side is, by its certificate; undefined where it showed none. */
+  get credential(): PeerCredential | undefined {
+    return this.#stream.credential;
   }
 
   /**

@@ -15,6 +15,7 @@ import {
 import { detectDeviceCapabilities } from "../device/detect.ts";
 import { DeviceReader, type DeviceReading } from "../device/reading.ts";
 import type { LinkTransport } from "../link/frame_stream.ts";
+import type { LinkSecurity } from "../link/tls_gate.ts";
 import type { GrpcService } from "../link/grpc_transport.ts";
 import { LinkPool } from "../link/link_pool.ts";
 import type { IncomingCall } from "../link/call.ts";
@@ -32,12 +33,17 @@ import { Executor } from "../tasks/executor.ts";
 import { RUN_METHOD, serveRun } from "../tasks/remote.ts";
 import type { DatagramTransport } from "../transport/datagram.ts";
 import { systemDatagrams } from "../transport/system_datagrams.ts";
+import { KeyedTrust } from "../security/keyed_trust.ts";
+import type { Trust } from "../security/trust.ts";
 import { candidateList } from "./candidates.ts";
+import { usualDataDirectory } from "./data_directory.ts";
 import { makeDiscoveries } from "./discoveries.ts";
 import { DistributedNetwork } from "./distributed_network.ts";
 import { systemHostName } from "./node_label.ts";
 import { makeNeighbours } from "./neighbours.ts";
+import { KeyExchange, KEYRING_TOPIC } from "./key_exchange.ts";
 import {
+  DEFAULT_NETWORK_NAME,
   leavesMachine,
   type NetworkOptions,
   type ResolvedOptions,
@@ -45,6 +51,7 @@ import {
 } from "./options.ts";
 import { reachOf } from "./reach.ts";
 import type { NameConflict } from "./status.ts";
+import { makeTrust, trustMode } from "./trusts.ts";
 import { VERSION } from "./version.ts";
 
 /** What a node stands on: the system in a program, a simulation in a test. */
@@ -52,14 +59,23 @@ export interface Platform {
   readonly clock: Clock;
   readonly random: Random;
   readonly datagrams: DatagramTransport;
-  /** Links, with what else is served where they are accepted. */
-  readonly links: (services: readonly GrpcService[]) => LinkTransport;
+  readonly links: (needs: LinkNeeds) => LinkTransport;
   /** Where links are accepted when the node may leave the machine, and when it may not. */
   readonly listenHosts: { readonly lan: string; readonly loopback: string };
   readonly hostName: string;
+  /** Where it keeps data unless it is told otherwise, if there is such a place. */
+  readonly dataDirectory: string | undefined;
   readonly cores: number;
   readonly detect: (overrides: CapabilityOverrides) => Promise<DeviceCapabilities>;
   readonly readDevice: () => Promise<DeviceReading>;
+}
+
+/** What links are made with. */
+export interface LinkNeeds {
+  /** What else is served where they are accepted. */
+  readonly services: readonly GrpcService[];
+  /** Undefined: they are in the clear. */
+  readonly security: LinkSecurity | undefined;
 }
 
 /** The topic under which a node tells its peers what has changed about it. */
@@ -77,7 +93,12 @@ const CONFLICT_FOR_MS = 12_000;
  * import { createDistributedNetwork } from "@hanzo/network";
  * import { assertEquals } from "@std/assert";
  *
- * await using network = createDistributedNetwork({ listenPort: 0, broadcastPort: 45_679 });
+ * await using network = createDistributedNetwork({
+ *   name: "example",
+ *   networkInterfaces: ["lo"],
+ *   listenPort: 0,
+ *   broadcastPort: 45_679,
+ * });
  * await network.start();
  * const { output } = await network.run("2^10", { initialAgent: "calculator" });
  * assertEquals(output, "1024");
@@ -91,10 +112,16 @@ export function createDistributedNetwork(options: NetworkOptions = {}): Distribu
 
 /** Puts a node together on a given platform; see {@linkcode createDistributedNetwork}. */
 export function assembleNetwork(options: NetworkOptions, platform: Platform): DistributedNetwork {
-  const { clock, random, hostName, cores } = platform;
-  const resolved = resolveOptions(options, { name: hostName, cores, random });
-  const { nodeId, logger, open } = resolved;
-  const allows = reachOf(open);
+  const { clock, random, hostName, cores, dataDirectory } = platform;
+  const resolved = resolveOptions(options, { name: hostName, cores, random, dataDirectory });
+  const { nodeId, logger, open, tls } = resolved;
+  const allows = reachOf(resolved);
+  const isSecure = trustMode(resolved) !== "open";
+  let trust: Trust | undefined;
+  const believed = (): Trust => {
+    if (trust !== undefined) return trust;
+    throw new NetworkError("INTERNAL", "Nobody can be trusted before the start.");
+  };
   const newId = ulidMaker(clock, random);
   const conflicts: (NameConflict & { seenAt: number })[] = [];
 
@@ -129,7 +156,8 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
 
   let description: NodeDescription = Object.freeze({
     protocol: PROTOCOL_VERSION,
-    network: resolved.name,
+    // What the key says takes its place.
+    network: resolved.name ?? DEFAULT_NETWORK_NAME,
     nodeId,
     bootId: newId(),
     version: VERSION,
@@ -141,7 +169,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
   checkOffer(description);
   const self = () => description;
   // What is not accepted is not offered.
-  const acceptsTasks = open === false || resolved.openAcceptTasks;
+  const acceptsTasks = (isSecure && tls?.verifyPeers !== false) || resolved.openAcceptTasks;
   const offered = () => acceptsTasks ? description : { ...description, agents: [] };
 
   const neighbours = open === false || !resolved.existingPeers ? undefined : makeNeighbours({
@@ -154,11 +182,21 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
   });
 
   const pool: LinkPool = new LinkPool({
-    transport: platform.links(neighbours === undefined ? [] : [neighbours.service]),
+    transport: platform.links({
+      services: neighbours === undefined ? [] : [neighbours.service],
+      security: isSecure
+        ? {
+          credentials: () => believed().credentials(),
+          verifiesPeers: tls?.verifyPeers ?? true,
+          admits: (peer) => believed().admits(peer),
+        }
+        : undefined,
+    }),
     clock,
     self: offered,
     load: () => executor,
     allows,
+    vouch: (id, credential) => believed().vouch(id, credential),
     suspectAfterMs: 3 * resolved.healthCheckIntervalMs,
     handler: {
       onLinked: (link) => {
@@ -168,6 +206,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
         );
         if (settled >= 0) conflicts.splice(settled, 1);
         membership.linked(link.peer, addressOf(link));
+        exchange?.linked(link);
       },
       onRelinked: (id) => membership.relinked(id),
       onUnlinked: (id, end) => {
@@ -175,7 +214,9 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
         membership.unlinked(id, { goodbye: end.type === "goodbye", reason });
       },
       onCall: (call) => void serve(call, executor, acceptsTasks),
-      onNotice: (topic, body, { peer }) => {
+      onNotice: (topic, body, link) => {
+        const { peer } = link;
+        if (topic === KEYRING_TOPIC) void exchange?.took(body, link);
         if (topic === DESCRIPTION_TOPIC) takeDescription(body, peer, membership);
         if (topic === RUMOUR_TOPIC) takeRumour(body, peer, membership);
       },
@@ -221,6 +262,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     candidates,
     link,
   });
+  let exchange: KeyExchange | undefined;
   const discoveries = makeDiscoveries(resolved, {
     clock,
     datagrams: platform.datagrams,
@@ -237,6 +279,21 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     describe: (change) => {
       description = Object.freeze({ ...description, ...change });
       pool.notifyAll(DESCRIPTION_TOPIC, JSON.stringify(offered()));
+    },
+    trust: () => trust,
+    openTrust: async () => {
+      const opened = await makeTrust(resolved, clock);
+      trust = opened;
+      const made = exchange = new KeyExchange({ trust: opened, pool, logger });
+      const settle = () => {
+        if (!(opened instanceof KeyedTrust) || resolved.name !== undefined) return;
+        description = Object.freeze({ ...description, network: opened.ring.networkName });
+      };
+      settle();
+      opened.start(() => {
+        settle();
+        made.changed();
+      });
     },
     detect: () => platform.detect(resolved.deviceCapabilities),
     listenHost: leavesMachine(resolved) ? platform.listenHosts.lan : platform.listenHosts.loopback,
@@ -267,6 +324,7 @@ function systemPlatform(): Platform {
     links: lazyGrpc,
     listenHosts: { lan: hasIPv6() ? "::" : "0.0.0.0", loopback: "127.0.0.1" },
     hostName: systemHostName(),
+    dataDirectory: usualDataDirectory(),
     cores: navigator.hardwareConcurrency,
     detect: (overrides) => detectDeviceCapabilities({ overrides }),
     readDevice: () => reader.read(),
@@ -284,11 +342,11 @@ function hasIPv6(): boolean {
 }
 
 /** gRPC costs 40 ms to load: that is spent in `start()`, beside the look at the device. */
-function lazyGrpc(services: readonly GrpcService[]): LinkTransport {
+function lazyGrpc(needs: LinkNeeds): LinkTransport {
   let loading: Promise<LinkTransport> | undefined;
   const load = () =>
     loading ??= import("../link/grpc_transport.ts").then(
-      ({ grpcTransport }) => grpcTransport({ services }),
+      ({ grpcTransport }) => grpcTransport(needs),
       (cause) => {
         if (!(cause instanceof Deno.errors.NotCapable)) throw cause;
         throw new NetworkError(

@@ -5,6 +5,7 @@
 
 import { sleep, systemClock } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
+import { writePrivate } from "../base/private_file.ts";
 import { systemRandom } from "../base/random.ts";
 import { isLabel } from "../base/safe_text.ts";
 
@@ -70,6 +71,20 @@ export function dataDirectory(
     "FAILED_PRECONDITION",
     "Cannot find the data directory: no home is set. Give one with --data-dir.",
   );
+}
+
+/** {@linkcode dataDirectory} for a program that has chosen none, as far as it may know. */
+export function usualDataDirectory(): string | undefined {
+  const env = (name: string) =>
+    Deno.permissions.querySync({ name: "env", variable: name }).state === "granted"
+      ? Deno.env.get(name)
+      : undefined;
+  const chosen = env("HANZO_NETWORK_DATA_DIR");
+  try {
+    return dataDirectory(chosen === "" ? undefined : chosen, env);
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -195,14 +210,6 @@ async function removeFiles(path: string): Promise<void> {
   for (const file of [ENDPOINT_FILE, TOKEN_FILE]) {
     await Deno.remove(`${path}/${file}`).catch(() => {});
   }
-}
-
-/** Written beside and renamed, so that nobody ever reads half of it, and never readable by others. */
-async function writePrivate(path: string, text: string): Promise<void> {
-  const temporary = `${path}.new`;
-  await Deno.remove(temporary).catch(() => {});
-  await Deno.writeTextFile(temporary, text, { mode: 0o600, createNew: true });
-  await Deno.rename(temporary, path);
 }
 
 async function nodeNames(nodes: string): Promise<string[]> {

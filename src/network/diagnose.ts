@@ -9,7 +9,7 @@ import {
 } from "../transport/interfaces.ts";
 import { findings } from "./diagnosis.ts";
 import type { AddressProbe, Finding } from "./diagnosis_facts.ts";
-import { DEFAULT_LISTEN_PORT } from "./options.ts";
+import { DEFAULT_LISTEN_PORT, leavesMachine } from "./options.ts";
 import type { NetworkParts } from "./parts.ts";
 import type { NetworkStatus } from "./status.ts";
 
@@ -67,7 +67,7 @@ export async function diagnose(
 ): Promise<Finding[]> {
   const { options, discoveries, membership, clock } = parts;
   const interfaces = parts.interfaces();
-  const choice = { names: options.networkInterfaces, lan: options.open !== false };
+  const choice = { names: options.networkInterfaces, lan: leavesMachine(options) };
   const peers = membership.peers();
   return findings({
     status,

@@ -11,7 +11,7 @@ import {
 } from "../transport/interfaces.ts";
 import { aboutDatagrams, aboutInterfaces, aboutLeftOut, NO_INTERFACE } from "./beacon_findings.ts";
 import type { DiagnosisFacts, Finding, Severity } from "./diagnosis_facts.ts";
-import { reachOf } from "./reach.ts";
+import { parseRange } from "./reach.ts";
 import type { PeerStatus } from "./status.ts";
 
 /** What is found, the worst first. */
@@ -97,7 +97,7 @@ function aboutReach(
 /** Of two CIDR ranges that overlap, one is in the other. */
 function leadsTo(range: string, interfaces: readonly NetworkInterface[]): boolean {
   const networks = interfaces.filter((one) => !isLoopback(one));
-  const isInRange = reachOf(range);
+  const isInRange = parseRange(range);
   return networks.some(({ address }) => isInRange(address)) ||
     interfaceTo(range.split("/")[0], networks) !== undefined;
 }

@@ -61,7 +61,7 @@ export function makeDiscoveries(options: ResolvedOptions, needs: DiscoveryNeeds)
     logger,
     self: nodeId,
     running: async () =>
-      (await runningNodes(dataDirectory)).filter(({ network }) => network === options.name),
+      (await runningNodes(dataDirectory)).filter(({ network }) => network === self().network),
   });
   const all = [udp, manual, tailscale, machine].filter((one) => one !== undefined);
   return { all, udp, tailscale };

@@ -84,9 +84,14 @@ const DEFAULT_TIMEOUT_MS = 300_000;
  *   description: "Says it louder",
  *   run: ({ prompt }) => prompt.toUpperCase(),
  * });
- * const ports = { broadcastPort: 45_678, listenPort: 0 };
- * await using a = createDistributedNetwork({ nodeId: "a", ...ports });
- * await using b = createDistributedNetwork({ nodeId: "b", agents: [shout], ...ports });
+ * const here = {
+ *   name: "example",
+ *   networkInterfaces: ["lo"],
+ *   broadcastPort: 45_678,
+ *   listenPort: 0,
+ * };
+ * await using a = createDistributedNetwork({ nodeId: "a", ...here });
+ * await using b = createDistributedNetwork({ nodeId: "b", agents: [shout], ...here });
  * await b.start();
  * await a.start({ waitForPeers: 1 });
  *
@@ -275,8 +280,9 @@ export class DistributedNetwork implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    const { membership, discoveries, describe } = this.#parts;
+    const { membership, discoveries, describe, openTrust } = this.#parts;
     const detected = detectSoon(this.#parts);
+    await openTrust();
     const { port } = await listen(this.#parts);
     describe({ listenPort: port });
     await detected;
@@ -297,7 +303,8 @@ export class DistributedNetwork implements AsyncDisposable {
   }
 
   async #stop(drainMs: number): Promise<void> {
-    const { clock, executor, dispatcher, discoveries, membership, pool, dispose } = this.#parts;
+    const { clock, executor, dispatcher, discoveries, membership, pool, dispose, trust } = this
+      .#parts;
     this.#state = "stopping";
     // What the start opens is there to be closed only when it has ended; why it failed, it tells.
     await this.#starting?.catch(() => {});
@@ -311,6 +318,7 @@ export class DistributedNetwork implements AsyncDisposable {
     for (const discovery of discoveries.all) await discovery.stop();
     membership.stop();
     await pool.close();
+    await trust()?.stop();
     dispose();
     this.#state = "stopped";
   }

@@ -22,9 +22,8 @@ export interface NetworkOptions {
    */
   agents?: readonly Agent[];
   /**
-   * The network's name. Nodes of different names ignore each other.
-   *
-   * @default {"hanzo"}
+   * The network's name. Nodes of different names ignore each other. By default the one that came
+   * with the key, which is `"hanzo"` where nobody gave another.
    */
   name?: string;
   /**
@@ -65,20 +64,38 @@ export interface NetworkOptions {
    */
   tailscale?: boolean | TailscaleOptions;
   /**
-   * The data directory of `hanzo-network up`: nodes of one machine that share it find each other
-   * even where the loopback carries no broadcasts, as on macOS.
+   * Where this machine keeps the network's key, and its nodes what is theirs; nodes of one machine
+   * that share it are of one network. By default the platform's usual place, as for
+   * `hanzo-network up`; without permission for it the key lives and ends with the process.
    */
   dataDirectory?: string;
   /**
-   * The interfaces to use, by name. By default every one that may lead to a device with `open`,
-   * and the loopback without.
+   * The interfaces to use, by name; `"lo"` is the loopback on every system, and alone keeps the
+   * node to its machine. By default every one that may lead to a device.
    *
    * @default {[]}
    */
   networkInterfaces?: readonly string[];
   /**
-   * Whether to talk to other machines without encryption: `true` for all private addresses, or a
-   * CIDR range of them such as `"192.168.1.0/24"`. Without it the node stays on the loopback.
+   * This node's certificate, and those between it and the authority: a file of PEM. With `tlsKey`
+   * and `tlsCa` the operator's own authority takes the place of the network's key; its certificates
+   * must be for the labels of the nodes. The files are read again when they change.
+   */
+  tlsCert?: string;
+  /** The private key of {@linkcode NetworkOptions.tlsCert}: a file of PEM. */
+  tlsKey?: string;
+  /** The authorities whose certificates count: a file of PEM. */
+  tlsCa?: string;
+  /**
+   * Whether peers must show a certificate of `tlsCa`. Without it links are encrypted with whoever
+   * is there; only with `tlsCert`, and to private addresses.
+   *
+   * @default {true}
+   */
+  verifyPeers?: boolean;
+  /**
+   * Whether to talk to other machines without key and encryption: `true` for all private addresses,
+   * or a CIDR range of them such as `"192.168.1.0/24"`.
    *
    * @default {false}
    */
@@ -146,11 +163,23 @@ export interface TailscaleOptions {
   apiUrl?: string;
 }
 
+/** Certificates of an authority of the operator's own. */
+export interface OwnTls {
+  /** Files of PEM. */
+  readonly cert: string;
+  readonly key: string;
+  readonly ca: string;
+  readonly verifyPeers: boolean;
+}
+
 /** {@linkcode NetworkOptions} copied, filled, checked and frozen. */
 export interface ResolvedOptions {
   readonly agents: readonly Agent[];
-  readonly name: string;
+  /** Undefined: the one that comes with the key. */
+  readonly name: string | undefined;
   readonly nodeId: string;
+  /** Whether somebody chose the label: only then is there something to keep under it. */
+  readonly isNamed: boolean;
   readonly listenPort: number | undefined;
   readonly broadcastPort: number;
   readonly discoveryModes: ReadonlySet<DiscoveryMode>;
@@ -159,6 +188,7 @@ export interface ResolvedOptions {
   readonly tailscale: TailscaleOptions;
   readonly dataDirectory: string | undefined;
   readonly networkInterfaces: readonly string[];
+  readonly tls: OwnTls | undefined;
   readonly open: boolean | string;
   readonly openAcceptTasks: boolean;
   readonly existingPeers: boolean;
@@ -174,22 +204,26 @@ export interface ResolvedOptions {
 export const DISCOVERY_MODES: readonly DiscoveryMode[] = ["udp", "manual", "tailscale"];
 /** The first port that is tried for links when none is given: the specification's. */
 export const DEFAULT_LISTEN_PORT = 5681;
+/** What a network is called when nobody has named it. */
+export const DEFAULT_NETWORK_NAME = "hanzo";
 /** The port of the beacons: the specification's and that of existing peers. */
 export const DEFAULT_BROADCAST_PORT = 5678;
 
 /**
  * Copies, fills and checks options.
  *
- * @param host What the defaults follow from: the host's name, its cores, and chance.
+ * @param host What the defaults follow from: the host's name, its cores, chance, and
+ * where it keeps data.
  * @throws {NetworkError} `INVALID_ARGUMENT` naming the option, what it was and what it may be.
  */
 export function resolveOptions(
   options: NetworkOptions,
-  host: { name: string; cores: number; random: Random },
+  host: { name: string; cores: number; random: Random; dataDirectory?: string },
 ): ResolvedOptions {
   const resolved: ResolvedOptions = {
     agents: Object.freeze([...options.agents ?? []]),
-    name: options.name ?? "hanzo",
+    name: options.name,
+    isNamed: options.nodeId !== undefined,
     nodeId: options.nodeId ?? defaultNodeId(host.name, host.random),
     listenPort: options.listenPort,
     broadcastPort: options.broadcastPort ?? DEFAULT_BROADCAST_PORT,
@@ -197,8 +231,9 @@ export function resolveOptions(
     configPath: options.configPath,
     peers: Object.freeze((options.peers ?? []).map(toPeer)),
     tailscale: typeof options.tailscale === "object" ? { ...options.tailscale } : {},
-    dataDirectory: options.dataDirectory,
+    dataDirectory: options.dataDirectory ?? host.dataDirectory,
     networkInterfaces: Object.freeze([...options.networkInterfaces ?? []]),
+    tls: ownTls(options),
     open: options.open ?? false,
     openAcceptTasks: options.openAcceptTasks ?? false,
     existingPeers: options.existingPeers ?? true,
@@ -228,13 +263,34 @@ function discoveryModes(
   return modes;
 }
 
+function ownTls(options: NetworkOptions): OwnTls | undefined {
+  const { tlsCert: cert, tlsKey: key, tlsCa: ca, verifyPeers = true } = options;
+  if (cert !== undefined && key !== undefined && ca !== undefined) {
+    return Object.freeze({ cert, key, ca, verifyPeers });
+  }
+  if (cert !== undefined || key !== undefined || ca !== undefined) {
+    throw new NetworkError(
+      "INVALID_ARGUMENT",
+      "Cannot create network: tlsCert, tlsKey and tlsCa belong together. Give all three, or none.",
+    );
+  }
+  if (!verifyPeers) {
+    throw new NetworkError(
+      "INVALID_ARGUMENT",
+      "Cannot create network: verifyPeers is false, and a network with a key always verifies. " +
+        "Leave it out, or give tlsCert, tlsKey and tlsCa.",
+    );
+  }
+  return undefined;
+}
+
 function toPeer(peer: string | ManualPeer): ManualPeer {
   return typeof peer === "string" ? parsePeer(peer) : { ...peer };
 }
 
 function check(options: ResolvedOptions): void {
-  const { name, nodeId, open, routingStrategy, agents, networkInterfaces } = options;
-  if (name === "" || safeName(name) !== name) {
+  const { name, nodeId, open, routingStrategy, agents } = options;
+  if (name !== undefined && (name === "" || safeName(name) !== name)) {
     refuse("name", name, "1 to 128 characters without control characters");
   }
   if (!isLabel(nodeId)) {
@@ -259,13 +315,10 @@ function check(options: ResolvedOptions): void {
       `Cannot create network: two agents are called "${twice}". Rename one.`,
     );
   }
-  if (
-    open === false && networkInterfaces.some((name) => !isLoopbackName(name))
-  ) {
+  if (open !== false && options.tls !== undefined) {
     throw new NetworkError(
       "INVALID_ARGUMENT",
-      `Cannot use the interfaces ${networkInterfaces.join(", ")}: they lead to other machines, ` +
-        `and links there are not encrypted. Allow that with --open, or use lo.`,
+      "Cannot create network: it is to be open, and to have certificates. Leave one out.",
     );
   }
 }
@@ -277,10 +330,9 @@ function isLoopbackName(name: string): boolean {
 
 /** Whether a node with these options talks to other machines at all. */
 export function leavesMachine(
-  { open, networkInterfaces }: Pick<ResolvedOptions, "open" | "networkInterfaces">,
+  { networkInterfaces }: Pick<ResolvedOptions, "networkInterfaces">,
 ): boolean {
-  const onlyLoopback = networkInterfaces.length > 0 && networkInterfaces.every(isLoopbackName);
-  return open !== false && !onlyLoopback;
+  return networkInterfaces.length === 0 || !networkInterfaces.every(isLoopbackName);
 }
 
 function checkRange(option: string, value: number, least: number, most: number): void {

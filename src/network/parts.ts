@@ -9,6 +9,7 @@ import type { NodeDescription } from "../membership/node_description.ts";
 import type { Candidate } from "../routing/candidate.ts";
 import type { Dispatcher } from "../tasks/dispatcher.ts";
 import type { Executor } from "../tasks/executor.ts";
+import type { Trust } from "../security/trust.ts";
 import type { NetworkInterface } from "../transport/interfaces.ts";
 import type { Discoveries } from "./discoveries.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -21,6 +22,10 @@ export interface NetworkParts {
   readonly self: () => NodeDescription;
   /** Changes what this node says of itself. */
   readonly describe: (change: Partial<NodeDescription>) => void;
+  /** Whom this node trusts; undefined before the start. */
+  readonly trust: () => Trust | undefined;
+  /** Reads, or makes, its keys. */
+  readonly openTrust: () => Promise<void>;
   readonly detect: () => Promise<DeviceCapabilities>;
   readonly listenHost: string;
   readonly pool: LinkPool;

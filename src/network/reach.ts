@@ -1,19 +1,24 @@
 /** To which addresses a node may talk at all. */
 
 import { NetworkError } from "../base/errors.ts";
+import { leavesMachine, type ResolvedOptions } from "./options.ts";
 import { isLoopback, isPrivateAddress } from "../transport/interfaces.ts";
 
 /**
- * A function that says whether a node at an address may be talked to.
+ * A function that says whether a node at an address may be talked to. Whoever is verified may be
+ * anywhere; in the clear, and unverified, only near.
  *
- * @param open `false`: only this machine. `true`: private addresses. A CIDR range: only that.
  * @throws {NetworkError} `INVALID_ARGUMENT` when the range is none, or not private.
  */
-export function reachOf(open: boolean | string): (host: string) => boolean {
-  if (open === false) return isThisMachine;
-  if (open === true) return isPrivateAddress;
-  const range = parseRange(open);
-  return (host) => isThisMachine(host) || range(host);
+export function reachOf(
+  options: Pick<ResolvedOptions, "open" | "tls" | "networkInterfaces">,
+): (host: string) => boolean {
+  const { open, tls } = options;
+  const range = typeof open === "string" ? parseRange(open) : undefined;
+  if (!leavesMachine(options)) return isThisMachine;
+  if (range !== undefined) return (host) => isThisMachine(host) || range(host);
+  if (open === true || tls?.verifyPeers === false) return isPrivateAddress;
+  return () => true;
 }
 
 function isThisMachine(host: string): boolean {
@@ -21,7 +26,8 @@ function isThisMachine(host: string): boolean {
     host === "localhost";
 }
 
-function parseRange(text: string): (host: string) => boolean {
+/** Whether an address is in a CIDR range of private ones. */
+export function parseRange(text: string): (host: string) => boolean {
   const match = /^(\d{1,3}(?:\.\d{1,3}){3})\/(\d{1,2})$/.exec(text);
   const base = match === null ? undefined : toNumber(match[1]);
   const bits = Number(match?.[2]);

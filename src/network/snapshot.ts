@@ -34,7 +34,7 @@ export function networkStatus(parts: NetworkParts, state: NetworkState): Network
   );
   const isUp = state === "running" || state === "stopping";
   return {
-    name: options.name,
+    name: description.network,
     nodeId: options.nodeId,
     state,
     version: description.version,

@@ -10,7 +10,7 @@ export interface NetworkInterface {
 
 /** Which interfaces to use. */
 export interface InterfaceChoice {
-  /** Exactly these; empty: every one that may lead to a peer. */
+  /** Exactly these, `lo` for the loopback; empty: every one that may lead to a peer. */
   readonly names: readonly string[];
   /** Whether to leave this machine at all. */
   readonly lan: boolean;
@@ -46,15 +46,20 @@ const NO_BROADCAST = "it has no broadcast";
 /** Why peers are not looked for on an interface; undefined when they are. */
 export function whyLeftOut(one: NetworkInterface, choice: InterfaceChoice): string | undefined {
   if (choice.names.length > 0) {
-    if (!choice.names.includes(one.name)) return "others were asked for by name";
+    if (!isNamed(one, choice.names)) return "others were asked for by name";
     return hasBroadcast(one) ? undefined : NO_BROADCAST;
   }
   if (isLoopback(one)) return undefined;
-  if (!choice.lan) return "this node keeps to its machine: it is not open";
+  if (!choice.lan) return "this node keeps to its machine";
   if (!hasBroadcast(one)) return NO_BROADCAST;
   return INTERNAL.test(one.name) || INTERNAL_ON_WINDOWS.test(one.name)
     ? "it leads to containers or virtual machines of this machine"
     : undefined;
+}
+
+/** `lo` is the loopback on every system, whatever that one calls it. */
+function isNamed(one: NetworkInterface, names: readonly string[]): boolean {
+  return names.includes(one.name) || (names.includes("lo") && isLoopback(one));
 }
 
 function hasBroadcast(one: NetworkInterface): boolean {

@@ -82,17 +82,18 @@ Deno.test("what fails ends with 1, one line without a stack, and with --json an 
         [`--api-port=${new URL(api).port}`, "Choose another with --api-port"],
         ["--open=8.8.8.0/24", "only private ranges"],
         ["--open=soon", "expected an IPv4 range"],
-        ["--network-interface=eth0", "Allow that with --open"],
+        ["--tls-cert=a.pem", "tlsCert, tlsKey and tlsCa belong together"],
+        ["--verify-peers=false", "a network with a key always verifies"],
         ["--agents=/no/such/file.ts", "Cannot load the agents of /no/such/file.ts"],
       ]
     ) {
-      const outcome = await machine.ask("C", "up", option);
+      const outcome = await machine.ask("C", "up", "--network-interface=lo", option);
       assertEquals(outcome.code, 1, option);
       assertStringIncludes(outcome.stderr, message);
       assert(!/^\s+at /m.test(outcome.stderr), outcome.stderr);
       assert(!outcome.stderr.includes("WARNING"), outcome.stderr);
     }
-    const twice = await machine.ask("A", "up");
+    const twice = await machine.ask("A", "up", "--network-interface=lo");
     assertStringIncludes(twice.stderr, "it runs already on this machine");
   });
 });

@@ -4,15 +4,17 @@ import { ManualClock } from "../../src/base/manual_clock.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { grpcTransport } from "../../src/link/grpc_transport.ts";
 import { MemoryLinks } from "../../src/link/memory_transport.ts";
+import type { LinkSecurity } from "../../src/link/tls_gate.ts";
+import { NetworkKey } from "../../src/security/network_key.ts";
 import { MemoryNetwork } from "../../src/transport/memory_network.ts";
 import { eventually } from "../support/eventually.ts";
+import { membersOf } from "../support/members.ts";
 import { type LinkBed, testLinkTransport } from "./transport_suite.ts";
 
-function onLoopback(): LinkBed {
-  const transport = grpcTransport();
+function onLoopback(security?: { server: LinkSecurity; client: LinkSecurity }): LinkBed {
   return {
-    server: transport,
-    client: transport,
+    server: grpcTransport({ security: security?.server }),
+    client: grpcTransport({ security: security?.client }),
     serverHost: "127.0.0.1",
     clientHost: "127.0.0.1",
     wait: (promise) => promise,
@@ -53,6 +55,9 @@ function inMemory(jitterMs: number): LinkBed {
   };
 }
 
-testLinkTransport("gRPC", onLoopback);
+const members = await membersOf(NetworkKey.generate(), "server", "client");
+
+testLinkTransport("gRPC", () => onLoopback());
+testLinkTransport("gRPC with mutual TLS", () => onLoopback(members));
 testLinkTransport("memory", () => inMemory(0));
 testLinkTransport("memory with jitter", () => inMemory(5));

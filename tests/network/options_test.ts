@@ -8,7 +8,7 @@ import { silentLogger } from "../../src/base/log.ts";
 import { isLabel } from "../../src/base/safe_text.ts";
 import type { Random } from "../../src/base/random.ts";
 import { defaultNodeId } from "../../src/network/node_label.ts";
-import { type NetworkOptions, resolveOptions } from "../../src/network/options.ts";
+import { leavesMachine, type NetworkOptions, resolveOptions } from "../../src/network/options.ts";
 import { MemoryFleet } from "../support/memory_fleet.ts";
 import { anyText } from "../support/any_text.ts";
 
@@ -24,7 +24,8 @@ function refusalOf(options: Record<string, unknown>): NetworkError {
 Deno.test("everything has a default", () => {
   assertEquals(resolveOptions({}, HOST), {
     agents: [],
-    name: "hanzo",
+    name: undefined,
+    isNamed: false,
     nodeId: "studio-0042",
     listenPort: undefined,
     broadcastPort: 5678,
@@ -34,6 +35,7 @@ Deno.test("everything has a default", () => {
     tailscale: {},
     dataDirectory: undefined,
     networkInterfaces: [],
+    tls: undefined,
     open: false,
     openAcceptTasks: false,
     existingPeers: true,
@@ -91,10 +93,9 @@ Deno.test("what does not fit is named with its value and with what may stand the
     [{ discoveryMode: "smoke" }, 'discoveryMode is "smoke", expected "udp", "manual", "tailscale"'],
     [{ discoveryMode: ["udp", "manual"] }, 'discoveryMode is "manual", expected it with'],
     [{ peers: ["http://gpu"] }, "a peer has no scheme"],
-    [
-      { networkInterfaces: ["eth0"] },
-      "Cannot use the interfaces eth0: they lead to other machines",
-    ],
+    [{ tlsCert: "a.pem" }, "tlsCert, tlsKey and tlsCa belong together"],
+    [{ verifyPeers: false }, "verifyPeers is false, and a network with a key always verifies"],
+    [{ open: true, tlsCert: "a", tlsKey: "b", tlsCa: "c" }, "to be open, and to have certificates"],
     [{ agents: [agent("a"), agent("b"), agent("a")] }, 'two agents are called "a". Rename one.'],
     [{ deviceCapabilities: { memory: -1 } }, "memory: expected a number of MB"],
     [{ deviceCapabilities: { flops: { fp16: "fast" } } }, "flops.fp16: expected a number"],
@@ -107,11 +108,12 @@ Deno.test("what does not fit is named with its value and with what may stand the
   }
 });
 
-Deno.test("an interface that leads to other machines may be named once the network is open", () => {
-  const { networkInterfaces } = resolveOptions({ open: true, networkInterfaces: ["eth0"] }, HOST);
-  assertEquals(networkInterfaces, ["eth0"]);
+Deno.test("a node leaves its machine unless it was given nothing but the loopback", () => {
+  const leaves = (...networkInterfaces: string[]) =>
+    leavesMachine(resolveOptions({ networkInterfaces }, HOST));
+  assertEquals([leaves(), leaves("eth0"), leaves("lo", "eth0")], [true, true, true]);
   for (const name of ["lo", "lo0", "Loopback Pseudo-Interface 1"]) {
-    resolveOptions({ networkInterfaces: [name] }, HOST);
+    assertEquals(leaves(name), false);
   }
 });
 
@@ -129,7 +131,7 @@ Deno.test("options are copied and frozen: what is changed later changes nothing"
   assertEquals(resolved.agents.map(({ name }) => name), ["a"]);
   assertEquals(resolved.networkInterfaces, ["lo"]);
   assertEquals(resolved.deviceCapabilities, { memory: 1_024, flops: { fp16: 1 } });
-  assertEquals(resolved.name, "hanzo");
+  assertEquals(resolved.name, undefined);
   assert(Object.isFrozen(resolved) && Object.isFrozen(resolved.agents));
 });
 

@@ -44,18 +44,39 @@ const PUBLIC = [
   "",
 ];
 
-function allowed(open: boolean | string, hosts: string[]): string[] {
-  const allows = reachOf(open);
-  return hosts.filter((host) => allows(host));
+function reach(
+  open: boolean | string,
+  rest: Partial<Parameters<typeof reachOf>[0]> = {},
+): (host: string) => boolean {
+  return reachOf({ open, tls: undefined, networkInterfaces: [], ...rest });
 }
 
-Deno.test("without open a node talks to its own machine only", () => {
-  assertEquals(allowed(false, [...ITSELF, ...PRIVATE, ...PUBLIC]), ITSELF);
+function allowed(open: boolean | string, hosts: string[]): string[] {
+  return hosts.filter(reach(open));
+}
+
+Deno.test("with a key a node talks to whoever has it, wherever that is", () => {
+  const all = [...ITSELF, ...PRIVATE, ...PUBLIC];
+  assertEquals(allowed(false, all), all);
+});
+
+Deno.test("on the loopback alone a node talks to its own machine only, open or not", () => {
+  for (const open of [false, true, "192.168.1.0/24"]) {
+    const allows = reach(open, { networkInterfaces: ["lo"] });
+    assertEquals([...ITSELF, ...PRIVATE, ...PUBLIC].filter(allows), ITSELF);
+  }
+});
+
+Deno.test("with certificates that are not verified a node talks to private addresses only", () => {
+  const tls = { cert: "", key: "", ca: "", verifyPeers: false };
+  assertEquals([...PRIVATE, ...PUBLIC].filter(reach(false, { tls })), PRIVATE);
+  const verified = { ...tls, verifyPeers: true };
+  assertEquals(PUBLIC.filter(reach(false, { tls: verified })), PUBLIC);
 });
 
 Deno.test("open to all private addresses lets no public one in, however it is written", () => {
   assertEquals(allowed(true, [...PRIVATE, ...PUBLIC]), PRIVATE);
-  assert(reachOf(true)("127.0.0.1"));
+  assert(reach(true)("127.0.0.1"));
 });
 
 Deno.test("open to a range lets in that range and the machine itself", () => {
@@ -83,12 +104,12 @@ Deno.test("what is no range, or not private, is refused and says what would do",
   for (
     const text of ["soon", "", "10.0.0.0", "10.0.0.0/33", "10.0.0.256/24", "10.0.0/8", "fd00::/8"]
   ) {
-    const error = assertThrows(() => reachOf(text), NetworkError);
+    const error = assertThrows(() => reach(text), NetworkError);
     assertEquals(error.code, "INVALID_ARGUMENT");
     assertStringIncludes(error.message, "expected an IPv4 range such as 192.168.1.0/24");
   }
   for (const text of ["8.8.8.0/24", "0.0.0.0/0", "10.0.0.0/7", "172.32.0.0/16", "192.0.2.0/24"]) {
-    const error = assertThrows(() => reachOf(text), NetworkError);
+    const error = assertThrows(() => reach(text), NetworkError);
     assertEquals(error.code, "INVALID_ARGUMENT");
     assertStringIncludes(error.message, "only private ranges are allowed (10.0.0.0/8");
   }
@@ -108,7 +129,7 @@ Deno.test("whatever range it is open to, a node never talks to a public address"
       fc.integer({ min: 8, max: 32 }),
       address,
       ([a, b], c, d, bits, host) => {
-        const allows = reachOf(`${a}.${b}.${c}.${d}/${bits}`);
+        const allows = reach(`${a}.${b}.${c}.${d}/${bits}`);
         assert(allows(`${a}.${b}.${c}.${d}`), "its own address is in it");
         if (isPublic(host)) assert(!allows(host.join(".")), host.join("."));
       },

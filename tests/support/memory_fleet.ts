@@ -107,6 +107,7 @@ export class MemoryFleet implements AsyncDisposable {
       links: () => links.transport(host),
       listenHosts: { lan: host, loopback: host },
       hostName: "memory",
+      dataDirectory: undefined,
       cores: 4,
       detect: (overrides) => detectNothing(overrides, clock),
       readDevice: () => Promise.reject(new Error("A device in memory does nothing.")),

@@ -135,6 +135,7 @@ export function makePool(
     self: () => descriptionOf(nodeId, description),
     load: load ?? (() => ({ running: 0, queued: 0, slots: 1 })),
     allows,
+    vouch: () => {},
     suspectAfterMs: 3_000,
     handler: {
       onLinked: (link) => node.told.push(`linked ${link.peer.nodeId}`),

@@ -67,6 +67,12 @@ export const command: Command = {
         tailscale: await tailscale(options),
         dataDirectory: directory,
         networkInterfaces: options.list("network-interface"),
+        tlsCert: options.text("tls-cert"),
+        tlsKey: options.text("tls-key"),
+        tlsCa: options.text("tls-ca"),
+        verifyPeers: options.text("verify-peers") === undefined
+          ? undefined
+          : options.flag("verify-peers"),
         open,
         openAcceptTasks: options.flag("open-accept-tasks"),
         existingPeers: !options.flag("ignore-existing-peers"),

@@ -1,0 +1,128 @@
+/** Files that nobody else may read, written whole or not at all. */
+
+import { describeError, NetworkError } from "./errors.ts";
+
+/** What is read of a file at most, in bytes. */
+const MAX_BYTES = 4 * 1024 * 1024;
+
+/** A text and what it was read from. */
+export interface PrivateText {
+  readonly text: string;
+  /** Whether others of this machine could read it; they no longer can. */
+  readonly wasOpen: boolean;
+}
+
+/**
+ * Reads a file that only its owner may read, and closes it to the others where it was open.
+ *
+ * @returns Undefined when there is none.
+ * @throws {NetworkError} `PERMISSION_DENIED`, or `FAILED_PRECONDITION` when it is no regular file
+ * (a symbolic link would lead elsewhere) or longer than 4 MiB.
+ */
+export async function readPrivate(path: string): Promise<PrivateText | undefined> {
+  try {
+    const { isFile, mode, size } = await Deno.lstat(path);
+    if (!isFile) throw notUsable(path, "it is no regular file");
+    if (size > MAX_BYTES) throw notUsable(path, `it is longer than ${MAX_BYTES} bytes`);
+    // Windows has no such bits; there the directory of the user is closed to others.
+    const wasOpen = Deno.build.os !== "windows" && mode !== null && (mode & 0o077) !== 0;
+    if (wasOpen) await Deno.chmod(path, 0o600);
+    return { text: await Deno.readTextFile(path), wasOpen };
+  } catch (thrown) {
+    if (thrown instanceof Deno.errors.NotFound) return undefined;
+    throw fileError("read", path, thrown);
+  }
+}
+
+/**
+ * Writes a file of mode 0600: after a crash at any moment there is the old one or the new one. When
+ * it resolves, the new one is on the disk.
+ *
+ * @throws {NetworkError} `PERMISSION_DENIED`, `RESOURCE_EXHAUSTED` when the disk is full.
+ */
+export async function writePrivate(path: string, text: string): Promise<void> {
+  await place(path, text, (temporary) => Deno.rename(temporary, path));
+}
+
+/**
+ * The same for a file that is not there yet; one of another process is left as it is.
+ *
+ * @returns Whether it was written.
+ * @throws {NetworkError} As {@linkcode writePrivate}.
+ */
+export async function createPrivate(path: string, text: string): Promise<boolean> {
+  let isNew = true;
+  await place(path, text, async (temporary) => {
+    try {
+      // Unlike a rename it never takes the place of another file.
+      await Deno.link(temporary, path);
+    } catch (thrown) {
+      if (!(thrown instanceof Deno.errors.AlreadyExists)) throw thrown;
+      isNew = false;
+    }
+    await Deno.remove(temporary);
+  });
+  return isNew;
+}
+
+async function place(
+  path: string,
+  text: string,
+  settle: (temporary: string) => Promise<void>,
+): Promise<void> {
+  // A name of its own: two processes may write at the same time.
+  const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.new`;
+  try {
+    const file = await Deno.open(temporary, { write: true, createNew: true, mode: 0o600 });
+    try {
+      const bytes = new TextEncoder().encode(text);
+      for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+      await file.sync();
+    } finally {
+      file.close();
+    }
+    await settle(temporary);
+    await syncDirectory(path.replace(/[/\\][^/\\]*$/, ""));
+  } catch (thrown) {
+    await Deno.remove(temporary).catch(() => {});
+    throw fileError("write", path, thrown);
+  }
+}
+
+/** A rename is on the disk only when its directory is. */
+async function syncDirectory(path: string): Promise<void> {
+  if (Deno.build.os === "windows") return;
+  const directory = await Deno.open(path);
+  try {
+    await directory.sync();
+  } finally {
+    directory.close();
+  }
+}
+
+/** What using a file failed with, in this package's terms. */
+export function fileError(action: "read" | "write", path: string, cause: unknown): NetworkError {
+  if (cause instanceof NetworkError) return cause;
+  const what = `Cannot ${action} ${path}`;
+  if (cause instanceof Deno.errors.NotCapable) {
+    return new NetworkError(
+      "PERMISSION_DENIED",
+      `${what}: not permitted. Grant --allow-read and --allow-write for its directory.`,
+      { cause },
+    );
+  }
+  if (cause instanceof Deno.errors.PermissionDenied) {
+    return new NetworkError("PERMISSION_DENIED", `${what}: the system denies it.`, { cause });
+  }
+  const reason = describeError(cause);
+  if (/No space left|ENOSPC|quota/i.test(reason)) {
+    return new NetworkError("RESOURCE_EXHAUSTED", `${what}: the disk is full. Make room there.`, {
+      cause,
+    });
+  }
+  return new NetworkError("FAILED_PRECONDITION", `${what}: ${reason}.`, { cause });
+}
+
+function notUsable(path: string, why: string): NetworkError {
+  return new NetworkError("FAILED_PRECONDITION", `Cannot read ${path}: ${why}. Remove it.`);
+}

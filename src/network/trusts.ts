@@ -1,0 +1,71 @@
+/** Whom a node trusts, as its options ask for it. */
+
+import type { Clock } from "../base/clock.ts";
+import { KeyedTrust } from "../security/keyed_trust.ts";
+import { KeyringFile } from "../security/keyring_file.ts";
+import { newKeyring } from "../security/keyring.ts";
+import { NodeIdentity } from "../security/identity.ts";
+import { KnownNodes } from "../security/known_nodes.ts";
+import { openTrust } from "../security/open_trust.ts";
+import { OwnTlsTrust } from "../security/own_tls_trust.ts";
+import type { Trust, TrustMode } from "../security/trust.ts";
+import { DEFAULT_NETWORK_NAME, type ResolvedOptions } from "./options.ts";
+
+/** How the options want peers to be told from strangers. */
+export function trustMode({ open, tls }: Pick<ResolvedOptions, "open" | "tls">): TrustMode {
+  return open !== false ? "open" : tls !== undefined ? "tls" : "keyed";
+}
+
+/**
+ * Reads, or makes, what is shown and believed.
+ *
+ * @throws {NetworkError} When a file of it is damaged or cannot be read.
+ */
+export async function makeTrust(options: ResolvedOptions, clock: Clock): Promise<Trust> {
+  const { nodeId, logger, tls, name = DEFAULT_NETWORK_NAME } = options;
+  const mode = trustMode(options);
+  if (mode === "tls") {
+    const { cert, key, ca, verifyPeers } = tls!;
+    return await OwnTlsTrust.open({ files: { cert, key, ca }, verifyPeers, nodeId, clock, logger });
+  }
+  const directory = usableDirectory(options, mode === "keyed");
+  const own = directory === undefined || !options.isNamed
+    ? undefined
+    : `${directory}/nodes/${nodeId}`;
+  if (own !== undefined) await Deno.mkdir(own, { recursive: true, mode: 0o700 });
+  const path = own && `${own}/known_nodes.json`;
+  const known = await KnownNodes.open({ path, clock, logger });
+  if (mode === "open") return openTrust(known);
+  const file = directory === undefined ? undefined : new KeyringFile(directory, logger);
+  return await KeyedTrust.open({
+    nodeId,
+    known,
+    file,
+    clock,
+    logger,
+    identity: own === undefined
+      ? NodeIdentity.create()
+      : await NodeIdentity.keep(`${own}/identity.json`),
+    ring: await file?.readOrMake(name) ?? newKeyring(name),
+  });
+}
+
+/** The data directory, if its files may be read and written. */
+function usableDirectory(
+  { dataDirectory: path, logger }: ResolvedOptions,
+  holdsKey: boolean,
+): string | undefined {
+  const missing = path === undefined ? ["--allow-env"] : (["read", "write"] as const)
+    .filter((name) => Deno.permissions.querySync({ name, path }).state !== "granted")
+    .map((name) => `--allow-${name}=${path}`);
+  if (missing.length === 0) {
+    Deno.mkdirSync(path!, { recursive: true, mode: 0o700 });
+    return path;
+  }
+  if (!holdsKey) return undefined;
+  logger.warn(
+    "This node has a network of its own that ends with it: the key cannot be kept. Grant {flags}",
+    { flags: missing.join(" ") },
+  );
+  return undefined;
+}

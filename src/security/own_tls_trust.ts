@@ -1,0 +1,203 @@
+/** Whoever the operator's own authority has certified is talked to, as the name that it certified. */
+
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { type CancelTimer, type Clock, every } from "../base/clock.ts";
+import { describeError, NetworkError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import { type Credentials, identityOf } from "./identity.ts";
+import type { PeerCredential, Trust } from "./trust.ts";
+
+/** Files of PEM. */
+export interface TlsFiles {
+  /** The node's certificate, and those between it and the authority. */
+  readonly cert: string;
+  readonly key: string;
+  /** The authorities to believe. */
+  readonly ca: string;
+}
+
+/** What {@linkcode OwnTlsTrust} is made of. */
+export interface OwnTlsTrustOptions {
+  readonly files: TlsFiles;
+  /** Whether peers must show a certificate of the authority. */
+  readonly verifyPeers: boolean;
+  readonly nodeId: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Between two looks at the files. */
+const LOOK_MS = 2_000;
+/** What the credentials are called: there is only one set of them. */
+const TAG = "tls";
+/** Says in a ClientHello that it is for this program; certificates need not bear it. */
+const SERVER_NAME = "hanzo-network";
+const MAX_FILE_BYTES = 1024 * 1024;
+
+/** See the top of the file. */
+export class OwnTlsTrust implements Trust {
+  readonly mode = "tls";
+  readonly verifiesPeers: boolean;
+  readonly #options: OwnTlsTrustOptions;
+  #credentials: readonly Credentials[];
+  #identity: string;
+  #stamp: string;
+  #cancelLooks: CancelTimer = () => {};
+  /** The last thing that was wrong with the files. */
+  #complaint: string | undefined;
+
+  private constructor(options: OwnTlsTrustOptions, { credentials, identity, stamp }: Loaded) {
+    this.#options = options;
+    this.verifiesPeers = options.verifyPeers;
+    this.#credentials = [credentials];
+    this.#identity = identity;
+    this.#stamp = stamp;
+  }
+
+  /**
+   * Reads the files.
+   *
+   * @throws {NetworkError} `INVALID_ARGUMENT` naming the file and what is wrong with it.
+   */
+  static async open(options: OwnTlsTrustOptions): Promise<OwnTlsTrust> {
+    return new OwnTlsTrust(options, await load(options));
+  }
+
+  get identity(): string {
+    return this.#identity;
+  }
+
+  credentials(): readonly Credentials[] {
+    return this.#credentials;
+  }
+
+  /** None: beacons are in the clear, and only hints. */
+  keys(): undefined {
+    return undefined;
+  }
+
+  admits(): boolean {
+    return true;
+  }
+
+  vouch(nodeId: string, peer: PeerCredential | undefined): void {
+    if (!this.verifiesPeers || peer?.names.includes(nodeId)) return;
+    throw new NetworkError(
+      "PERMISSION_DENIED",
+      `Cannot talk to "${nodeId}": its certificate is for "${peer?.names.join('", "') ?? ""}". ` +
+        `Start it with that name as its --node-id, or certify it for "${nodeId}".`,
+    );
+  }
+
+  start(onChange: () => void): void {
+    this.#cancelLooks = every(this.#options.clock, LOOK_MS, () => void this.#look(onChange));
+  }
+
+  stop(): Promise<void> {
+    this.#cancelLooks();
+    return Promise.resolve();
+  }
+
+  async #look(onChange: () => void): Promise<void> {
+    try {
+      const stamp = await stampOf(this.#options.files);
+      if (stamp === this.#stamp) return;
+      const { credentials, identity } = await load(this.#options);
+      this.#stamp = stamp;
+      this.#complaint = undefined;
+      this.#credentials = [credentials];
+      this.#identity = identity;
+      this.#options.logger.info("The certificate files have changed and are in use");
+      onChange();
+    } catch (thrown) {
+      // They are replaced one after the other; what does not fit yet is left out of use.
+      const reason = describeError(thrown);
+      if (reason === this.#complaint) return;
+      this.#complaint = reason;
+      this.#options.logger.warn("The certificates that are in use stay: {reason}", { reason });
+    }
+  }
+}
+
+interface Loaded {
+  readonly credentials: Credentials;
+  readonly identity: string;
+  readonly stamp: string;
+}
+
+async function load({ files, nodeId, verifyPeers }: OwnTlsTrustOptions): Promise<Loaded> {
+  const stamp = await stampOf(files);
+  const [certificate, privateKey, authority] = await Promise.all([
+    readPem("tlsCert", files.cert),
+    readPem("tlsKey", files.key),
+    readPem("tlsCa", files.ca),
+  ]);
+  const leaf = parsed("tlsCert", files.cert, () => new X509Certificate(certificate));
+  const key = parsed("tlsKey", files.key, () => createPrivateKey(privateKey));
+  parsed("tlsCa", files.ca, () => new X509Certificate(authority));
+  if (!leaf.checkPrivateKey(key)) {
+    throw refusal("tlsKey", files.key, `it is not the key of the certificate in ${files.cert}`);
+  }
+  const names = namesOf(leaf);
+  if (verifyPeers && !names.includes(nodeId)) {
+    throw refusal(
+      "tlsCert",
+      files.cert,
+      `it is for "${names.join('", "')}", and this node is "${nodeId}": others would refuse it. ` +
+        `Start it with --node-id ${names[0] ?? "NAME"}, or certify it for "${nodeId}"`,
+    );
+  }
+  return {
+    credentials: { tag: TAG, serverName: SERVER_NAME, authority, certificate, privateKey },
+    identity: identityOf(leaf.raw),
+    stamp,
+  };
+}
+
+/** The common name, and the first parts of the DNS names. */
+function namesOf({ subject, subjectAltName }: X509Certificate): string[] {
+  const common = /(?:^|\n)CN=([^\n]*)/.exec(subject ?? "")?.[1];
+  const dns = (subjectAltName ?? "").split(", ").filter((name) => name.startsWith("DNS:"))
+    .map((name) => name.slice(4).split(".")[0]);
+  return [...new Set([...(common === undefined ? [] : [common]), ...dns])];
+}
+
+async function readPem(option: string, path: string): Promise<string> {
+  try {
+    const { size } = await Deno.stat(path);
+    if (size > MAX_FILE_BYTES) throw new Error(`it is longer than ${MAX_FILE_BYTES} bytes`);
+    const text = await Deno.readTextFile(path);
+    if (!text.includes("-----BEGIN ")) throw new Error("it is no PEM");
+    return text;
+  } catch (cause) {
+    const reason = cause instanceof Deno.errors.NotCapable
+      ? "not permitted; grant --allow-read for it"
+      : describeError(cause);
+    throw refusal(option, path, reason, cause);
+  }
+}
+
+function parsed<T>(option: string, path: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (cause) {
+    // Not the cause's words: they may be of the key.
+    throw refusal(option, path, "it cannot be read as what it is to be", cause);
+  }
+}
+
+async function stampOf({ cert, key, ca }: TlsFiles): Promise<string> {
+  const stamps = await Promise.all([cert, key, ca].map(async (path) => {
+    // Followed: tools that renew certificates move a symbolic link.
+    const info = await Deno.stat(path).catch(() => undefined);
+    return `${info?.mtime?.getTime()} ${info?.size} ${info?.ino}`;
+  }));
+  return stamps.join(" ");
+}
+
+function refusal(option: string, path: string, reason: string, cause?: unknown): NetworkError {
+  const flag = `--${option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  return new NetworkError("INVALID_ARGUMENT", `Cannot use ${path} as ${flag}: ${reason}.`, {
+    cause,
+  });
+}
