@@ -40,7 +40,7 @@ export async function readPrivate(path: string): Promise<PrivateText | undefined
  *
  * @throws {NetworkError} `PERMISSION_DENIED`, `RESOURCE_EXHAUSTED` when the disk is full.
  */
-export async function writePrivate(path: string, text: string): Promise<void> {
+export async function writePrivate(path: string, text: string | Uint8Array): Promise<void> {
   await place(path, text, (temporary) => Deno.rename(temporary, path));
 }
 
@@ -67,7 +67,7 @@ export async function createPrivate(path: string, text: string): Promise<boolean
 
 async function place(
   path: string,
-  text: string,
+  text: string | Uint8Array,
   settle: (temporary: string) => Promise<void>,
 ): Promise<void> {
   // A name of its own: two processes may write at the same time.
@@ -75,7 +75,7 @@ async function place(
   try {
     const file = await Deno.open(temporary, { write: true, createNew: true, mode: 0o600 });
     try {
-      const bytes = new TextEncoder().encode(text);
+      const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
       for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
       await file.sync();
     } finally {

@@ -15,7 +15,8 @@ import {
 import { detectDeviceCapabilities } from "../device/detect.ts";
 import { DeviceReader, type DeviceReading } from "../device/reading.ts";
 import type { LinkTransport } from "../link/frame_stream.ts";
-import type { LinkSecurity } from "../link/tls_gate.ts";
+import { joiningPort } from "../link/joining.ts";
+import type { JoiningPort, LinkSecurity } from "../link/tls_gate.ts";
 import type { GrpcService } from "../link/grpc_transport.ts";
 import { LinkPool } from "../link/link_pool.ts";
 import type { IncomingCall } from "../link/call.ts";
@@ -33,6 +34,8 @@ import { Executor } from "../tasks/executor.ts";
 import { RUN_METHOD, serveRun } from "../tasks/remote.ts";
 import type { DatagramTransport } from "../transport/datagram.ts";
 import { systemDatagrams } from "../transport/system_datagrams.ts";
+import type { Credentials } from "../security/identity.ts";
+import { Invites } from "../security/invites.ts";
 import { KeyedTrust } from "../security/keyed_trust.ts";
 import type { Trust } from "../security/trust.ts";
 import { candidateList } from "./candidates.ts";
@@ -78,6 +81,8 @@ export interface LinkNeeds {
   readonly security: LinkSecurity | undefined;
 }
 
+/** The same array each time, so that it is seen that nothing has changed. */
+const NO_CREDENTIALS: readonly Credentials[] = [];
 /** The topic under which a node tells its peers what has changed about it. */
 const DESCRIPTION_TOPIC = "description";
 /** Refused claims of labels that are kept for the status. */
@@ -118,6 +123,8 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
   const allows = reachOf(resolved);
   const isSecure = trustMode(resolved) !== "open";
   let trust: Trust | undefined;
+  let invites: Invites | undefined;
+  let joining: JoiningPort | undefined;
   const believed = (): Trust => {
     if (trust !== undefined) return trust;
     throw new NetworkError("INTERNAL", "Nobody can be trusted before the start.");
@@ -189,6 +196,10 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
           credentials: () => believed().credentials(),
           verifiesPeers: tls?.verifyPeers ?? true,
           admits: (peer) => believed().admits(peer),
+          joining: {
+            credentials: () => joining?.credentials() ?? NO_CREDENTIALS,
+            serve: (socket, peer) => joining?.serve(socket, peer),
+          },
         }
         : undefined,
     }),
@@ -268,6 +279,8 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     datagrams: platform.datagrams,
     self,
     allows,
+    keys: undefined,
+    lan: open !== false,
     misses: () => membership.misses,
     foreign: neighbours?.peers,
   });
@@ -281,10 +294,15 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
       pool.notifyAll(DESCRIPTION_TOPIC, JSON.stringify(offered()));
     },
     trust: () => trust,
+    invites: () => invites,
     openTrust: async () => {
       const opened = await makeTrust(resolved, clock);
       trust = opened;
       const made = exchange = new KeyExchange({ trust: opened, pool, logger });
+      if (opened instanceof KeyedTrust) {
+        invites = new Invites(clock, opened.nodeIdentity, nodeId);
+        joining = joiningPort({ invites, handout: () => opened.handout(), clock, logger });
+      }
       const settle = () => {
         if (!(opened instanceof KeyedTrust) || resolved.name !== undefined) return;
         description = Object.freeze({ ...description, network: opened.ring.networkName });

@@ -10,6 +10,9 @@ import { MAX_TIMEOUT_MS } from "../tasks/task.ts";
 import { catalog, findAgent } from "./catalog.ts";
 import { diagnose } from "./diagnose.ts";
 import type { Finding } from "./diagnosis_facts.ts";
+import { type JoinQrOptions, makeJoinQr } from "./join_codes.ts";
+import type { JoinQr } from "./join_qr.ts";
+import { NetworkKeys } from "./network_keys.ts";
 import type { NetworkParts } from "./parts.ts";
 import { streamRun } from "./run_stream.ts";
 import { networkEvent, networkStatus, wallTimeOf } from "./snapshot.ts";
@@ -219,6 +222,22 @@ export class DistributedNetwork implements AsyncDisposable {
   /** How this node and its peers are now: plain data. */
   getNetworkStatus(): NetworkStatus {
     return networkStatus(this.#parts, this.#state);
+  }
+
+  /**
+   * Makes a code by which another device joins this network: shown there as a picture, scanned, or
+   * typed.
+   *
+   * @throws {NetworkError} `FAILED_PRECONDITION` when the network has no key, or does not run.
+   */
+  generateJoinQr(options: JoinQrOptions = {}): Promise<JoinQr> {
+    return makeJoinQr({ ...this.#parts, wallTime: () => this.#parts.clock.wallTime() }, options);
+  }
+
+  /** The keys of the network, and who was seen with them. */
+  get keys(): NetworkKeys {
+    const { trust, pool, clock } = this.#parts;
+    return new NetworkKeys({ trust, pool, wallTime: () => clock.wallTime() });
   }
 
   /**

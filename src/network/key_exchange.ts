@@ -13,7 +13,7 @@ export const KEYRING_TOPIC = "keyring";
 /** What it is made of. */
 export interface KeyExchangeNeeds {
   readonly trust: Trust;
-  readonly pool: Pick<LinkPool, "links">;
+  readonly pool: Pick<LinkPool, "links" | "dial">;
   readonly logger: Logger;
 }
 
@@ -45,10 +45,14 @@ export class KeyExchange {
 
   /** A peer hands out its keyring. */
   async took(bytes: Uint8Array, link: PeerLink): Promise<void> {
-    const { trust, logger } = this.#needs;
+    const { trust, pool, logger } = this.#needs;
     if (!(trust instanceof KeyedTrust) || link.credential === undefined) return;
     try {
-      await trust.take(bytes, link.credential);
+      const isSame = await trust.take(bytes, link.credential);
+      // Under the old key it would be cut off at the end of the grace, and what runs on it.
+      if (isSame && link.dialled && !trust.isCurrent(link.credential)) {
+        await pool.dial([{ host: link.remoteHost, port: link.peer.listenPort }]);
+      }
     } catch (thrown) {
       logger.warn('The keys of "{nodeId}" are not taken: {reason}', {
         nodeId: link.peer.nodeId,

@@ -9,6 +9,7 @@ import type { NodeDescription } from "../membership/node_description.ts";
 import type { Candidate } from "../routing/candidate.ts";
 import type { Dispatcher } from "../tasks/dispatcher.ts";
 import type { Executor } from "../tasks/executor.ts";
+import type { Invites } from "../security/invites.ts";
 import type { Trust } from "../security/trust.ts";
 import type { NetworkInterface } from "../transport/interfaces.ts";
 import type { Discoveries } from "./discoveries.ts";
@@ -24,6 +25,8 @@ export interface NetworkParts {
   readonly describe: (change: Partial<NodeDescription>) => void;
   /** Whom this node trusts; undefined before the start. */
   readonly trust: () => Trust | undefined;
+  /** Those that are out; undefined where nobody can be invited. */
+  readonly invites: () => Invites | undefined;
   /** Reads, or makes, its keys. */
   readonly openTrust: () => Promise<void>;
   readonly detect: () => Promise<DeviceCapabilities>;

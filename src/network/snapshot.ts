@@ -9,6 +9,7 @@ import type { Peer, PeerEvent, PeerState } from "../membership/peer.ts";
 import { interfaceTo, type NetworkInterface } from "../transport/interfaces.ts";
 import type { Candidate } from "../routing/candidate.ts";
 import type { NetworkParts } from "./parts.ts";
+import { trustMode } from "./trusts.ts";
 import type {
   FailingStatus,
   NetworkEvent,
@@ -28,8 +29,8 @@ export function networkStatus(parts: NetworkParts, state: NetworkState): Network
     peerStatus(
       { ...peer, lastHeard: parts.pool.get(peer.nodeId)?.lastHeard ?? peer.lastHeard },
       candidates.get(peer.nodeId),
+      parts,
       interfaces,
-      parts.clock,
     )
   );
   const isUp = state === "running" || state === "stopping";
@@ -37,6 +38,11 @@ export function networkStatus(parts: NetworkParts, state: NetworkState): Network
     name: description.network,
     nodeId: options.nodeId,
     state,
+    security: {
+      mode: trustMode(options),
+      keyTag: parts.trust()?.keys()?.[0].tag ?? null,
+      identity: parts.trust()?.identity ?? null,
+    },
     version: description.version,
     address: isUp ? formatAddress({ host: listenHost, port: description.listenPort }) : null,
     peerCount: peers.filter(({ healthy }) => healthy).length,
@@ -63,7 +69,7 @@ export function networkEvent(
   { type, nodeId, peer, reason }: PeerEvent,
 ): NetworkEvent {
   const candidate = parts.candidates().find((one) => one.nodeId === nodeId);
-  const status = peerStatus(peer, candidate, parts.interfaces(), parts.clock);
+  const status = peerStatus(peer, candidate, parts, parts.interfaces());
   return { type, nodeId, peer: status, ...(reason && { reason }) };
 }
 
@@ -76,8 +82,8 @@ export function wallTimeOf(monotonic: number, clock: Clock): number {
 function peerStatus(
   peer: Peer,
   candidate: Candidate | undefined,
+  { clock, pool }: Pick<NetworkParts, "clock" | "pool">,
   interfaces: readonly NetworkInterface[],
-  clock: Clock,
 ): PeerStatus {
   const { nodeId, state, addresses, linkedHost, description, roundTripMs, lastHeard } = peer;
   const address = addresses.find(({ host }) => host === linkedHost) ?? addresses[0];
@@ -85,6 +91,7 @@ function peerStatus(
     nodeId,
     kind: "node",
     state,
+    identity: pool.get(nodeId)?.credential?.identity ?? null,
     healthy: state === "alive",
     address: formatAddress(address),
     via: address.via,
@@ -119,6 +126,7 @@ function foreignStatus(
     nodeId,
     kind,
     state: healthy ? "alive" : "discovered",
+    identity: null,
     healthy: false,
     address,
     via: "udp",

@@ -18,6 +18,8 @@ export interface NetworkStatus {
   state: NetworkState;
   /** The version of the program. */
   version: string;
+  /** By what its links are secured. */
+  security: SecurityStatus;
   /** Where links are accepted, `host:port`; null before the start. */
   address: string | null;
   /** Peers that are alive. */
@@ -44,6 +46,16 @@ export interface NetworkStatus {
   nameConflicts: NameConflict[];
 }
 
+/** By what the links of a node are secured. */
+export interface SecurityStatus {
+  /** `keyed`: by the network's key. `tls`: by certificates of the operator's. `open`: not at all. */
+  mode: "keyed" | "tls" | "open";
+  /** What the newest key is called; null without one, and before the start. */
+  keyTag: string | null;
+  /** SHA-256 of this node's public key, in hexadecimal digits; null without one. */
+  identity: string | null;
+}
+
 /** A peer as it is shown. */
 export interface PeerStatus {
   /** The label of the peer. */
@@ -52,6 +64,8 @@ export interface PeerStatus {
   kind: "node" | "exo" | "hanzo-network";
   /** How it is, as far as this node knows. */
   state: PeerState;
+  /** SHA-256 of its public key, in hexadecimal digits; null where it showed none. */
+  identity: string | null;
   /** Whether it may be given tasks. */
   healthy: boolean;
   /** Where it accepts links, `host:port`; of several the one in use, or the one to be tried next. */

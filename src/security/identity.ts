@@ -47,6 +47,16 @@ const schema: z.ZodType<IdentityBody> = z.object({
   })).max(64),
 });
 
+/** An authority, and what it is to certify of a node. */
+export interface AuthorityRequest {
+  /** What the authority is called. */
+  readonly tag: string;
+  readonly serverName: string;
+  /** What it is derived from: as many bytes as `AUTHORITY_SECRET_BYTES` says. */
+  readonly secret: Uint8Array;
+  readonly label: string;
+}
+
 /** A node's key pair, and its certificate under each key that it was asked for. */
 export class NodeIdentity {
   readonly #path: string | undefined;
@@ -95,18 +105,27 @@ export class NodeIdentity {
    */
   async credentials(key: NetworkKey, label: string): Promise<Credentials> {
     const { certificates, privateKey } = this.#body;
-    const serverName = serverNameOf(key.tag);
-    let kept = certificates.find((one) => one.tag === key.tag && one.label === label);
-    if (kept === undefined) {
-      const { certify } = await import("./authority.ts");
-      const secret = key.derive("authority", AUTHORITY_SECRET_BYTES);
-      const made = await certify({ secret, serverName, label, publicKey: this.publicKey });
-      kept = { tag: key.tag, label, ...made };
-      certificates.push(kept);
-      await this.#save();
+    const { tag } = key;
+    const serverName = serverNameOf(tag);
+    const kept = certificates.find((one) => one.tag === tag && one.label === label);
+    if (kept !== undefined) {
+      const { authority, certificate } = kept;
+      return { tag, serverName, authority, certificate, privateKey };
     }
-    const { authority, certificate } = kept;
-    return { tag: key.tag, serverName, authority, certificate, privateKey };
+    const secret = key.derive("authority", AUTHORITY_SECRET_BYTES);
+    const made = await this.certified({ tag, serverName, secret, label });
+    const { authority, certificate } = made;
+    certificates.push({ tag, label, authority, certificate });
+    await this.#save();
+    return made;
+  }
+
+  /** What to show and believe under any secret that is an authority; it is not kept. */
+  async certified(request: AuthorityRequest): Promise<Credentials> {
+    const { tag, serverName, secret, label } = request;
+    const { certify } = await import("./authority.ts");
+    const made = await certify({ secret, serverName, label, publicKey: this.publicKey });
+    return { tag, serverName, ...made, privateKey: this.#body.privateKey };
   }
 
   /** Forgets the certificates under other keys than these. */
@@ -152,6 +171,16 @@ function spkiOf(key: KeyObject): Uint8Array {
   return new Uint8Array(key.export({ type: "spki", format: "der" }));
 }
 
+function isSound(kept: IdentityBody["certificates"][number], id: string): boolean {
+  try {
+    const certificate = new X509Certificate(kept.certificate);
+    const { publicKey } = new X509Certificate(kept.authority);
+    return identityOf(certificate.raw) === id && certificate.verify(publicKey);
+  } catch {
+    return false;
+  }
+}
+
 function readBody(path: string, text: string): IdentityBody {
   const action = `Cannot read the node's identity from ${path}`;
   try {
@@ -160,15 +189,18 @@ function readBody(path: string, text: string): IdentityBody {
       maxDepth: 4,
     });
     const body = parseWith(schema, value, "FAILED_PRECONDITION", action);
-    createPrivateKey(body.privateKey);
-    return body;
-  } catch (cause) {
-    // Not the cause's words: they may be of the key.
+    if (createPrivateKey(body.privateKey).asymmetricKeyDetails?.namedCurve !== "prime256v1") {
+      throw new Error("not on the curve of the authorities");
+    }
+    const id = sha256Hex(publicKeyOf(body.privateKey));
+    // One that is damaged would be shown in vain; it is signed again.
+    return { ...body, certificates: body.certificates.filter((one) => isSound(one, id)) };
+  } catch {
+    // Without the cause: its words may be of the key.
     throw new NetworkError(
       "FAILED_PRECONDITION",
       `${action}: it is damaged. Restore it, or remove it: the node is then a new one, and needs ` +
         `another --node-id or "key forget" on the others.`,
-      { cause },
     );
   }
 }

@@ -9,6 +9,7 @@ import {
   admits,
   decodeKeyring,
   encodeKeyring,
+  isBelieved,
   type Keyring,
   MAX_GRACE_MS,
   merged,
@@ -42,12 +43,15 @@ export class KeyedTrust implements Trust {
   readonly #options: KeyedTrustOptions;
   #ring: Keyring;
   #credentials: readonly Credentials[] = [];
+  /** Of the file as it was when it was last followed. */
   #stamp: string | undefined;
   #onChange = () => {};
   #cancelLooks: CancelTimer = () => {};
   /** Changes follow one another. */
   #changed: Promise<void> = Promise.resolve();
-  #isLooking = false;
+  #looking: Promise<void> | undefined;
+  /** The last thing that was wrong with the file. */
+  #complaint: string | undefined;
 
   private constructor(options: KeyedTrustOptions) {
     this.#options = options;
@@ -57,13 +61,17 @@ export class KeyedTrust implements Trust {
   /** Ready to show itself: certificates are there. */
   static async open(options: KeyedTrustOptions): Promise<KeyedTrust> {
     const trust = new KeyedTrust(options);
-    trust.#stamp = await options.file?.stamp();
     await trust.#certify();
     return trust;
   }
 
   get identity(): string {
     return this.#options.identity.id;
+  }
+
+  /** This node's key pair. */
+  get nodeIdentity(): NodeIdentity {
+    return this.#options.identity;
   }
 
   /** The keys, the newest first, and what the network is called. */
@@ -110,11 +118,15 @@ export class KeyedTrust implements Trust {
 
   start(onChange: () => void): void {
     this.#onChange = onChange;
-    this.#cancelLooks = every(this.#options.clock, LOOK_MS, () => void this.#look());
+    this.#cancelLooks = every(this.#options.clock, LOOK_MS, () => {
+      this.#looking ??= this.#look().finally(() => this.#looking = undefined);
+    });
   }
 
   async stop(): Promise<void> {
     this.#cancelLooks();
+    this.#onChange = () => {};
+    await this.#looking;
     await this.#changed;
     await this.#options.known.close();
   }
@@ -122,10 +134,11 @@ export class KeyedTrust implements Trust {
   /**
    * Puts a new key in front; peers are to be handed the {@linkcode handout}.
    *
-   * @param graceMs For how long the old key counts, 0 to a day.
+   * @param graceMs For how long the old key counts, at most a day; ten seconds in any case, so that
+   * who is connected now can be told.
    */
   rotate(graceMs: number = MAX_GRACE_MS): Promise<void> {
-    return this.#change(() => rotated(this.#ring, { now: this.#now(), graceMs }));
+    return this.#change((ring) => rotated(ring, { now: this.#now(), graceMs }));
   }
 
   /**
@@ -150,8 +163,8 @@ export class KeyedTrust implements Trust {
       );
     }
     const others = known.list().map((one) => one.identity).filter((one) => one !== evicted);
-    await this.#change(() =>
-      rotated(this.#ring, {
+    await this.#change((ring) =>
+      rotated(ring, {
         now: this.#now(),
         graceMs: MAX_GRACE_MS,
         onlyFor: new Set([...others, identity.id]),
@@ -170,34 +183,36 @@ export class KeyedTrust implements Trust {
     return tag === this.#ring.keys[0].key.tag;
   }
 
-  /** A peer hands out its keyring. */
-  async take(bytes: Uint8Array, from: PeerCredential): Promise<void> {
-    const under = this.#ring.keys.find(({ key }) => key.tag === from.tag);
-    // Who was evicted knows the old key and could hand out successors of it by way of a node that
-    // was away: those who may still come with that key are given keys, and not believed.
-    if (under === undefined || under.onlyFor !== undefined || !this.admits(from)) return;
+  /**
+   * A peer hands out its keyring.
+   *
+   * @returns Whether both have the same newest key now.
+   */
+  async take(bytes: Uint8Array, from: PeerCredential): Promise<boolean> {
+    if (!this.admits(from)) return false;
     const theirs = decodeKeyring(bytes);
-    await this.#change(() => merged(this.#ring, theirs, this.#now()));
+    const isSame = () => theirs.keys[0].key.tag === this.#ring.keys[0].key.tag;
+    // Who was evicted knows the old key and could hand out successors of it by way of a node that
+    // was away. So what comes from there is believed only when it holds a newer one as well.
+    await this.#change((ring) => {
+      const now = this.#now();
+      return isBelieved(ring, theirs, now) ? merged(ring, theirs, now) : ring;
+    });
+    return isSame();
   }
 
   /** The file may have been written by another process; and keys cease to count with time. */
   async #look(): Promise<void> {
-    if (this.#isLooking) return;
-    this.#isLooking = true;
     const { file, logger } = this.#options;
     try {
       const stamp = await file?.stamp();
       const isNew = stamp !== undefined && stamp !== this.#stamp;
-      const kept = isNew ? await file?.read() : undefined;
-      this.#stamp = stamp;
-      if (kept !== undefined) await this.#change(() => this.#follow(kept));
-      else if (this.keys().length !== this.#credentials.length) {
-        await this.#change(() => this.#ring);
-      }
+      if (isNew || !this.#isCertified()) await this.#change((ring) => ring);
+      this.#complaint = undefined;
     } catch (thrown) {
-      logger.warn("{reason}", { reason: describeError(thrown) });
-    } finally {
-      this.#isLooking = false;
+      const reason = describeError(thrown);
+      if (reason !== this.#complaint) logger.warn("{reason}", { reason });
+      this.#complaint = reason;
     }
   }
 
@@ -208,20 +223,21 @@ export class KeyedTrust implements Trust {
     return isSame ? merged(this.#ring, kept, this.#now()) : kept;
   }
 
-  #change(next: () => Keyring): Promise<void> {
+  #change(next: (ring: Keyring) => Keyring): Promise<void> {
+    const { file } = this.#options;
     const change = this.#changed.then(async () => {
-      const ring = next();
+      const stamp = await file?.stamp();
+      const kept = await file?.read();
+      // What another process has written meanwhile comes first, so that it is not written over.
+      const ring = next(kept === undefined ? this.#ring : this.#follow(kept));
       const isNew = ring !== this.#ring;
-      if (isNew) {
-        const { file } = this.#options;
-        const kept = await file?.read();
-        // On the disk before it counts: a crash must not leave a node with a key that is gone.
-        if (kept === undefined || encodeKeyring(kept) !== encodeKeyring(ring)) {
-          await file?.write(ring);
-          this.#stamp = await file?.stamp();
-        }
-        this.#ring = ring;
-      }
+      const isKept = kept === undefined ? !isNew : encodeKeyring(kept) === encodeKeyring(ring);
+      // On the disk before it counts: a crash must not leave a node with a key that is gone.
+      if (!isKept) await file?.write(ring);
+      // What was written here is read once more: somebody may have written since.
+      this.#stamp = isKept ? stamp : undefined;
+      this.#ring = ring;
+      if (!isNew && this.#isCertified()) return;
       await this.#certify();
       this.#onChange();
     });
@@ -229,7 +245,14 @@ export class KeyedTrust implements Trust {
     return change;
   }
 
+  /** Whether there are credentials for the keys that count now, and no others. */
+  #isCertified(): boolean {
+    const shown = this.#credentials.map(({ tag }) => tag);
+    return shown.join() === this.keys().map(({ tag }) => tag).join();
+  }
+
   async #certify(): Promise<void> {
+    if (this.#isCertified()) return;
     const { identity, nodeId } = this.#options;
     const credentials: Credentials[] = [];
     for (const key of this.keys()) credentials.push(await identity.credentials(key, nodeId));

@@ -9,6 +9,7 @@ export function openTrust(known: KnownNodes): Trust {
   return {
     mode: "open",
     identity: undefined,
+    known,
     verifiesPeers: false,
     credentials: () => [],
     keys: () => undefined,

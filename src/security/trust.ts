@@ -1,6 +1,7 @@
 /** Whom a node talks to, and by what it shows itself: the port of the three ways to decide that. */
 
 import type { NetworkKey } from "./network_key.ts";
+import type { KnownNodes } from "./known_nodes.ts";
 import type { Credentials } from "./identity.ts";
 
 /**
@@ -25,6 +26,8 @@ export interface Trust {
   readonly mode: TrustMode;
   /** Who this node is; undefined in the clear. */
   readonly identity: string | undefined;
+  /** Who was seen under which label; undefined where an authority vouches for labels. */
+  readonly known: KnownNodes | undefined;
   /** The newest first; the same array as long as nothing changes. Empty in the clear. */
   credentials(): readonly Credentials[];
   /** Whether who connects must show a certificate that the authority has signed. */

@@ -4,7 +4,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { Finding } from "../../src/network/diagnosis_facts.ts";
 import type { NetworkStatus } from "../../src/network/status.ts";
 import { eventually } from "../support/eventually.ts";
-import { peerEvent, ready, TestMachine } from "../support/nodes.ts";
+import { peerEvent, ready, shareNetwork, TestMachine } from "../support/nodes.ts";
 import { skipUnless } from "../support/skip.ts";
 import { withTempDir } from "../support/temp.ts";
 
@@ -17,7 +17,9 @@ async function grpcOf(node: Parameters<typeof ready>[0]): Promise<string> {
 Deno.test("nodes with nothing in common but a file find each other, also when it changes", async () => {
   await withTempDir(async (directory) => {
     // Each has a data directory and a port for beacons of its own.
-    const [a, b, c] = ["a", "b", "c"].map((name) => new TestMachine(`${directory}/${name}`));
+    const directories = ["a", "b", "c"].map((name) => `${directory}/${name}`);
+    await shareNetwork(...directories);
+    const [a, b, c] = directories.map((one) => new TestMachine(one));
     const file = `${directory}/peers.toml`;
     const entry = (name: string, grpc: string) => {
       const [address, port] = grpc.split(":");

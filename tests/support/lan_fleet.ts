@@ -5,9 +5,10 @@
  */
 
 import type { PeerEventType, PeerState } from "../../src/membership/peer.ts";
+import { newKeyring } from "../../src/security/keyring.ts";
 import { deadline } from "./deadline.ts";
 import type { Lan } from "./lan.ts";
-import { programArgs, ready } from "./nodes.ts";
+import { keepKeyring, programArgs, ready } from "./nodes.ts";
 import type { TestProcess } from "./process.ts";
 
 /** What a node told about a peer. */
@@ -102,6 +103,7 @@ export class FleetNode implements AsyncDisposable {
 export class Fleet {
   readonly lan: Lan;
   readonly #directory: string;
+  readonly #ring = newKeyring("hanzo");
   #changed = Promise.withResolvers<void>();
 
   /**
@@ -114,17 +116,18 @@ export class Fleet {
   }
 
   /**
-   * Starts a node, which other machines may see and give tasks.
+   * Starts a node. All have the same key, as if they had joined each other.
    *
    * @param host Where.
    * @param nodeId Its label.
    * @param args Further options of `up`.
    * @returns The node, once it is ready.
    */
-  up(host: string, nodeId = host, ...args: string[]): Promise<FleetNode> {
-    const own = [`--node-id=${nodeId}`, `--data-dir=${this.#directory}/${nodeId}`];
-    const up = programArgs("up", "--json", "--open", "--open-accept-tasks", ...own, ...args);
-    return this.start(host, nodeId, up);
+  async up(host: string, nodeId = host, ...args: string[]): Promise<FleetNode> {
+    const directory = `${this.#directory}/${nodeId}`;
+    await keepKeyring(directory, this.#ring);
+    const own = [`--node-id=${nodeId}`, `--data-dir=${directory}`];
+    return await this.start(host, nodeId, programArgs("up", "--json", ...own, ...args));
   }
 
   /**

@@ -1,5 +1,8 @@
 /** Real nodes and commands of this program, on the loopback, with data directories of their own. */
 
+import { silentLogger } from "../../src/base/log.ts";
+import { type Keyring, newKeyring } from "../../src/security/keyring.ts";
+import { KeyringFile } from "../../src/security/keyring_file.ts";
 import { startProcess, type TestProcess } from "./process.ts";
 
 const CLI = new URL("../../cli.ts", import.meta.url).pathname;
@@ -48,14 +51,27 @@ export function freeUdpPort(): number {
   return port;
 }
 
+/** Makes one network of machines that have not started yet, without joining. */
+export async function shareNetwork(...directories: string[]): Promise<void> {
+  const ring = newKeyring("hanzo");
+  for (const directory of directories) await keepKeyring(directory, ring);
+}
+
+/** Makes a machine one of a network, without joining. */
+export async function keepKeyring(directory: string, ring: Keyring): Promise<void> {
+  await Deno.mkdir(directory, { recursive: true });
+  await new KeyringFile(directory, silentLogger).write(ring);
+}
+
 /** Any number of nodes that share one data directory and one port for beacons. */
 export class TestMachine {
   readonly #directory: string;
-  readonly #broadcastPort: number;
+  /** Shared by all its nodes. */
+  readonly broadcastPort: number;
 
   constructor(directory: string, broadcastPort: number = freeUdpPort()) {
     this.#directory = directory;
-    this.#broadcastPort = broadcastPort;
+    this.broadcastPort = broadcastPort;
   }
 
   /** Starts a node; await its `ready` before talking to it. */
@@ -70,7 +86,7 @@ export class TestMachine {
       "--json",
       `--node-id=${nodeId}`,
       `--data-dir=${this.#directory}`,
-      `--broadcast-port=${this.#broadcastPort}`,
+      `--broadcast-port=${this.broadcastPort}`,
       "--network-interface=lo",
       "--listen-port=0",
       "--api-port=0",
