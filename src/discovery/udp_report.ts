@@ -7,14 +7,32 @@ import type { NetworkInterface } from "../transport/interfaces.ts";
 export type DropReason =
   /** It is no beacon. */
   | "malformed"
-  /** Its host has sent more than a hundred in this second. */
+  /** Its host has sent more than a hundred in this second, or strangers too many together. */
   | "rate"
   /** It is of another program, of which there are too many already. */
   | "crowd"
   /** It is of a network with another name. */
   | "foreign-network"
+  /** It is sealed with a key that this node does not have. */
+  | "foreign-key"
+  /** It is sealed, and this node has no key. */
+  | "sealed"
+  /** It is in the clear, and this node has a key. */
+  | "plaintext"
+  /** It names this network's key, and was not sealed with it. */
+  | "forged"
+  /** It was sealed for being sent from another address. */
+  | "relocated"
+  /** It has been read before. */
+  | "replayed"
   /** This node may not talk to its host. */
   | "not-allowed";
+
+/** How many datagrams were not used for one reason, and the host that sent the last of them. */
+export interface Dropped {
+  readonly count: number;
+  readonly host: string;
+}
 
 /** What came of beacons on one address of one interface. */
 export interface InterfaceReport {
@@ -52,8 +70,8 @@ export interface UdpReport {
   readonly interfaces: readonly InterfaceReport[];
   /** Beacons from hosts of none of these networks. */
   readonly elsewhere: number;
-  /** Datagrams that were not used, and the host that sent the last of each kind. */
-  readonly dropped: Readonly<Record<DropReason, { readonly count: number; readonly host: string }>>;
+  /** Datagrams that were not used. */
+  readonly dropped: Readonly<Record<DropReason, Dropped>>;
 }
 
 /** Hosts that are remembered for each interface. */

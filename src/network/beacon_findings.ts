@@ -121,12 +121,55 @@ function seconds(agoMs = 0): number {
 
 const DROPS: Record<DropReason, { severity: Severity; what: string; mend?: string }> = {
   malformed: { severity: "info", what: "are no beacons: another program uses this port, too" },
-  rate: { severity: "warning", what: "came faster than a hundred a second from one host" },
+  rate: {
+    severity: "warning",
+    what: "came faster than they are looked at: a hundred a second from one host, four thousand " +
+      "from all that this node does not know",
+    mend: "look what runs there; nodes that are known are heard as before",
+  },
   crowd: { severity: "warning", what: "are of more peers of other programs than are kept" },
   "foreign-network": {
     severity: "info",
     what: "are of networks with another name",
     mend: "give all nodes that belong together the same --name",
+  },
+  "foreign-key": {
+    severity: "info",
+    what: "are of another network: sealed with a key that this node does not have",
+    mend:
+      "if that is your device, let it join: hanzo-network invite here, hanzo-network join there",
+  },
+  sealed: {
+    severity: "info",
+    what: "are of a network with a key, and this node has none: it runs with --open, or with " +
+      "certificates of its own",
+    mend: "if that is your device, start this node without --open and let it join: " +
+      "hanzo-network invite there, hanzo-network join here",
+  },
+  plaintext: {
+    severity: "info",
+    what: "are in the clear and were not read, for this node has a key: whoever sent them runs " +
+      "with --open, with certificates of its own, or is another program",
+    mend: "if that is your device, start it without --open and let it join: " +
+      "hanzo-network invite here, hanzo-network join there",
+  },
+  forged: {
+    severity: "warning",
+    what: "claim to be of this network and were not sealed with its key: somebody makes them up; " +
+      "none was believed or answered",
+    mend: "look what runs there; if many hosts send them, whoever does is on the same network",
+  },
+  relocated: {
+    severity: "warning",
+    what: "were sealed for another address than the one they came from: somebody repeats beacons " +
+      "from elsewhere, or a router translates addresses",
+    mend:
+      "if that is your device behind a router, name it with --peer; if not, look what runs there",
+  },
+  replayed: {
+    severity: "info",
+    what:
+      "had been read before: they came by two ways, or somebody repeats them; none counts twice",
   },
   "not-allowed": {
     severity: "warning",

@@ -37,6 +37,7 @@ import { systemDatagrams } from "../transport/system_datagrams.ts";
 import type { Credentials } from "../security/identity.ts";
 import { Invites } from "../security/invites.ts";
 import { KeyedTrust } from "../security/keyed_trust.ts";
+import type { NetworkKey } from "../security/network_key.ts";
 import type { Trust } from "../security/trust.ts";
 import { candidateList } from "./candidates.ts";
 import { usualDataDirectory } from "./data_directory.ts";
@@ -83,6 +84,7 @@ export interface LinkNeeds {
 
 /** The same array each time, so that it is seen that nothing has changed. */
 const NO_CREDENTIALS: readonly Credentials[] = [];
+const NO_KEYS: readonly NetworkKey[] = [];
 /** The topic under which a node tells its peers what has changed about it. */
 const DESCRIPTION_TOPIC = "description";
 /** Refused claims of labels that are kept for the status. */
@@ -279,8 +281,8 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     datagrams: platform.datagrams,
     self,
     allows,
-    keys: undefined,
-    lan: open !== false,
+    keys: trustMode(resolved) === "keyed" ? () => trust?.keys() ?? NO_KEYS : undefined,
+    lan: leavesMachine(resolved),
     misses: () => membership.misses,
     foreign: neighbours?.peers,
   });

@@ -12,6 +12,7 @@ import { TailscaleAttributes } from "../discovery/tailscale_attributes.ts";
 import { MAX_STATUS_BYTES } from "../discovery/tailscale_status.ts";
 import { UdpDiscovery } from "../discovery/udp.ts";
 import type { NodeDescription } from "../membership/node_description.ts";
+import type { NetworkKey } from "../security/network_key.ts";
 import type { DatagramTransport } from "../transport/datagram.ts";
 import { runningNodes } from "./data_directory.ts";
 import { DEFAULT_LISTEN_PORT, type ResolvedOptions } from "./options.ts";
@@ -22,6 +23,10 @@ export interface DiscoveryNeeds {
   readonly datagrams: DatagramTransport;
   readonly self: () => NodeDescription;
   readonly allows: (host: string) => boolean;
+  /** What beacons are sealed with, as in `UdpDiscoveryOptions`; undefined: nothing. */
+  readonly keys: (() => readonly NetworkKey[]) | undefined;
+  /** Whether to look for others beyond this machine. */
+  readonly lan: boolean;
   /** Whether somebody is missed. */
   readonly misses: () => boolean;
   /** Peers of other programs; undefined when they are ignored. */
@@ -37,16 +42,17 @@ export interface Discoveries {
 
 /** Puts them together; none has been started. */
 export function makeDiscoveries(options: ResolvedOptions, needs: DiscoveryNeeds): Discoveries {
-  const { discoveryModes, logger, nodeId, open, dataDirectory, peers, configPath: file } = options;
-  const { clock, datagrams: transport, self, allows, misses: isUrgent, foreign } = needs;
+  const { discoveryModes, logger, nodeId, dataDirectory, peers, configPath: file } = options;
+  const { clock, datagrams: transport, self, keys, lan, allows, misses: isUrgent, foreign } = needs;
   const udp = discoveryModes.has("udp")
     ? new UdpDiscovery({
       transport,
       clock,
       logger,
-      interfaces: { names: options.networkInterfaces, lan: open !== false },
+      interfaces: { names: options.networkInterfaces, lan },
       broadcastPort: options.broadcastPort,
       self,
+      keys,
       allows,
       isUrgent,
       neighbours: foreign && { peers: foreign, capabilities: knownCapabilities(self) },

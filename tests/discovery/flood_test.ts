@@ -18,3 +18,22 @@ Deno.test("twenty thousand hostile beacons are counted by reason, and the tables
   const again = await flood(20_000, 7);
   assertEquals(again.report.dropped, report.dropped, "the same seed is the same flood");
 });
+
+Deno.test("in a flood of sixty thousand forged beacons a second every true one is heard", async () => {
+  const { sent, report: { dropped, interfaces }, honest, foreign, peers } = await flood(
+    120_000,
+    7,
+    "sealed",
+  );
+  assertEquals(honest, { sent: 24, heard: 24 });
+  for (const reason of ["forged", "foreign-key", "plaintext", "relocated", "replayed"] as const) {
+    assert(dropped[reason].count > sent / 100, JSON.stringify(dropped));
+  }
+  assertEquals(dropped.rate.count, 0, "none was too many to be looked at");
+  const all = Object.values(dropped).reduce((sum, { count }) => sum + count, 0);
+  assertEquals(all + interfaces[0].heard, sent);
+  // The first member, and the new ones.
+  assertEquals([foreign, peers], [0, 13]);
+  const again = await flood(120_000, 7, "sealed");
+  assertEquals(again.report.dropped, dropped, "the same seed is the same flood");
+});

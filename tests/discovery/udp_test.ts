@@ -3,11 +3,8 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { NetworkError } from "../../src/base/errors.ts";
 import type { Logger } from "../../src/base/log.ts";
-import { silentLogger } from "../../src/base/log.ts";
 import { ManualClock } from "../../src/base/manual_clock.ts";
-import { seededRandom } from "../../src/base/random.ts";
-import { type Beacon, decodeBeacon, encodeBeacon } from "../../src/discovery/beacon.ts";
-import type { DiscoverySink, Sighting } from "../../src/discovery/discovery.ts";
+import { decodeBeacon, encodeBeacon } from "../../src/discovery/beacon.ts";
 import { UdpDiscovery, type UdpDiscoveryOptions } from "../../src/discovery/udp.ts";
 import type {
   DatagramAddress,
@@ -16,82 +13,7 @@ import type {
   DatagramTransport,
 } from "../../src/transport/datagram.ts";
 import type { NetworkInterface } from "../../src/transport/interfaces.ts";
-import { MemoryNetwork } from "../../src/transport/memory_network.ts";
-
-const PORT = 5678;
-const BROADCAST = { host: "10.255.255.255", port: PORT };
-
-function beaconOf(nodeId: string, change: Partial<Beacon> = {}): Beacon {
-  const bootId = `BOOT${nodeId.toUpperCase()}`;
-  return { nodeId, bootId, network: "home", listenPort: 5681, isAnswer: false, ...change };
-}
-
-/** Takes sightings only: no way of UDP's lists anything. */
-function sink(sighted: DiscoverySink["sighted"]): DiscoverySink {
-  return { sighted, listed() {} };
-}
-
-/** Datagrams that were not used, by reason. */
-function drops({ discovery }: Node): Record<string, number> {
-  const { dropped } = discovery.report();
-  const counts = Object.entries(dropped).map(([reason, { count }]) => [reason, count] as const);
-  return Object.fromEntries(counts.filter(([, count]) => count > 0));
-}
-
-/** A node as far as discovery goes, and what it has seen. */
-interface Node {
-  readonly discovery: UdpDiscovery;
-  readonly seen: string[];
-  readonly sightings: Sighting[];
-}
-
-/** One network in memory with nodes, and sockets that send and hear what a test wants. */
-class Lan {
-  readonly clock = new ManualClock();
-  readonly network = new MemoryNetwork(this.clock, seededRandom(1), { latencyMs: 1 });
-
-  /** Starts a node at its own host; `isStranger` says who is to be answered. */
-  async start(
-    host: string,
-    nodeId: string,
-    options: Partial<UdpDiscoveryOptions> & { isStranger?: () => boolean } = {},
-  ): Promise<Node> {
-    const node: Node = {
-      discovery: new UdpDiscovery({
-        transport: this.network.datagrams(host),
-        clock: this.clock,
-        logger: silentLogger,
-        interfaces: { names: [], lan: true },
-        broadcastPort: PORT,
-        self: () => beaconOf(nodeId),
-        allows: () => true,
-        isUrgent: () => false,
-        ...options,
-      }),
-      seen: [],
-      sightings: [],
-    };
-    await node.discovery.start(sink((sighting) => {
-      node.seen.push(sighting.nodeId);
-      node.sightings.push(sighting);
-      return options.isStranger?.() ?? false;
-    }));
-    return node;
-  }
-
-  /** A socket on `host` that keeps the beacons that reach it, with the time of each. */
-  async listen(host: string, port = PORT): Promise<{ socket: DatagramSocket; heard: Heard[] }> {
-    const heard: Heard[] = [];
-    const socket = await this.network.datagrams(host).bind(
-      { host: "0.0.0.0", port },
-      { shared: true },
-      (bytes, from) => heard.push({ ...decodeBeacon(bytes), from, at: this.clock.now() }),
-    );
-    return { socket, heard };
-  }
-}
-
-type Heard = Beacon & { from: DatagramAddress; at: number };
+import { beaconOf, BROADCAST, drops, Lan, PORT, sink } from "./beacon_lan.ts";
 
 const [A, B, C] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
 
@@ -323,6 +245,7 @@ class Machine implements DatagramTransport {
       interfaces: { names: [], lan: true },
       broadcastPort: PORT,
       self: () => beaconOf("self"),
+      keys: undefined,
       allows: () => true,
       isUrgent: () => false,
       ...options,

@@ -1,7 +1,7 @@
 /** What the doctor makes of what a node knows. */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import type { InterfaceReport, UdpReport } from "../../src/discovery/udp_report.ts";
+import type { DropReason, InterfaceReport, UdpReport } from "../../src/discovery/udp_report.ts";
 import { missingPermissions } from "../../src/network/diagnose.ts";
 import { findings, hostFindings } from "../../src/network/diagnosis.ts";
 import type { DiagnosisFacts, Finding } from "../../src/network/diagnosis_facts.ts";
@@ -41,6 +41,12 @@ const UDP: UdpReport = {
     rate: NOTHING,
     crowd: NOTHING,
     "foreign-network": NOTHING,
+    "foreign-key": NOTHING,
+    sealed: NOTHING,
+    plaintext: NOTHING,
+    forged: NOTHING,
+    relocated: NOTHING,
+    replayed: NOTHING,
     "not-allowed": NOTHING,
   },
 };
@@ -81,6 +87,9 @@ const withInterface = (change: Partial<InterfaceReport>) => ({
 });
 const withPeer = (change: Partial<PeerStatus>) => ({
   status: { ...STATUS, peers: { gpu: { ...PEER, ...change } } },
+});
+const withDropped = (reason: DropReason) => ({
+  udp: { ...UDP, dropped: { ...UDP.dropped, [reason]: { count: 7, host: "192.168.1.66" } } },
 });
 const failing = { direction: "to", address: "192.168.1.11:5681", reason: "no answer" } as const;
 
@@ -162,9 +171,46 @@ const CASES: [what: string, facts: Partial<DiagnosisFacts>, finding: Partial<Fin
       "(the last from 8.8.8.8)",
     mend: "--open",
   }],
-  ["another network's name", {
-    udp: { ...UDP, dropped: { ...UDP.dropped, "foreign-network": { count: 1, host: "x" } } },
-  }, { severity: "info", mend: "the same --name" }],
+  ["another network's name", withDropped("foreign-network"), {
+    severity: "info",
+    mend: "the same --name",
+  }],
+  ["another network's key", withDropped("foreign-key"), {
+    severity: "info",
+    message: "7 datagrams on UDP port 5678 are of another network: sealed with a key that this " +
+      "node does not have (the last from 192.168.1.66)",
+    mend:
+      "if that is your device, let it join: hanzo-network invite here, hanzo-network join there",
+  }],
+  ["a network with a key where this node is open", withDropped("sealed"), {
+    severity: "info",
+    message: "this node has none: it runs with --open",
+    mend: "start this node without --open and let it join",
+  }],
+  ["a node that is open where this one has a key", withDropped("plaintext"), {
+    severity: "info",
+    message: "for this node has a key: whoever sent them runs with --open",
+    mend: "start it without --open and let it join",
+  }],
+  ["beacons that are made up", withDropped("forged"), {
+    severity: "warning",
+    message: "were not sealed with its key: somebody makes them up; none was believed or answered",
+    mend: "look what runs there",
+  }],
+  ["beacons that are repeated from elsewhere", withDropped("relocated"), {
+    severity: "warning",
+    message: "somebody repeats beacons from elsewhere, or a router translates addresses",
+    mend: "name it with --peer",
+  }],
+  ["beacons that come twice", withDropped("replayed"), {
+    severity: "info",
+    message: "they came by two ways, or somebody repeats them",
+  }],
+  ["a flood", withDropped("rate"), {
+    severity: "warning",
+    message: "came faster than they are looked at",
+    mend: "nodes that are known are heard as before",
+  }],
   ["a node that keeps to its machine", { open: false }, { severity: "info", mend: "--open" }],
   ["a port that was taken", { portWasTaken: true }, {
     severity: "info",

@@ -1,14 +1,17 @@
-/** Whatever may come in on the port of the beacons: wrong, cut, huge, deep, made up, and repeated. */
+/** Whatever may come in on the port of the beacons: wrong, cut, huge, deep, made up, repeated. */
 
 import { type Random, seededRandom } from "../../src/base/random.ts";
 import { ManualClock } from "../../src/base/manual_clock.ts";
 import { silentLogger } from "../../src/base/log.ts";
 import { encodeBeacon } from "../../src/discovery/beacon.ts";
 import { ForeignPeers } from "../../src/discovery/foreign_peers.ts";
+import type { Sighting } from "../../src/discovery/discovery.ts";
 import { UdpDiscovery } from "../../src/discovery/udp.ts";
 import type { UdpReport } from "../../src/discovery/udp_report.ts";
 import { UNKNOWN_DEVICE } from "../../src/device/capabilities.ts";
 import { Membership } from "../../src/membership/membership.ts";
+import { NetworkKey } from "../../src/security/network_key.ts";
+import { DatagramSealer } from "../../src/security/sealed_datagram.ts";
 import type { DatagramReceiver, DatagramTransport } from "../../src/transport/datagram.ts";
 import { TIMES } from "./membership_times.ts";
 
@@ -21,16 +24,39 @@ export interface FloodOutcome {
   /** Peers in the table, and of other programs, when it was over. */
   readonly peers: number;
   readonly foreign: number;
+  /** True beacons that were among them, and how many of these were taken. */
+  readonly honest: { readonly sent: number; readonly heard: number };
   /** Growth of the heap in bytes, after the first tenth; garbage may be among it. */
   readonly heapGrowth: number;
 }
 
 const OWN = { name: "eth0", address: "10.0.0.1", netmask: "255.0.0.0" };
 
-/** Lets `count` datagrams in, the same ones for the same seed, and says what came of them. */
-export async function flood(count: number, seed: number): Promise<FloodOutcome> {
+/** A source of datagrams, one after the other. */
+interface Attack {
+  readonly keys: (() => readonly NetworkKey[]) | undefined;
+  /** How many come in a second. */
+  readonly perSecond: number;
+  next(): { bytes: Uint8Array; host: string };
+  /** Takes note of what the node has taken for a beacon. */
+  sighted(sighting: Sighting): void;
+  honest(): { sent: number; heard: number };
+}
+
+/**
+ * Lets `count` datagrams in, the same ones for the same seed, and says what came of them.
+ *
+ * @param form Whether the node's network has a key. If it has, true beacons of members are among
+ * them, of such that were heard before and of new ones.
+ */
+export async function flood(
+  count: number,
+  seed: number,
+  form: "plain" | "sealed" = "plain",
+): Promise<FloodOutcome> {
   const clock = new ManualClock();
   const random = seededRandom(seed);
+  const attack = form === "plain" ? plainAttack(random) : new SealedAttack(random);
   let receive: DatagramReceiver = () => {};
   const transport: DatagramTransport = {
     name: "flood",
@@ -50,37 +76,130 @@ export async function flood(count: number, seed: number): Promise<FloodOutcome> 
     interfaces: { names: [], lan: true },
     broadcastPort: 5678,
     self: () => self,
+    keys: attack.keys,
     allows: (host) => host.startsWith("10."),
     isUrgent: () => false,
     neighbours: { peers: foreign, capabilities: () => UNKNOWN_DEVICE },
   });
   await discovery.start({
-    sighted: (sighting) => membership.observe(sighting),
+    sighted: (sighting) => {
+      attack.sighted(sighting);
+      return membership.observe(sighting);
+    },
     listed() {},
   });
-  const seen: Uint8Array[] = [];
   let heapBefore = 0;
   for (let i = 0; i < count; i++) {
     if (i === Math.floor(count / 10)) heapBefore = Deno.memoryUsage().heapUsed;
-    const bytes = datagram(random, seen);
-    const host = random.next() < 0.02
-      ? "203.0.113.9"
-      : `10.${below(random, 4)}.${below(random, 256)}.${below(random, 256)}`;
+    const { bytes, host } = attack.next();
     receive(bytes, { host, port: 1 + below(random, 65_535) });
-    // A few thousand a second, so that not all are beyond the rate.
-    if (i % 4_096 === 4_095) await clock.advance(1_000);
+    if (i % attack.perSecond === attack.perSecond - 1) await clock.advance(1_000);
   }
   const outcome = {
     sent: count,
     report: discovery.report(),
     peers: membership.peers().length,
     foreign: foreign.list().length,
+    honest: attack.honest(),
     heapGrowth: Deno.memoryUsage().heapUsed - heapBefore,
   };
   await discovery.stop();
   membership.stop();
   foreign.stop();
   return outcome;
+}
+
+/** On a node without a key, on which no beacon can be told to be true. */
+function plainAttack(random: Random): Attack {
+  const seen: Uint8Array[] = [];
+  return {
+    keys: undefined,
+    // So that not all are beyond the rate.
+    perSecond: 4_096,
+    next: () => ({ bytes: datagram(random, seen), host: anyHost(random) }),
+    sighted() {},
+    honest: () => ({ sent: 0, heard: 0 }),
+  };
+}
+
+function anyHost(random: Random): string {
+  return random.next() < 0.02
+    ? "203.0.113.9"
+    : `10.${below(random, 4)}.${below(random, 256)}.${below(random, 256)}`;
+}
+
+/** A member's host; of the first one, attackers also claim that they are there. */
+const memberHost = (number: number) => `10.9.${number >> 8 & 255}.${number & 255}`;
+
+/** On a node with a key, by who knows its tag and has recorded beacons of members. */
+class SealedAttack implements Attack {
+  readonly perSecond = 60_000;
+  readonly #random: Random;
+  readonly #key = NetworkKey.generate();
+  readonly #foreignKey = NetworkKey.generate();
+  readonly #sealer = new DatagramSealer();
+  readonly #others: Uint8Array[] = [];
+  readonly #recorded: Uint8Array[] = [];
+  #sent = 0;
+  #heard = 0;
+  #next = 0;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  readonly keys = () => [this.#key];
+
+  next(): { bytes: Uint8Array; host: string } {
+    // Twelve a second: six of the first member, and one each of six new ones.
+    if (this.#next++ % 5_000 === 0) {
+      const number = this.#sent % 2 === 0 ? 0 : this.#sent;
+      this.#sent++;
+      const bytes = this.#seal(this.#key, `member${number}`, memberHost(number));
+      if (this.#recorded.length < 100) this.#recorded.push(bytes);
+      return { bytes, host: memberHost(number) };
+    }
+    const host = below(this.#random, 4) === 0 ? memberHost(0) : anyHost(this.#random);
+    return { bytes: this.#make(below(this.#random, 6)), host };
+  }
+
+  sighted({ nodeId }: Sighting): void {
+    if (nodeId.startsWith("member")) this.#heard++;
+  }
+
+  honest(): { sent: number; heard: number } {
+    return { sent: this.#sent, heard: this.#heard };
+  }
+
+  #make(kind: number): Uint8Array {
+    const random = this.#random;
+    const recorded = this.#recorded[below(random, this.#recorded.length)];
+    switch (kind) {
+      case 0:
+        return datagram(random, this.#others);
+      case 1:
+        return this.#seal(this.#foreignKey, "stranger", "10.0.0.7");
+      // As it was: repeated, and mostly from elsewhere.
+      case 2:
+        return recorded;
+      case 3: {
+        const bytes = recorded.slice(0, random.next() < 0.1 ? below(random, 200) : undefined);
+        if (bytes.length > 0) bytes[below(random, bytes.length)] ^= 1 + below(random, 255);
+        return bytes;
+      }
+      // The right beginning, and nothing behind that is right.
+      default: {
+        const bytes = random.fill(new Uint8Array(64 + below(random, 1_200)));
+        bytes.set(recorded.subarray(0, 12));
+        return bytes;
+      }
+    }
+  }
+
+  #seal(key: NetworkKey, nodeId: string, host: string): Uint8Array {
+    const beacon = { nodeId, bootId: "B", network: "home", listenPort: 5681, isAnswer: false };
+    return this.#sealer.seal(key, encodeBeacon(beacon), host);
+  }
 }
 
 /** A table of peers that can reach nobody. */
