@@ -64,7 +64,7 @@ export async function makeJoinQr(
     nodeId,
     fingerprint: Uint8Array.from(Buffer.from(identity, "hex").subarray(0, FINGERPRINT_BYTES)),
     addresses: addressesOf(needs),
-    capabilities: { chip, memoryMB: memory, fp16Tflops: flops.fp16 },
+    capabilities: { chip: chip ?? "", memoryMB: memory ?? 0, fp16Tflops: flops.fp16 ?? 0 },
   };
   const code: JoinCode = kind === "static"
     ? { kind, key, ...common }
