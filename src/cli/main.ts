@@ -19,6 +19,18 @@ const COMMANDS: Record<string, { summary: string; load(): Promise<{ command: Com
   },
   peers: { summary: "List the peers", load: () => import("./commands/peers.ts") },
   agents: { summary: "List the agents of the network", load: () => import("./commands/agents.ts") },
+  invite: {
+    summary: "Show a code by which another device joins",
+    load: () => import("./commands/invite.ts"),
+  },
+  join: {
+    summary: "Join the network of a code",
+    load: () => import("./commands/join.ts"),
+  },
+  key: {
+    summary: "Show and change who is in the network",
+    load: () => import("./commands/key.ts"),
+  },
   doctor: {
     summary: "Find out why a peer is not seen",
     load: () => import("./commands/doctor.ts"),

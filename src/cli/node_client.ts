@@ -5,8 +5,11 @@ import type { RunEvent, RunResult } from "../agents/run_event.ts";
 import { type Clock, doneWithin, systemClock } from "../base/clock.ts";
 import { ERROR_CODES, type ErrorCode, NetworkError } from "../base/errors.ts";
 import type { ErrorBody, RunBody } from "../gateway/control_api.ts";
+import type { InviteBody, NodeBody, RotateBody } from "../gateway/key_routes.ts";
 import { dataDirectory, type RunningNode, runningNodes } from "../network/data_directory.ts";
 import type { Finding } from "../network/diagnosis_facts.ts";
+import type { JoinQrFields } from "../network/join_qr.ts";
+import type { KeyList } from "../network/network_keys.ts";
 import type { NetworkStatus, PeerStatus } from "../network/status.ts";
 import type { OptionValues } from "./command.ts";
 import { environment } from "./option_values.ts";
@@ -65,23 +68,48 @@ export class NodeClient {
 
   /** What the node says of itself. */
   status(signal?: AbortSignal): Promise<NetworkStatus> {
-    return this.#get("status", signal);
+    return this.#answer("status", signal);
   }
 
   /** The peers that it knows. */
   peers(signal?: AbortSignal): Promise<PeerStatus[]> {
-    return this.#get("peers", signal);
+    return this.#answer("peers", signal);
   }
 
   /** What it finds out about its way to its peers, and to one of them if it is named. */
   doctor(peer?: string, signal?: AbortSignal): Promise<Finding[]> {
     const query = peer === undefined ? "" : `?${new URLSearchParams({ peer })}`;
-    return this.#get(`doctor${query}`, signal);
+    return this.#answer(`doctor${query}`, signal);
   }
 
   /** The agents of its network. */
   agents(signal?: AbortSignal): Promise<{ agent: AgentDescription; nodes: string[] }[]> {
-    return this.#get("agents", signal);
+    return this.#answer("agents", signal);
+  }
+
+  /** A code by which one device may join. */
+  invite(body: InviteBody, signal?: AbortSignal): Promise<JoinQrFields> {
+    return this.#answer("invite", signal, body);
+  }
+
+  /** The keys of its network. */
+  keys(signal?: AbortSignal): Promise<KeyList> {
+    return this.#answer("keys", signal);
+  }
+
+  /** Moves its network to a new key. */
+  rotateKey(body: RotateBody, signal?: AbortSignal): Promise<KeyList> {
+    return this.#answer("keys/rotate", signal, body);
+  }
+
+  /** Moves all but one node to a new key. */
+  evict(body: NodeBody, signal?: AbortSignal): Promise<KeyList> {
+    return this.#answer("keys/evict", signal, body);
+  }
+
+  /** Lets another device have a label. */
+  forget(body: NodeBody, signal?: AbortSignal): Promise<KeyList> {
+    return this.#answer("keys/forget", signal, body);
   }
 
   /**
@@ -103,10 +131,10 @@ export class NodeClient {
     return await (await this.#fetch("run", signal, { ...body, all: true })).json();
   }
 
-  async #get<T>(path: string, signal?: AbortSignal): Promise<T> {
+  async #answer<T>(path: string, signal?: AbortSignal, body?: object): Promise<T> {
     const impatience = new AbortController();
     const both = AbortSignal.any([impatience.signal, ...(signal === undefined ? [] : [signal])]);
-    const answer = this.#fetch(path, both).then((response) => response.json() as Promise<T>);
+    const answer = this.#fetch(path, both, body).then((response) => response.json() as Promise<T>);
     if (await doneWithin(this.#clock, ANSWER_TIMEOUT_MS, answer)) return await answer;
     answer.catch(() => {});
     impatience.abort();
@@ -117,7 +145,7 @@ export class NodeClient {
     );
   }
 
-  async #fetch(path: string, signal?: AbortSignal, body?: RunBody): Promise<Response> {
+  async #fetch(path: string, signal?: AbortSignal, body?: object): Promise<Response> {
     const { api, token } = this.#endpoint;
     let response: Response;
     try {

@@ -68,6 +68,11 @@ export class Terminal {
     writeAll(Deno.stderr, `${text}\n`);
   }
 
+  /** Whether styles are shown. */
+  get hasColours(): boolean {
+    return this.#colours;
+  }
+
   /** The text in a style, where the terminal shows it. */
   style(style: Style, text: string): string {
     if (!this.#colours) return text;

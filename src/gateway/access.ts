@@ -6,16 +6,17 @@ export interface Refusal {
   readonly message: string;
 }
 
+/** Of a request, what is looked at before it is let in. */
+export type Asked = Pick<Request, "method" | "headers">;
+
 /**
- * Checks a request before anything else looks at it.
+ * Checks that a request is addressed to this API, and comes from no foreign page.
  *
  * @param port The port that the API listens on.
- * @param token What the request must bear.
  * @returns Undefined when it may pass.
  */
-export function refusalOf(request: Request, port: number, token: string): Refusal | undefined {
+export function foreignRefusalOf({ headers }: Asked, port: number): Refusal | undefined {
   const hosts = [`127.0.0.1:${port}`, `localhost:${port}`, `[::1]:${port}`];
-  const { headers, method } = request;
   // Exact lists: a page whose name was made to resolve to 127.0.0.1 names itself here.
   if (!hosts.includes(headers.get("host") ?? "")) {
     return { status: 403, message: "Refused: this API answers only to its own address." };
@@ -24,6 +25,20 @@ export function refusalOf(request: Request, port: number, token: string): Refusa
   if (origin !== null && !hosts.some((host) => origin === `http://${host}`)) {
     return { status: 403, message: "Refused: this API does not answer to other pages." };
   }
+  return undefined;
+}
+
+/**
+ * Checks a request before anything else looks at it.
+ *
+ * @param port The port that the API listens on.
+ * @param token What the request must bear.
+ * @returns Undefined when it may pass.
+ */
+export function refusalOf(request: Asked, port: number, token: string): Refusal | undefined {
+  const foreign = foreignRefusalOf(request, port);
+  if (foreign !== undefined) return foreign;
+  const { headers, method } = request;
   if (!isBearer(headers.get("authorization"), token)) {
     return {
       status: 401,
@@ -32,8 +47,12 @@ export function refusalOf(request: Request, port: number, token: string): Refusa
     };
   }
   const isJson = /^application\/json\s*(;|$)/i.test(headers.get("content-type") ?? "");
-  if (method !== "GET" && !isJson) {
+  if (method !== "GET" && method !== "HEAD" && !isJson) {
     return { status: 415, message: "Refused: the body must be application/json." };
+  }
+  // A few bytes could become gigabytes.
+  if ((headers.get("content-encoding") ?? "identity") !== "identity") {
+    return { status: 415, message: "Refused: send the body uncompressed." };
   }
   return undefined;
 }

@@ -1,14 +1,15 @@
 /** The routes under `/control/v1`: what the command line and the dashboard use. */
 
 import { z } from "zod";
-import { parseBoundedJson } from "../base/bounded_json.ts";
 import { type ErrorCode, NetworkError } from "../base/errors.ts";
 import { parseWith } from "../base/schema.ts";
 import type { DistributedNetwork, RunOptions } from "../network/distributed_network.ts";
 import { RoutingStrategy } from "../routing/strategy.ts";
+import { type ErrorBody, errorBody, errorResponse } from "./error_response.ts";
+import { JsonBodies } from "./json_bodies.ts";
+import { keyRoutes } from "./key_routes.ts";
 
-/** The longest body that is read. */
-const MAX_BODY_BYTES = 16 * 1024 * 1024;
+export type { ErrorBody };
 
 /** What `POST /control/v1/run` takes. */
 export interface RunBody {
@@ -21,11 +22,6 @@ export interface RunBody {
   timeoutMs?: number;
   /** On every device that has the agent; the answer is then one array of outcomes. */
   all?: boolean;
-}
-
-/** An error as it is told to clients. */
-export interface ErrorBody {
-  error: { code: ErrorCode; message: string; retryAfterMs?: number };
 }
 
 const runSchema: z.ZodType<RunBody> = z.strictObject({
@@ -50,25 +46,22 @@ const STATUS_BY_CODE: Partial<Record<ErrorCode, number>> = {
   DEADLINE_EXCEEDED: 504,
 };
 
-/** Answers a request that was let in. */
-export type ControlApi = (request: Request, pathname: string) => Promise<Response>;
-
-/** Whoever has asked. */
-interface Client {
-  /** Aborts when it is gone, and when the API stops. */
-  readonly gone: AbortSignal;
-  /** Tells that it is gone. */
-  leave(): void;
-}
-
-type Route = (request: Request, client: Client) => Response | Promise<Response>;
-
 /**
- * The routes of `network`.
+ * Answers a request that was let in.
  *
- * @param stopping Ends answers that would go on for ever.
+ * @param ending Ends what would go on for ever: the client is gone, or the API stops.
  */
-export function controlApi(network: DistributedNetwork, stopping: AbortSignal): ControlApi {
+export type ControlApi = (
+  request: Request,
+  pathname: string,
+  ending: AbortSignal,
+) => Promise<Response>;
+
+type Route = (request: Request, ending: AbortSignal) => Response | Promise<Response>;
+
+/** The routes of `network`. */
+export function controlApi(network: DistributedNetwork): ControlApi {
+  const bodies = new JsonBodies();
   const routes: Record<string, Route> = {
     "GET /control/v1/status": () => Response.json(network.getNetworkStatus()),
     "GET /control/v1/peers": () => Response.json(Object.values(network.getNetworkStatus().peers)),
@@ -76,20 +69,19 @@ export function controlApi(network: DistributedNetwork, stopping: AbortSignal): 
     "GET /control/v1/doctor": async ({ url }) =>
       Response.json(await network.diagnose(new URL(url).searchParams.get("peer") ?? undefined)),
     "GET /control/v1/tasks": () => Response.json(network.getNetworkStatus().tasks),
-    "GET /control/v1/events": (_, client) => events(network, client),
-    "POST /control/v1/run": (request, client) => run(network, request, client),
+    "GET /control/v1/events": (_, ending) => events(network, ending),
+    "POST /control/v1/run": async (request, ending) =>
+      run(network, await runBody(request, bodies), ending),
+    ...keyRoutes(network, bodies),
   };
-  return async (request, pathname) => {
-    const route = routes[`${request.method} ${pathname}`];
+  return async (request, pathname, ending) => {
+    const method = request.method === "HEAD" ? "GET" : request.method;
+    const route = routes[`${method} ${pathname}`];
     if (route === undefined) {
       return errorResponse(404, "NOT_FOUND", `There is no ${request.method} ${pathname}.`);
     }
     try {
-      const left = new AbortController();
-      return await route(request, {
-        gone: AbortSignal.any([left.signal, stopping]),
-        leave: () => left.abort(new NetworkError("CANCELLED", "Cancelled: the client went away.")),
-      });
+      return await route(request, ending);
     } catch (thrown) {
       const error = NetworkError.from(thrown);
       return errorResponse(
@@ -102,22 +94,9 @@ export function controlApi(network: DistributedNetwork, stopping: AbortSignal): 
   };
 }
 
-/** An error as JSON. */
-export function errorResponse(
-  status: number,
-  code: ErrorCode,
-  message: string,
-  retryAfterMs?: number,
-): Response {
-  const headers = new Headers();
-  if (retryAfterMs !== undefined) headers.set("retry-after", `${Math.ceil(retryAfterMs / 1000)}`);
-  return Response.json(errorBody({ code, message, retryAfterMs }), { status, headers });
-}
-
-function errorBody(
-  { code, message, retryAfterMs }: Pick<NetworkError, "code" | "message" | "retryAfterMs">,
-): ErrorBody {
-  return { error: { code, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) } };
+async function runBody(request: Request, bodies: JsonBodies): Promise<RunBody> {
+  const body = await bodies.read(request);
+  return parseWith(runSchema, body, "INVALID_ARGUMENT", "Cannot read the body");
 }
 
 /**
@@ -127,12 +106,11 @@ function errorBody(
  */
 async function run(
   network: DistributedNetwork,
-  request: Request,
-  client: Client,
+  { prompt, agent, node, all, ...rest }: RunBody,
+  ending: AbortSignal,
 ): Promise<Response> {
-  const { prompt, agent, node, all, ...rest } = await readRunBody(request);
-  const options: RunOptions = { ...rest, initialAgent: agent, nodeId: node, signal: client.gone };
-  if (all) return await runAll(network, prompt, options, client);
+  const options: RunOptions = { ...rest, initialAgent: agent, nodeId: node, signal: ending };
+  if (all) return await runAll(network, prompt, options);
   const stream = network.stream(prompt, options);
   // The status is known with the first event.
   const first = await stream.next();
@@ -147,7 +125,6 @@ async function run(
       }
     })(),
     "application/x-ndjson",
-    client,
   );
 }
 
@@ -156,55 +133,18 @@ async function runAll(
   network: DistributedNetwork,
   prompt: string,
   options: RunOptions,
-  client: Client,
 ): Promise<Response> {
-  const outcomes = network.runAll(prompt, options);
-  // What is wrong with the request has made it fail by now. For the rest the answer must have
-  // begun: only then does the server tell when the client goes away.
-  await Promise.race([outcomes, Promise.resolve()]);
-  return streamed(
-    (async function* () {
-      const told = (await outcomes).map((outcome) =>
-        "result" in outcome ? outcome : { nodeId: outcome.nodeId, ...errorBody(outcome.error) }
-      );
-      yield JSON.stringify(told);
-    })(),
-    "application/json",
-    client,
+  const outcomes = await network.runAll(prompt, options);
+  return Response.json(
+    outcomes.map((outcome) =>
+      "result" in outcome ? outcome : { nodeId: outcome.nodeId, ...errorBody(outcome.error) }
+    ),
   );
 }
 
-async function readRunBody(request: Request): Promise<RunBody> {
-  const body = parseBoundedJson(await readBody(request), { maxBytes: MAX_BODY_BYTES });
-  return parseWith(runSchema, body, "INVALID_ARGUMENT", "Cannot read the body");
-}
-
-/** Reads the body up to the bound, without trusting its `content-length`. */
-async function readBody(request: Request): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of request.body ?? []) {
-    length += chunk.length;
-    if (length > MAX_BODY_BYTES) {
-      throw new NetworkError(
-        "INVALID_ARGUMENT",
-        `Cannot read the request: its body is longer than ${MAX_BODY_BYTES} bytes.`,
-      );
-    }
-    chunks.push(chunk);
-  }
-  const body = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    body.set(chunk, at);
-    at += chunk.length;
-  }
-  return body;
-}
-
 /** What happens in the network, as server-sent events. */
-function events(network: DistributedNetwork, client: Client): Response {
-  const events = network.events({ signal: client.gone });
+function events(network: DistributedNetwork, ending: AbortSignal): Response {
+  const events = network.events({ signal: ending });
   return streamed(
     (async function* () {
       // So that a client knows that it is connected before anything happens.
@@ -214,15 +154,10 @@ function events(network: DistributedNetwork, client: Client): Response {
       }
     })(),
     "text/event-stream",
-    client,
   );
 }
 
-function streamed(
-  chunks: AsyncGenerator<string>,
-  contentType: string,
-  client: Client,
-): Response {
+function streamed(chunks: AsyncGenerator<string>, contentType: string): Response {
   const encoder = new TextEncoder();
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
@@ -231,12 +166,9 @@ function streamed(
       else controller.enqueue(encoder.encode(value));
     },
     async cancel() {
-      // First of all: while something is awaited that may never come, `return` has to wait, too.
-      client.leave();
+      // What it waits for has been told by then that it is in vain.
       await chunks.return(undefined);
     },
   });
-  return new Response(body, {
-    headers: { "content-type": contentType, "cache-control": "no-store" },
-  });
+  return new Response(body, { headers: { "content-type": contentType } });
 }

@@ -1,12 +1,16 @@
 /** The HTTP API of a node, on the loopback: what the command line talks to. */
 
-import { type Clock, doneWithin, systemClock } from "../base/clock.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { DistributedNetwork } from "../network/distributed_network.ts";
 import { onFirstFreePort } from "../transport/first_free_port.ts";
-import { refusalOf } from "./access.ts";
-import { controlApi, errorResponse } from "./control_api.ts";
+import { foreignRefusalOf, refusalOf } from "./access.ts";
+import { controlApi } from "./control_api.ts";
+import { errorResponse } from "./error_response.ts";
+import { HttpListener } from "./http/listener.ts";
+import type { HttpReport } from "./http/report.ts";
+import type { HttpService } from "./http/service.ts";
 
 /** What a {@linkcode Gateway} is made of. */
 export interface GatewayOptions {
@@ -16,7 +20,7 @@ export interface GatewayOptions {
   /** What requests must bear: 256 bits. */
   readonly token: string;
   readonly logger: Logger;
-  /** Bounds the stop. @default {systemClock} */
+  /** Bounds what clients may take, and the stop. @default {systemClock} */
   readonly clock?: Clock;
 }
 
@@ -25,26 +29,24 @@ export const DEFAULT_API_PORT = 5680;
 const HOST = "127.0.0.1";
 /** How long clients may take to read the end of their answers when the API stops. */
 const STOP_PATIENCE_MS = 1_000;
+/** Connections that the system keeps until it is their turn; more than it keeps have to retry. */
+const BACKLOG = 4_096;
 
-/** What is known of a server that runs. */
-interface Serving {
-  readonly server: Deno.HttpServer<Deno.NetAddr>;
-  readonly clock: Clock;
-  /** Ends what is being answered. */
-  readonly stopping: AbortController;
-  /** Closes all connections. */
-  readonly closing: AbortController;
-  /** One promise for each answer that has not wholly gone out. */
-  readonly answers: ReadonlySet<Promise<void>>;
-}
+/** Nothing of an answer is kept, guessed at, framed or run, wherever a browser shows it. */
+const HEADERS = [
+  ["cache-control", "no-store"],
+  ["content-security-policy", "default-src 'none'; frame-ancestors 'none'"],
+  ["referrer-policy", "no-referrer"],
+  ["x-content-type-options", "nosniff"],
+] as const;
 
 /** See the top of the file. */
 export class Gateway {
-  readonly #serving: Serving;
+  readonly #listener: HttpListener;
   #stopped: Promise<void> | undefined;
 
-  private constructor(serving: Serving) {
-    this.#serving = serving;
+  private constructor(listener: HttpListener) {
+    this.#listener = listener;
   }
 
   /**
@@ -54,78 +56,81 @@ export class Gateway {
    */
   static async start(options: GatewayOptions): Promise<Gateway> {
     const { port, logger } = options;
-    if (port !== undefined) return Gateway.#listen(options, port);
-    const gateway = await onFirstFreePort(
-      DEFAULT_API_PORT,
-      (next) => Gateway.#listen(options, next),
-    );
-    const { port: chosen } = gateway.#serving.server.addr;
-    if (chosen !== DEFAULT_API_PORT) {
+    if (port !== undefined) return new Gateway(listen(options, port));
+    const listener = await onFirstFreePort(DEFAULT_API_PORT, (next) => listen(options, next));
+    if (listener.port !== DEFAULT_API_PORT) {
       logger.info("Port {taken} is taken; the API listens on {port}", {
         taken: DEFAULT_API_PORT,
-        port: chosen,
+        port: listener.port,
       });
     }
-    return gateway;
-  }
-
-  static #listen(options: GatewayOptions, port: number): Gateway {
-    const { network, token, logger, clock = systemClock } = options;
-    const stopping = new AbortController();
-    const closing = new AbortController();
-    const answers = new Set<Promise<void>>();
-    const control = controlApi(network, stopping.signal);
-    let server: Deno.HttpServer<Deno.NetAddr>;
-    const handle = (
-      request: Request,
-      { completed }: Deno.ServeHandlerInfo,
-    ): Response | Promise<Response> => {
-      const { pathname } = new URL(request.url);
-      if (pathname === "/healthz") return new Response("ok\n");
-      const refusal = refusalOf(request, server.addr.port, token);
-      if (refusal !== undefined) {
-        return errorResponse(refusal.status, "PERMISSION_DENIED", refusal.message);
-      }
-      const answer = completed.catch(() => {}).finally(() => answers.delete(answer));
-      answers.add(answer);
-      return control(request, pathname);
-    };
-    try {
-      server = Deno.serve({
-        hostname: HOST,
-        port,
-        signal: closing.signal,
-        onListen() {},
-        onError(thrown) {
-          logger.error("The API failed: {reason}", { reason: describeError(thrown) });
-          return errorResponse(500, "INTERNAL", "The node failed to answer; its log says why.");
-        },
-      }, handle);
-    } catch (cause) {
-      throw listenError(cause, port);
-    }
-    return new Gateway({ server, clock, stopping, closing, answers });
+    return new Gateway(listener);
   }
 
   /** The base URL. */
   get url(): string {
-    return `http://${HOST}:${this.#serving.server.addr.port}`;
+    return `http://${HOST}:${this.#listener.port}`;
+  }
+
+  /** How the API fares: who is connected, and who was turned away. */
+  report(): HttpReport {
+    return this.#listener.report();
   }
 
   /** Ends what is being answered and stops listening; idempotent. */
   stop(): Promise<void> {
-    this.#stopped ??= this.#stop();
+    this.#stopped ??= this.#listener.close(
+      new NetworkError("CANCELLED", "Stopped: the node is stopping."),
+      STOP_PATIENCE_MS,
+    );
     return this.#stopped;
   }
+}
 
-  async #stop(): Promise<void> {
-    const { server, clock, stopping, closing, answers } = this.#serving;
-    stopping.abort(new NetworkError("CANCELLED", "Stopped: the node is stopping."));
-    await doneWithin(clock, STOP_PATIENCE_MS, Promise.all(answers));
-    // Not `shutdown()`: that waits for ever for a client that reads no more, or sends half a body.
-    closing.abort();
-    await server.finished;
+function listen(options: GatewayOptions, port: number): HttpListener {
+  const { logger, clock = systemClock } = options;
+  let source: Deno.TcpListener;
+  try {
+    source = Deno.listen({ hostname: HOST, port, tcpBacklog: BACKLOG });
+  } catch (cause) {
+    throw listenError(cause, port);
   }
+  return new HttpListener({
+    source,
+    clock,
+    logger,
+    headers: HEADERS,
+    service: service(options, source.addr.port),
+  });
+}
+
+function service({ network, token, logger }: GatewayOptions, port: number): HttpService {
+  const control = controlApi(network);
+  return {
+    admit(request) {
+      const isHealth = isRead(request) && pathOf(request) === "/healthz";
+      const refusal = isHealth ? foreignRefusalOf(request, port) : refusalOf(request, port, token);
+      if (refusal !== undefined) {
+        return errorResponse(refusal.status, "PERMISSION_DENIED", refusal.message);
+      }
+      return isHealth ? new Response("ok\n") : undefined;
+    },
+    answer: (request, ending) => control(request, pathOf(request), ending),
+    refuse: ({ status, code, message, retryAfterMs }) =>
+      errorResponse(status, code, message, retryAfterMs),
+    fail(thrown) {
+      logger.error("The API failed: {reason}", { reason: describeError(thrown) });
+      return errorResponse(500, "INTERNAL", "The node failed to answer; its log says why.");
+    },
+  };
+}
+
+function pathOf({ url }: Request): string {
+  return new URL(url).pathname;
+}
+
+function isRead({ method }: Request): boolean {
+  return method === "GET" || method === "HEAD";
 }
 
 function listenError(cause: unknown, port: number): NetworkError {

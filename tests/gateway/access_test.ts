@@ -104,6 +104,19 @@ Deno.test("a body must be JSON by its type: what a form of another page can send
   assertEquals(refused(GOOD, "DELETE"), 415);
 });
 
+Deno.test("a compressed body is refused before a byte of it is unpacked", () => {
+  const json = { ...GOOD, "content-type": "application/json" };
+  for (const encoding of ["gzip", "br", "deflate", "zstd", "identity, gzip", "GZIP", "x"]) {
+    assertEquals(refused({ ...json, "content-encoding": encoding }, "POST"), 415, encoding);
+  }
+  assertEquals(refused({ ...json, "content-encoding": "identity" }, "POST"), undefined);
+});
+
+Deno.test("a question needs no type, whether its answer's body is wanted or not", () => {
+  assertEquals([refused(GOOD, "GET"), refused(GOOD, "HEAD")], [undefined, undefined]);
+  assertEquals(refused(GOOD, "OPTIONS"), 415);
+});
+
 Deno.test("over HTTP a refusal is JSON, says what to do, and nothing has run", async () => {
   await using api = await TestApi.start();
   const own = `127.0.0.1:${api.port}`;
@@ -178,6 +191,61 @@ Deno.test("whether the node is well is told to everybody on this machine, and no
     await refused.body?.cancel();
   }
 });
+
+Deno.test("whether the node is well is not told to a page of another name", async () => {
+  await using api = await TestApi.start();
+  const ask = async (...lines: string[]) =>
+    (await api.raw(`${["GET /healthz HTTP/1.1", ...lines].join("\n")}\n\n`)).status;
+  assertEquals(await ask(`Host: localhost:${api.port}`), 200);
+  assertEquals(await ask(`Host: evil.example:${api.port}`), 403);
+  assertEquals(await ask(`Host: 127.0.0.1:${api.port}`, "Origin: https://evil.example"), 403);
+  assertEquals(await ask("X-Forwarded-Host: 127.0.0.1"), 403);
+});
+
+Deno.test("every answer says that it is not to be kept, guessed at, framed or run", async () => {
+  await using api = await TestApi.start();
+  const own = `Host: 127.0.0.1:${api.port}`;
+  const token = `Authorization: Bearer ${TOKEN}`;
+  const asked: Record<number, string[]> = {
+    200: ["GET /control/v1/status HTTP/1.1", own, token],
+    400: ["GET nowhere HTTP/1.1", own],
+    401: ["GET /control/v1/status HTTP/1.1", own],
+    403: ["GET /control/v1/status HTTP/1.1", "Host: evil.example"],
+    404: ["GET /control/v1/none HTTP/1.1", own, token],
+    415: ["OPTIONS /control/v1/run HTTP/1.1", own, token],
+    431: ["GET / HTTP/1.1", own, `X: ${"x".repeat(20_000)}`],
+    501: ["BREW / HTTP/1.1", own],
+    505: ["PRI * HTTP/2.0"],
+  };
+  for (const [status, lines] of Object.entries(asked)) {
+    const answer = await api.raw(`${lines.join("\n")}\n\n`);
+    assertEquals(answer.status, Number(status));
+    assertStringIncludes(answer.head, "content-type: application/json");
+    assertHeaders(new Headers(answer.head.split("\r\n").slice(1).map(headerOf)));
+  }
+  for (const path of ["/healthz", "/control/v1/events"]) {
+    const response = await api.fetch(path);
+    assertHeaders(response.headers);
+    await response.body?.cancel();
+  }
+});
+
+function headerOf(line: string): [string, string] {
+  const [name, value] = line.split(": ");
+  return [name, value];
+}
+
+function assertHeaders(headers: Headers): void {
+  assertEquals(headers.get("cache-control"), "no-store");
+  assertEquals(
+    headers.get("content-security-policy"),
+    "default-src 'none'; frame-ancestors 'none'",
+  );
+  assertEquals(headers.get("referrer-policy"), "no-referrer");
+  assertEquals(headers.get("x-content-type-options"), "nosniff");
+  assertEquals([...headers.keys()].filter((name) => name.startsWith("access-control")), []);
+  assertEquals(headers.has("server"), false);
+}
 
 Deno.test("the token is in no answer and in no line of the log", async () => {
   await using api = await TestApi.start();

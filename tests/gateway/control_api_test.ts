@@ -9,7 +9,8 @@ import type { NetworkEvent, NetworkStatus, PeerStatus } from "../../src/network/
 import type { RunningTask } from "../../src/tasks/executor.ts";
 import { eventually } from "../support/eventually.ts";
 import { heldAgent } from "../support/task_rig.ts";
-import { jsonLines, soon, TestApi, TOKEN } from "./test_api.ts";
+import { soon } from "../support/soon.ts";
+import { jsonLines, TestApi, TOKEN } from "./test_api.ts";
 
 const shout = createAgent({
   name: "shout",
@@ -284,10 +285,10 @@ Deno.test("a run on all nodes is one array with what each came to", async () => 
   await using api = await TestApi.start([picky]);
   await api.fleet.start({ nodeId: "b", agents: [picky] });
   await api.fleet.advance(500);
-  const response = await api.run({ prompt: "x", agent: "picky", all: true });
+  const response = await api.fleet.wait(api.run({ prompt: "x", agent: "picky", all: true }));
   assertEquals(response.status, 200);
   assertEquals(response.headers.get("content-type"), "application/json");
-  const [here, there] = await api.fleet.wait(response.json());
+  const [here, there] = await response.json();
   assertEquals([here.nodeId, here.result.output], ["a", "done"]);
   assertEquals(there, {
     nodeId: "b",

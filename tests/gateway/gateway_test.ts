@@ -7,8 +7,9 @@ import type { RunEvent } from "../../src/agents/run_event.ts";
 import type { ErrorBody } from "../../src/gateway/control_api.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import { skipUnless } from "../support/skip.ts";
+import { soon } from "../support/soon.ts";
 import { heldAgent } from "../support/task_rig.ts";
-import { jsonLines, soon, TestApi, TOKEN } from "./test_api.ts";
+import { jsonLines, TestApi, TOKEN } from "./test_api.ts";
 
 /** What a client that behaves sends before its body. */
 function head(api: TestApi, method: string, path: string, ...more: string[]): string {
@@ -146,4 +147,23 @@ Deno.test("a client that never reads a long answer is not waited for longer than
   const before = api.fleet.clock.now();
   await api.fleet.wait(api.gateway.stop(), 2_000);
   assert(api.fleet.clock.now() - before <= 1_010);
+});
+
+Deno.test("the API can be asked how it fares, and logs who is turned away", async () => {
+  await using api = await TestApi.start();
+  await (await api.fetch("/control/v1/status")).body?.cancel();
+  for (let i = 0; i < 3; i++) await (await fetch(`${api.gateway.url}/`)).body?.cancel();
+  await api.raw("BREW / HTTP/1.1\n\n");
+  const { answered, refused } = api.gateway.report();
+  assertEquals([answered, refused["not-admitted"], refused.malformed], [1, 3, 1]);
+  assertEquals(api.log.lines("warn").length, 2);
+});
+
+Deno.test("a question without the wish for an answer's body is answered by its head", async () => {
+  await using api = await TestApi.start();
+  for (const path of ["/healthz", "/control/v1/status", "/control/v1/events"]) {
+    const response = await api.fetch(path, { method: "HEAD" });
+    assertEquals([response.status, await response.text()], [200, ""], path);
+  }
+  assertEquals((await api.fetch("/control/v1/run", { method: "HEAD" })).status, 404);
 });

@@ -3,9 +3,9 @@
 import type { Agent } from "../../src/agents/agent.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import type { NetworkOptions } from "../../src/network/options.ts";
-import { deadline } from "../support/deadline.ts";
 import { MemoryFleet, type MemoryNode } from "../support/memory_fleet.ts";
 import { type RecordingLogger, recordingLogger } from "../support/recording_logger.ts";
+import { soon } from "../support/soon.ts";
 
 export const TOKEN = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
 
@@ -114,14 +114,6 @@ async function readAnswer(connection: Deno.Conn): Promise<RawAnswer> {
     if (read === null) throw new Error(`The connection ended within the answer: ${text}`);
     text += new TextDecoder().decode(buffer.subarray(0, read));
   }
-}
-
-/** What a promise settles to, or an error that says what did not come. */
-export async function soon<T>(promise: Promise<T>, what: string): Promise<T> {
-  using limit = deadline(5_000);
-  const settled = await limit.race(promise.then((value) => ({ value })));
-  if (settled === undefined) throw new Error(`Waited 5 s for ${what} in vain.`);
-  return settled.value;
 }
 
 /** The values of a body with one JSON value a line, as they come. */

@@ -124,10 +124,14 @@ export class Fleet {
    * @returns The node, once it is ready.
    */
   async up(host: string, nodeId = host, ...args: string[]): Promise<FleetNode> {
-    const directory = `${this.#directory}/${nodeId}`;
-    await keepKeyring(directory, this.#ring);
-    const own = [`--node-id=${nodeId}`, `--data-dir=${directory}`];
-    return await this.start(host, nodeId, programArgs("up", "--json", ...own, ...args));
+    await keepKeyring(this.#directoryOf(nodeId), this.#ring);
+    return await this.upStrange(host, nodeId, ...args);
+  }
+
+  /** Starts a node that has the key that it makes, or that it has joined with before. */
+  upStrange(host: string, nodeId = host, ...args: string[]): Promise<FleetNode> {
+    const own = [`--node-id=${nodeId}`, `--data-dir=${this.#directoryOf(nodeId)}`];
+    return this.start(host, nodeId, programArgs("up", "--json", ...own, ...args));
   }
 
   /**
@@ -150,9 +154,18 @@ export class Fleet {
    *
    * @returns What it printed as JSON.
    */
-  async ask<T>({ host, nodeId }: FleetNode, ...args: string[]): Promise<T> {
-    const own = ["--json", `--node-id=${nodeId}`, `--data-dir=${this.#directory}/${nodeId}`];
-    const command = programArgs(...args, ...own);
+  ask<T>({ host, nodeId }: FleetNode, ...args: string[]): Promise<T> {
+    return this.command(host, nodeId, ...args, `--node-id=${nodeId}`);
+  }
+
+  /**
+   * Runs a command of the program on a host, with the data directory of a node.
+   *
+   * @returns What it printed as JSON.
+   */
+  async command<T>(host: string, nodeId: string, ...args: string[]): Promise<T> {
+    const directory = this.#directoryOf(nodeId);
+    const command = programArgs(...args, "--json", `--data-dir=${directory}`);
     await using process = this.lan.start(host, Deno.execPath(), command);
     const lines = await Array.fromAsync(process.lines());
     try {
@@ -161,6 +174,10 @@ export class Fleet {
       const printed = [...lines, process.stderrText()].join("\n");
       throw new Error(`${args.join(" ")} on ${nodeId} printed no JSON: ${printed}`);
     }
+  }
+
+  #directoryOf(nodeId: string): string {
+    return `${this.#directory}/${nodeId}`;
   }
 
   /**

@@ -24,13 +24,20 @@ export async function hanzo(
   args: string[],
   options: RunCommandOptions = {},
 ): Promise<CommandOutcome> {
-  const { cwd, env, denoArgs = ["--allow-all"] } = options;
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+  const { cwd, env, denoArgs = ["--allow-all"], stdin = "" } = options;
+  const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--no-prompt", ...denoArgs, CLI, ...args],
     cwd,
     env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1", ...env },
-    stdin: "null",
-  }).output();
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  // A command that reads none of it may have ended before.
+  await writer.write(new TextEncoder().encode(stdin)).catch(() => {});
+  await writer.close().catch(() => {});
+  const { code, stdout, stderr } = await child.output();
   const decoder = new TextDecoder();
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
@@ -39,6 +46,8 @@ export async function hanzo(
 export interface RunCommandOptions {
   cwd?: string;
   env?: Record<string, string>;
+  /** What it finds on its standard input. */
+  stdin?: string;
   /** Deno's own arguments, by default all permissions. */
   denoArgs?: string[];
 }

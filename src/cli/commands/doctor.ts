@@ -3,7 +3,7 @@
 import { describeError, NetworkError } from "../../base/errors.ts";
 import { hostFindings } from "../../network/diagnosis.ts";
 import type { Finding, Severity } from "../../network/diagnosis_facts.ts";
-import { DEFAULT_BROADCAST_PORT } from "../../network/options.ts";
+import { DEFAULT_BROADCAST_PORT, leavesMachine } from "../../network/options.ts";
 import type { NetworkInterface } from "../../transport/interfaces.ts";
 import { systemDatagrams } from "../../transport/system_datagrams.ts";
 import {
@@ -67,7 +67,8 @@ async function ask(
 async function hostAlone(options: OptionValues): Promise<Finding[]> {
   const broadcastPort = options.integer("broadcast-port", 1, 65_535) ?? DEFAULT_BROADCAST_PORT;
   const open = openTo(options);
-  const choice = { names: options.list("network-interface"), lan: open !== false };
+  const names = options.list("network-interface");
+  const choice = { names, lan: leavesMachine({ networkInterfaces: names }) };
   const beacons = await beaconPort(broadcastPort);
   let interfaces: NetworkInterface[];
   try {

@@ -1,0 +1,101 @@
+/** `invite`: a code by which another device joins. */
+
+import { NetworkError } from "../../base/errors.ts";
+import { writePrivate } from "../../base/private_file.ts";
+import { safeName } from "../../base/safe_text.ts";
+import { dataDirectory } from "../../network/data_directory.ts";
+import { JoinQr } from "../../network/join_qr.ts";
+import { staticJoinQr } from "../../network/static_code.ts";
+import {
+  type Command,
+  type Invocation,
+  NODE_OPTIONS,
+  type OptionValues,
+  UsageError,
+} from "../command.ts";
+import { findNode } from "../node_client.ts";
+import { environment } from "../option_values.ts";
+import type { Terminal } from "../terminal.ts";
+
+const MINUTE_MS = 60_000;
+
+export const command: Command = {
+  positionals: "",
+  summary: "Show a code by which another device joins",
+  options: [
+    ...NODE_OPTIONS,
+    {
+      name: "static",
+      kind: "flag",
+      help: "the network's KEY itself: for devices that join while nobody is up; guard it",
+    },
+    {
+      name: "valid",
+      kind: "text",
+      value: "MINUTES",
+      help: "how long the code is good, 1 to 1440 (default: 10)",
+    },
+    { name: "png", kind: "text", value: "FILE", help: "write the picture to a file as PNG" },
+    { name: "svg", kind: "text", value: "FILE", help: "write the picture to a file as SVG" },
+  ],
+  example: "hanzo-network invite --png code.png",
+  async run({ positionals, options, terminal, signal }: Invocation) {
+    if (positionals.length > 0) throw new UsageError("invite takes no arguments.");
+    const qr = await make(options, signal);
+    const files = await writePictures(qr, options);
+    const { uri, kind, expiresAt, networkName } = qr;
+    if (terminal.json) terminal.value({ uri, kind, expiresAt, networkName, files });
+    else show(qr, files, terminal);
+    return 0;
+  },
+};
+
+async function make(options: OptionValues, signal: AbortSignal): Promise<JoinQr> {
+  const minutes = options.integer("valid", 1, 1_440);
+  if (options.flag("static")) {
+    if (minutes !== undefined) {
+      throw new UsageError("A static code is good as long as the key is: leave out --valid.");
+    }
+    return await staticJoinQr(dataDirectory(options.text("data-dir"), environment));
+  }
+  const client = await findNode(options);
+  const body = minutes === undefined ? {} : { validMs: minutes * MINUTE_MS };
+  return new JoinQr(await client.invite(body, signal));
+}
+
+/** The files that were asked for; whoever reads one is let in, so nobody else may. */
+async function writePictures(qr: JoinQr, options: OptionValues): Promise<string[]> {
+  const png = options.text("png");
+  const svg = options.text("svg");
+  for (const [path, draw] of [[png, () => qr.png()], [svg, () => qr.svg()]] as const) {
+    if (path !== undefined) await writePrivate(path, await draw());
+  }
+  return [png, svg].filter((path) => path !== undefined);
+}
+
+function show(qr: JoinQr, files: readonly string[], terminal: Terminal): void {
+  const { kind, expiresAt } = qr;
+  const name = safeName(qr.networkName);
+  if (kind === "static") {
+    terminal.error(terminal.style(
+      "red",
+      "This code is the key of the network: whoever sees it is in, until you run\n" +
+        "hanzo-network key rotate. Do not photograph, mail or print it where others are.",
+    ));
+  }
+  const until = expiresAt === null
+    ? "for as long as the key"
+    : `for one device, until ${new Date(expiresAt).toLocaleTimeString()}`;
+  if (files.length > 0) {
+    terminal.line(`Wrote ${files.join(" and ")}, good ${until}.`);
+    terminal.line(`On the other device: hanzo-network join ${files[0]}`);
+    return;
+  }
+  terminal.line(`To join ${name}: hanzo-network join --camera, or type after hanzo-network join`);
+  terminal.line(qr.uri);
+  terminal.line(`Good ${until}.`);
+  if (terminal.columns < 60) {
+    throw new NetworkError("FAILED_PRECONDITION", "Cannot draw the code: the terminal is narrow.");
+  }
+  for (const line of qr.terminal({ colours: terminal.hasColours })) terminal.line(line);
+}

@@ -1,0 +1,143 @@
+/** Looks for a code with this machine's camera, by the commands that its system has for that. */
+
+import { NetworkError } from "../base/errors.ts";
+import { readQrImage } from "./qr_reading.ts";
+
+/** Runs a command to its end, as `createCommandRunner` of the device room does. */
+export type CameraRunner = (
+  command: string,
+  args: readonly string[],
+  options: { timeoutMs: number; signal?: AbortSignal },
+) => Promise<{ code: number; stdout: string }>;
+
+/** What a look with the camera stands on. */
+export interface CameraOptions {
+  readonly run: CameraRunner;
+  /** Gives up. */
+  readonly signal: AbortSignal;
+  /** @default {Deno.build.os} */
+  readonly os?: string;
+  /**
+   * How many pictures are taken at most.
+   *
+   * @default {20}
+   */
+  readonly attempts?: number;
+}
+
+/** A command that takes one picture. */
+interface CameraCommand {
+  readonly name: string;
+  readonly args: (file: string) => string[];
+}
+
+const FFMPEG: CameraCommand = {
+  name: "ffmpeg",
+  args: (file) => ["-y", "-f", "v4l2", "-i", "/dev/video0", "-frames:v", "1", file],
+};
+const still = (name: string): CameraCommand => ({
+  name,
+  args: (file) => ["-n", "--immediate", "-o", file],
+});
+
+/** By system: the commands in the order in which they are tried, and how to get one. */
+const COMMANDS: Record<string, { commands: readonly CameraCommand[]; install: string }> = {
+  linux: {
+    commands: [still("rpicam-still"), still("libcamera-still"), FFMPEG],
+    install: "sudo apt install rpicam-apps on a Raspberry Pi, sudo apt install ffmpeg elsewhere",
+  },
+  darwin: {
+    commands: [{ name: "imagesnap", args: (file) => ["-w", "1", file] }],
+    install: "brew install imagesnap",
+  },
+};
+/** A camera may take seconds to wake. */
+const PICTURE_TIMEOUT_MS = 15_000;
+
+/**
+ * Takes pictures until one shows a code.
+ *
+ * @throws {NetworkError} `NOT_FOUND` when there is no camera or no command for it, with what to
+ * install, or when no picture showed a code; `PERMISSION_DENIED` naming the flag; `CANCELLED`.
+ */
+export async function scanWithCamera(options: CameraOptions): Promise<string> {
+  const { run, signal, os = Deno.build.os, attempts = 20 } = options;
+  const known = COMMANDS[os];
+  if (known === undefined) {
+    throw new NetworkError(
+      "NOT_FOUND",
+      "Cannot use the camera: on this system there is no command for it. Give a picture instead: " +
+        "hanzo-network join FILE",
+    );
+  }
+  const directory = await Deno.makeTempDir({ prefix: "hanzo-network-" });
+  const file = `${directory}/picture.jpg`;
+  try {
+    let commands = known.commands;
+    let unread: unknown;
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      const taken = await takePicture(commands, file, run, signal);
+      if (taken === undefined) throw noCommand(known);
+      // The one that worked is there; the others need not be tried again.
+      commands = [taken];
+      try {
+        return await readQrImage(await Deno.readFile(file));
+      } catch (thrown) {
+        unread = thrown;
+      }
+    }
+    throw new NetworkError(
+      "NOT_FOUND",
+      `Cannot find a code: none of ${attempts} pictures shows one. Hold it nearer, straighter and ` +
+        `in more light.`,
+      { cause: unread },
+    );
+  } finally {
+    await Deno.remove(directory, { recursive: true }).catch(() => {});
+  }
+}
+
+/** The first command that is there takes it; undefined when none is. */
+async function takePicture(
+  commands: readonly CameraCommand[],
+  file: string,
+  run: CameraRunner,
+  signal: AbortSignal,
+): Promise<CameraCommand | undefined> {
+  let failed: string | undefined;
+  for (const command of commands) {
+    try {
+      const { code } = await run(command.name, command.args(file), {
+        timeoutMs: PICTURE_TIMEOUT_MS,
+        signal,
+      });
+      if (code === 0) return command;
+      failed = command.name;
+    } catch (thrown) {
+      if (!(thrown instanceof NetworkError)) throw thrown;
+      if (thrown.code === "PERMISSION_DENIED") throw notPermitted(commands);
+      if (thrown.code !== "NOT_FOUND") throw thrown;
+    }
+  }
+  if (failed === undefined) return undefined;
+  throw new NetworkError(
+    "NOT_FOUND",
+    `Cannot use the camera: ${failed} takes no picture. Is a camera connected, and free?`,
+  );
+}
+
+function noCommand({ commands, install }: typeof COMMANDS[string]): NetworkError {
+  const names = commands.map(({ name }) => name).join(", ");
+  return new NetworkError(
+    "NOT_FOUND",
+    `Cannot use the camera: this machine has none of ${names}. Install one: ${install}.`,
+  );
+}
+
+function notPermitted(commands: readonly CameraCommand[]): NetworkError {
+  const names = commands.map(({ name }) => name).join(",");
+  return new NetworkError(
+    "PERMISSION_DENIED",
+    `Cannot use the camera: not permitted. Grant --allow-run=${names}.`,
+  );
+}

@@ -1,0 +1,88 @@
+/** Where a code may come from: its own text, a picture in a file, bytes, or a stream of either. */
+
+import { NetworkError } from "../base/errors.ts";
+import { fileError } from "../base/private_file.ts";
+import { readQrImage } from "./qr_reading.ts";
+
+/** What a picture may have at most, in bytes. */
+export const MAX_PICTURE_BYTES: number = 16 * 1024 * 1024;
+
+/**
+ * The code that is in something.
+ *
+ * @param source A file of PNG or JPEG, its bytes, or the code itself, which begins with `HANZO:`.
+ * @throws {NetworkError} `INVALID_ARGUMENT` when it is no picture or has no code in it, is too large
+ * or cannot be read; `PERMISSION_DENIED`.
+ */
+export async function scanQr(source: string | URL | Uint8Array): Promise<string> {
+  if (source instanceof Uint8Array) return await readQrImage(source);
+  if (typeof source === "string" && isCode(source)) return source;
+  return await readQrImage(await readPicture(source));
+}
+
+/**
+ * The code in what a stream brings: a picture, or text.
+ *
+ * @throws {NetworkError} As {@linkcode scanQr}.
+ */
+export async function scanStream(stream: ReadableStream<Uint8Array>): Promise<string> {
+  const bytes = await readBounded(stream, "standard input");
+  if (isPicture(bytes)) return await readQrImage(bytes);
+  const text = new TextDecoder().decode(bytes.subarray(0, 4_096)).trim();
+  if (isCode(text)) return text;
+  throw new NetworkError(
+    "INVALID_ARGUMENT",
+    "Cannot use standard input: it is neither a picture (PNG or JPEG) nor a code, which begins " +
+      "with HANZO:1/.",
+  );
+}
+
+function isCode(text: string): boolean {
+  return /^\s*hanzo:/i.test(text);
+}
+
+/** Begins like PNG or JPEG. */
+function isPicture([a, b, c]: Uint8Array): boolean {
+  return (a === 0x89 && b === 0x50) || (a === 0xff && b === 0xd8 && c === 0xff);
+}
+
+async function readPicture(path: string | URL): Promise<Uint8Array> {
+  let file: Deno.FsFile;
+  try {
+    file = await Deno.open(path);
+    if ((await file.stat()).isDirectory) {
+      file.close();
+      throw new NetworkError("INVALID_ARGUMENT", `Cannot read ${path}: it is a directory.`);
+    }
+  } catch (thrown) {
+    if (!(thrown instanceof Deno.errors.NotFound)) throw fileError("read", `${path}`, thrown);
+    throw new NetworkError(
+      "INVALID_ARGUMENT",
+      `Cannot read ${path}: there is no such file. A code begins with HANZO:1/.`,
+      { cause: thrown },
+    );
+  }
+  return await readBounded(file.readable, `${path}`);
+}
+
+async function readBounded(stream: ReadableStream<Uint8Array>, what: string): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  let length = 0;
+  for await (const piece of stream) {
+    length += piece.length;
+    if (length > MAX_PICTURE_BYTES) {
+      throw new NetworkError(
+        "INVALID_ARGUMENT",
+        `Cannot read ${what}: it is longer than ${MAX_PICTURE_BYTES / 1024 / 1024} MiB.`,
+      );
+    }
+    pieces.push(piece);
+  }
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
+}
