@@ -80,6 +80,11 @@ export {
   type StartOptions,
   type StopOptions,
 } from "./src/network/distributed_network.ts";
+export type { JoinQrOptions } from "./src/network/join_codes.ts";
+export { type JoinFromQrOptions, joinNetworkFromQr } from "./src/network/join_from_qr.ts";
+export type { JoinQr, JoinQrFields } from "./src/network/join_qr.ts";
+export { printQr, type PrintQrOptions } from "./src/network/print_qr.ts";
+export type { KeyList, KeyStatus, MemberStatus, NetworkKeys } from "./src/network/network_keys.ts";
 export type { DiscoveryMode, NetworkOptions, TailscaleOptions } from "./src/network/options.ts";
 export type { Finding, Severity } from "./src/network/diagnosis_facts.ts";
 export type {
@@ -91,6 +96,7 @@ export type {
   NetworkStatus,
   PeerHealth,
   PeerStatus,
+  SecurityStatus,
   UnreachedStatus,
 } from "./src/network/status.ts";
 export type { Candidate } from "./src/routing/candidate.ts";
@@ -100,4 +106,5 @@ export {
   type RouterState,
   RoutingStrategy,
 } from "./src/routing/strategy.ts";
+export { scanQr } from "./src/security/scan.ts";
 export type { RunningTask } from "./src/tasks/executor.ts";

@@ -12,7 +12,7 @@ import { diagnose } from "./diagnose.ts";
 import type { Finding } from "./diagnosis_facts.ts";
 import { type JoinQrOptions, makeJoinQr } from "./join_codes.ts";
 import type { JoinQr } from "./join_qr.ts";
-import { NetworkKeys } from "./network_keys.ts";
+import { type NetworkKeys, networkKeys } from "./network_keys.ts";
 import type { NetworkParts } from "./parts.ts";
 import { streamRun } from "./run_stream.ts";
 import { networkEvent, networkStatus, wallTimeOf } from "./snapshot.ts";
@@ -237,7 +237,7 @@ export class DistributedNetwork implements AsyncDisposable {
   /** The keys of the network, and who was seen with them. */
   get keys(): NetworkKeys {
     const { trust, pool, clock } = this.#parts;
-    return new NetworkKeys({ trust, pool, wallTime: () => clock.wallTime() });
+    return networkKeys({ trust, pool, wallTime: () => clock.wallTime() });
   }
 
   /**

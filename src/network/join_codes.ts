@@ -70,11 +70,11 @@ export async function makeJoinQr(
     ? { kind, key, ...common }
     : { kind, secret: await needs.invites()!.make(validMs), ...common };
   // What draws is needed by nobody else.
-  const [{ encodeJoinCode }, { JoinQr }] = await Promise.all([
+  const [{ encodeJoinCode }, { joinQr }] = await Promise.all([
     import("../security/join_code.ts"),
     import("./join_qr.ts"),
   ]);
-  return new JoinQr({
+  return joinQr({
     uri: encodeJoinCode(code),
     kind,
     expiresAt: kind === "static" ? null : needs.wallTime() + validMs,

@@ -45,17 +45,39 @@ export class KeyExchange {
 
   /** A peer hands out its keyring. */
   async took(bytes: Uint8Array, link: PeerLink): Promise<void> {
-    const { trust, pool, logger } = this.#needs;
+    const { trust, logger } = this.#needs;
     if (!(trust instanceof KeyedTrust) || link.credential === undefined) return;
     try {
       const isSame = await trust.take(bytes, link.credential);
-      // Under the old key it would be cut off at the end of the grace, and what runs on it.
-      if (isSame && link.dialled && !trust.isCurrent(link.credential)) {
-        await pool.dial([{ host: link.remoteHost, port: link.peer.listenPort }]);
-      }
+      if (isSame && link.dialled) await this.#renew(link, trust);
     } catch (thrown) {
       logger.warn('The keys of "{nodeId}" are not taken: {reason}', {
         nodeId: link.peer.nodeId,
+        reason: describeError(thrown),
+      });
+    }
+  }
+
+  /**
+   * Makes a link under the newest key beside one under an old key, which would be cut off at the end
+   * of the grace, with what runs on it.
+   */
+  async #renew(
+    { peer: { nodeId, listenPort: port }, remoteHost: host }: PeerLink,
+    trust: KeyedTrust,
+  ) {
+    const { pool, logger } = this.#needs;
+    const links = pool.links().filter(({ peer, state }) =>
+      peer.nodeId === nodeId && state === "open"
+    );
+    const isDue = ({ credential }: PeerLink) => credential && !trust.isCurrent(credential);
+    if (links.length === 0 || !links.every(isDue)) return;
+    try {
+      await pool.dial([{ host, port }]);
+    } catch (thrown) {
+      // It may be gone by now. Whoever finds it again dials with the newest key.
+      logger.debug('The link to "{nodeId}" stays under an old key: {reason}', {
+        nodeId,
         reason: describeError(thrown),
       });
     }

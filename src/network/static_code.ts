@@ -5,7 +5,7 @@ import { silentLogger } from "../base/log.ts";
 import { encodeJoinCode } from "../security/join_code.ts";
 import { KeyringFile } from "../security/keyring_file.ts";
 import { systemHostName } from "./node_label.ts";
-import { JoinQr } from "./join_qr.ts";
+import { type JoinQr, joinQr } from "./join_qr.ts";
 
 /**
  * The code of the network that this machine is in. It says no address: who has the key finds the
@@ -34,5 +34,5 @@ export async function staticJoinQr(directory: string): Promise<JoinQr> {
     addresses: [],
     capabilities: { chip: "", memoryMB: 0, fp16Tflops: 0 },
   });
-  return new JoinQr({ uri, kind: "static", expiresAt: null, networkName: ring.networkName });
+  return joinQr({ uri, kind: "static", expiresAt: null, networkName: ring.networkName });
 }

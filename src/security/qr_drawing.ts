@@ -1,7 +1,14 @@
 /** Draws QR codes: in a terminal, as SVG and as PNG. */
 
-// @ts-types="npm:@types/qrcode@^1.5.0"
 import qrcode from "qrcode";
+
+/** Of the library what is used here; its types would bring those of all of Node. */
+const library = qrcode as {
+  create(
+    text: string,
+    options: { errorCorrectionLevel: "L" | "M" },
+  ): { modules: { size: number; data: Uint8Array } };
+};
 
 /** Light modules around a code: what readers ask for (ISO/IEC 18004). */
 const QUIET_ZONE = 4;
@@ -74,7 +81,6 @@ export function drawSvg(text: string): string {
 
 /** A code as a PNG file. */
 export async function drawPng(text: string): Promise<Uint8Array> {
-  // @ts-types="npm:@types/pngjs@^6.0.0"
   const { PNG } = await import("pngjs");
   const isDark = modules(text, "M");
   const width = (isDark.size + 2 * QUIET_ZONE) * MODULE_PIXELS;
@@ -94,7 +100,7 @@ function modules(
   text: string,
   errorCorrectionLevel: "L" | "M",
 ): { size: number; at(x: number, y: number): boolean } {
-  const { modules: { size, data } } = qrcode.create(text, { errorCorrectionLevel });
+  const { modules: { size, data } } = library.create(text, { errorCorrectionLevel });
   return {
     size,
     at: (x, y) => x >= 0 && y >= 0 && x < size && y < size && data[y * size + x] !== 0,

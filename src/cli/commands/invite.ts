@@ -4,7 +4,7 @@ import { NetworkError } from "../../base/errors.ts";
 import { writePrivate } from "../../base/private_file.ts";
 import { safeName } from "../../base/safe_text.ts";
 import { dataDirectory } from "../../network/data_directory.ts";
-import { JoinQr } from "../../network/join_qr.ts";
+import { type JoinQr, joinQr } from "../../network/join_qr.ts";
 import { staticJoinQr } from "../../network/static_code.ts";
 import {
   type Command,
@@ -60,7 +60,7 @@ async function make(options: OptionValues, signal: AbortSignal): Promise<JoinQr>
   }
   const client = await findNode(options);
   const body = minutes === undefined ? {} : { validMs: minutes * MINUTE_MS };
-  return new JoinQr(await client.invite(body, signal));
+  return joinQr(await client.invite(body, signal));
 }
 
 /** The files that were asked for; whoever reads one is let in, so nobody else may. */
