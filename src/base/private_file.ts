@@ -1,6 +1,7 @@
 /** Files that nobody else may read, written whole or not at all. */
 
 import { describeError, NetworkError } from "./errors.ts";
+import { needGranted } from "./permissions.ts";
 
 /** What is read of a file at most, in bytes. */
 const MAX_BYTES = 4 * 1024 * 1024;
@@ -20,13 +21,17 @@ export interface PrivateText {
  * (a symbolic link would lead elsewhere) or longer than 4 MiB.
  */
 export async function readPrivate(path: string): Promise<PrivateText | undefined> {
+  needGranted(`Cannot read ${path}`, { name: "read", path });
   try {
     const { isFile, mode, size } = await Deno.lstat(path);
     if (!isFile) throw notUsable(path, "it is no regular file");
     if (size > MAX_BYTES) throw notUsable(path, `it is longer than ${MAX_BYTES} bytes`);
     // Windows has no such bits; there the directory of the user is closed to others.
     const wasOpen = Deno.build.os !== "windows" && mode !== null && (mode & 0o077) !== 0;
-    if (wasOpen) await Deno.chmod(path, 0o600);
+    if (wasOpen) {
+      needGranted(`Cannot close ${path} to others`, { name: "write", path });
+      await Deno.chmod(path, 0o600);
+    }
     return { text: await Deno.readTextFile(path), wasOpen };
   } catch (thrown) {
     if (thrown instanceof Deno.errors.NotFound) return undefined;
@@ -72,6 +77,12 @@ async function place(
 ): Promise<void> {
   // A name of its own: two processes may write at the same time.
   const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.new`;
+  const directory = directoryOf(path);
+  needGranted(
+    `Cannot write ${path}`,
+    { name: "read", path: directory },
+    { name: "write", path: directory },
+  );
   try {
     const file = await Deno.open(temporary, { write: true, createNew: true, mode: 0o600 });
     try {
@@ -82,11 +93,16 @@ async function place(
       file.close();
     }
     await settle(temporary);
-    await syncDirectory(path.replace(/[/\\][^/\\]*$/, ""));
+    await syncDirectory(directory);
   } catch (thrown) {
     await Deno.remove(temporary).catch(() => {});
     throw fileError("write", path, thrown);
   }
+}
+
+function directoryOf(path: string): string {
+  const end = Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"));
+  return end < 0 ? "." : path.slice(0, end) || "/";
 }
 
 /** A rename is on the disk only when its directory is. */
@@ -112,7 +128,11 @@ export function fileError(action: "read" | "write", path: string, cause: unknown
     );
   }
   if (cause instanceof Deno.errors.PermissionDenied) {
-    return new NetworkError("PERMISSION_DENIED", `${what}: the system denies it.`, { cause });
+    return new NetworkError(
+      "PERMISSION_DENIED",
+      `${what}: the system denies it. Let the user who runs this own it.`,
+      { cause },
+    );
   }
   const reason = describeError(cause);
   if (/No space left|ENOSPC|quota/i.test(reason)) {

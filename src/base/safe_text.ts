@@ -21,6 +21,20 @@ export function safeText(text: string): string {
   return text.replaceAll(UNSAFE_IN_TEXT, "");
 }
 
+/** The same in one line: what comes from outside begins no line of its own. */
+export function safeLine(text: string): string {
+  return safeText(text.replaceAll(/\s+/g, " ")).trim();
+}
+
+/** JSON as a terminal may show it: what would act on one stands there as an escape. */
+export function safeJson(json: string): string {
+  // It stands within strings only, and below U+0020 `JSON.stringify` has escaped it.
+  return json.replaceAll(
+    UNSAFE_IN_TEXT,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
 /** A node id or an agent's name: a label that is fit for a file name, a URL and a table. */
 export const LABEL_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 

@@ -1,6 +1,7 @@
 /** Reads a file that says what a device is. */
 
 import { describeError } from "../base/errors.ts";
+import { needGranted } from "../base/permissions.ts";
 import { type CapabilityOverrides, parseCapabilityOverrides } from "../device/capabilities.ts";
 import { UsageError } from "./command.ts";
 
@@ -13,6 +14,7 @@ export async function readCapabilities(
   file: string | undefined,
 ): Promise<CapabilityOverrides | undefined> {
   if (file === undefined) return undefined;
+  needGranted(`Cannot read ${file}`, { name: "read", path: file });
   try {
     return parseCapabilityOverrides(JSON.parse(await Deno.readTextFile(file)));
   } catch (thrown) {

@@ -1,7 +1,10 @@
 /** The three nodes of the demo: real processes of this program, on the loopback only. */
 
+import { fileURLToPath } from "node:url";
 import { NetworkError } from "../base/errors.ts";
+import { needGranted } from "../base/permissions.ts";
 import type { CapabilityOverrides } from "../device/capabilities.ts";
+import { TOOLS } from "../device/tools.ts";
 import { type RunningNode, runningNodes } from "../network/data_directory.ts";
 import { NodeClient } from "./node_client.ts";
 
@@ -60,9 +63,10 @@ export async function startDemoNode(
 ): Promise<DemoNode> {
   const { nodeId, capabilities } = device;
   const { directory, broadcastPort } = options;
+  needGranted("Cannot start the demo's nodes", { name: "run", command: Deno.execPath() });
   const file = `${directory}/${nodeId}.json`;
   await Deno.writeTextFile(file, JSON.stringify(capabilities));
-  const child = thisProgram([
+  const child = thisProgram(grants(directory), [
     "up",
     "--json",
     // Even if this process is killed, no node is left behind.
@@ -114,9 +118,33 @@ export async function startDemoNode(
   };
 }
 
+/** What such a node may do, and no more. */
+function grants(directory: string): string[] {
+  const here = new URL("../", import.meta.url);
+  const files = here.protocol === "file:" ? [directory, fileURLToPath(here)] : [directory];
+  return [
+    `--allow-read=${files.map(listed).join(",")}`,
+    `--allow-write=${listed(directory)}`,
+    // Not every system lets a node listen at the address that beacons on the loopback go to.
+    "--allow-net=127.0.0.0/8,0.0.0.0",
+    "--allow-sys=cpus,hostname,loadavg,networkInterfaces,osUptime,statfs,systemMemoryInfo",
+    `--allow-run=${(TOOLS[Deno.build.os] ?? ["cat"]).join(",")}`,
+    "--allow-env=SystemRoot",
+    // The demo's agents are modules of this program, wherever that comes from.
+    "--allow-import",
+  ];
+}
+
+/** A path in a list of them, where a comma is written twice. */
+function listed(path: string): string {
+  return path.replaceAll(",", ",,");
+}
+
 /** This program itself with other arguments, however it was started. */
-function thisProgram(args: string[]): Deno.Command {
-  const start = Deno.build.standalone ? [] : ["run", "--quiet", "--allow-all", Deno.mainModule];
+function thisProgram(allowed: string[], args: string[]): Deno.Command {
+  const start = Deno.build.standalone
+    ? []
+    : ["run", "--quiet", "--no-prompt", ...allowed, Deno.mainModule];
   return new Deno.Command(Deno.execPath(), {
     args: [...start, ...args],
     env: { DENO_NO_UPDATE_CHECK: "1" },

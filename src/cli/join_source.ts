@@ -1,24 +1,54 @@
 /** Where `join` gets its code from. */
 
 import { systemClock } from "../base/clock.ts";
+import { NetworkError } from "../base/errors.ts";
 import { createCommandRunner } from "../device/command.ts";
+import { needDirectory } from "../network/data_directory.ts";
 import { scanWithCamera } from "../security/camera.ts";
 import { scanQr, scanStream } from "../security/scan.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** A picture in a file. */
-export function codeFromFile(path: string): Promise<string> {
-  return scanQr(path);
+export async function codeFromFile(path: string): Promise<string> {
+  try {
+    return await scanQr(path);
+  } catch (thrown) {
+    // A code without its beginning is no name of a file to be shown: it may be the key.
+    if (!/[a-z0-9]{40}$/i.test(path.replaceAll(/[\s-]/g, ""))) throw thrown;
+    throw new NetworkError(
+      "INVALID_ARGUMENT",
+      "Cannot use the code: its beginning is missing, or mistyped. It begins with HANZO:1/.",
+    );
+  }
 }
 
 /** A picture or a code on standard input; a person at a terminal is asked for it. */
-export async function codeFromStdin(terminal: Terminal): Promise<string> {
+export async function codeFromStdin(terminal: Terminal, signal: AbortSignal): Promise<string> {
   if (Deno.stdin.isTerminal()) terminal.error("Type or paste the code, and end it with Ctrl-D:");
-  return await scanStream(Deno.stdin.readable);
+  const stopped = Promise.withResolvers<never>();
+  const onAbort = () => stopped.reject(new NetworkError("CANCELLED", "Cancelled."));
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    // A read of a terminal cannot be given up; it ends with the process.
+    return await Promise.race([scanStream(Deno.stdin.readable), stopped.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
 }
 
-/** What this machine's camera sees. */
-export async function codeFromCamera(terminal: Terminal, signal: AbortSignal): Promise<string> {
+/**
+ * What this machine's camera sees.
+ *
+ * @param directory The data directory: what is permitted there need not be so elsewhere.
+ */
+export async function codeFromCamera(
+  terminal: Terminal,
+  directory: string,
+  signal: AbortSignal,
+): Promise<string> {
+  needDirectory(directory, "read", "write");
+  await Deno.mkdir(directory, { recursive: true, mode: 0o700 });
   terminal.error("Hold the code in front of the camera …");
-  return await scanWithCamera({ run: createCommandRunner({ clock: systemClock }), signal });
+  const run = createCommandRunner({ clock: systemClock });
+  return await scanWithCamera({ run, directory, signal });
 }

@@ -97,14 +97,16 @@ async function invoke(name: string, args: readonly string[]): Promise<number> {
   }
   const json = options.includes("--json");
   const { Terminal } = await import("./terminal.ts");
-  const { environment, readInvocation } = await import("./option_values.ts");
+  const { readInvocation, unreadSettings } = await import("./option_values.ts");
   const terminal = new Terminal({
     json,
-    colours: !json && Deno.stdout.isTerminal() && !environment("NO_COLOR"),
+    colours: !json && Deno.stdout.isTerminal() && !Deno.noColor,
   });
   const stop = stopSignal();
   try {
     const read = await readInvocation(name, command, args);
+    const flags = unreadSettings(command);
+    if (flags.length > 0) printError(`Settings may not be read: grant ${flags.join(" ")}`);
     return await command.run({ ...read, terminal, signal: stop.signal });
   } catch (thrown) {
     // Whoever read our output has had enough: `hanzo-network peers | head -1`.

@@ -4,6 +4,7 @@ import type { AgentDescription } from "../agents/agent.ts";
 import type { RunEvent, RunResult } from "../agents/run_event.ts";
 import { type Clock, doneWithin, systemClock } from "../base/clock.ts";
 import { ERROR_CODES, type ErrorCode, NetworkError } from "../base/errors.ts";
+import { isGranted, needGranted } from "../base/permissions.ts";
 import type { ErrorBody, RunBody } from "../gateway/control_api.ts";
 import type { InviteBody, NodeBody, RotateBody } from "../gateway/key_routes.ts";
 import { dataDirectory, type RunningNode, runningNodes } from "../network/data_directory.ts";
@@ -12,6 +13,7 @@ import type { JoinQrFields } from "../network/join_qr.ts";
 import type { KeyList } from "../network/network_keys.ts";
 import type { NetworkStatus, PeerStatus } from "../network/status.ts";
 import type { OptionValues } from "./command.ts";
+import { directFetch } from "./direct_fetch.ts";
 import { environment } from "./option_values.ts";
 
 /** What one node of a run on every device came to, as the API tells it. */
@@ -63,7 +65,6 @@ export class NodeClient {
   constructor(endpoint: ApiEndpoint, clock: Clock = systemClock) {
     this.#endpoint = endpoint;
     this.#clock = clock;
-    goPastProxies(new URL(endpoint.api).hostname);
   }
 
   /** What the node says of itself. */
@@ -147,12 +148,19 @@ export class NodeClient {
 
   async #fetch(path: string, signal?: AbortSignal, body?: object): Promise<Response> {
     const { api, token } = this.#endpoint;
+    const url = new URL(`${api}/control/v1/${path}`);
+    if (!isGranted({ name: "net", host: url.host })) {
+      // Not just this port: the next node has another one.
+      needGranted(`Cannot reach the node at ${api}`, { name: "net", host: url.hostname });
+    }
     let response: Response;
     try {
-      response = await fetch(`${api}/control/v1/${path}`, {
+      response = await directFetch(url, {
         signal,
         headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-        ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),
+        ...(body === undefined
+          ? { method: "GET" }
+          : { method: "POST", body: JSON.stringify(body) }),
       });
     } catch (cause) {
       if (signal?.aborted) throw new NetworkError("CANCELLED", "Cancelled.", { cause });
@@ -180,22 +188,6 @@ async function* lines(response: Response): AsyncGenerator<string> {
   }
   const rest = pieces.join("");
   if (rest !== "") yield rest;
-}
-
-/**
- * Keeps `fetch` from handing the node's token to a proxy of the environment's. It looks there
- * before its first request, and this program makes no other.
- */
-function goPastProxies(host: string): void {
-  for (const name of ["NO_PROXY", "no_proxy"]) {
-    const others = environment(name);
-    if (others?.split(",").includes(host)) continue;
-    try {
-      Deno.env.set(name, others === undefined || others === "" ? host : `${others},${host}`);
-    } catch (thrown) {
-      if (!(thrown instanceof Deno.errors.NotCapable)) throw thrown;
-    }
-  }
 }
 
 function toError({ error: { code, message, retryAfterMs } }: ErrorBody): NetworkError {

@@ -5,6 +5,8 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { describeError, NetworkError } from "../base/errors.ts";
+import { flagsOf, isGranted, type Permission } from "../base/permissions.ts";
+import { HOME_VARIABLES } from "../network/data_directory.ts";
 import {
   type Command,
   COMMON_OPTIONS,
@@ -126,14 +128,11 @@ function withPlainValues(
 }
 
 function fromEnvironment({ name, kind }: OptionSpec): string[] | undefined {
-  const value = environment(`HANZO_NETWORK_${name.toUpperCase().replaceAll("-", "_")}`);
+  const value = environment(variableOf(name));
   if (value === undefined || value === "") return undefined;
   if (kind !== "list") return [value];
   return value.split(",").map((one) => one.trim()).filter((one) => one !== "");
 }
-
-/** Where the user's files are: nothing can be put in the place of these. */
-const HOMES: readonly string[] = ["HOME", "LOCALAPPDATA"];
 
 /**
  * A variable of the environment; one that may not be read is as good as unset, but for the home.
@@ -141,28 +140,41 @@ const HOMES: readonly string[] = ["HOME", "LOCALAPPDATA"];
  * @throws {NetworkError} `PERMISSION_DENIED` when the home may not be read.
  */
 export function environment(name: string): string | undefined {
-  try {
-    return Deno.env.get(name);
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotCapable)) throw cause;
-    if (!HOMES.includes(name)) return undefined;
-    throw new NetworkError(
-      "PERMISSION_DENIED",
-      `Cannot find the data directory: ${name} may not be read. Grant --allow-env, or give a ` +
-        `directory with --data-dir.`,
-      { cause },
-    );
-  }
+  if (isGranted({ name: "env", variable: name })) return Deno.env.get(name);
+  if (!HOME_VARIABLES.includes(name)) return undefined;
+  const [flag] = flagsOf(HOME_VARIABLES.map((variable) => ({ name: "env", variable })));
+  throw new NetworkError(
+    "PERMISSION_DENIED",
+    `Cannot find the data directory: ${name} may not be read. Grant ${flag}, or give a directory ` +
+      `with --data-dir.`,
+  );
+}
+
+/** The flags without which settings of a command are not read, though they may be there. */
+export function unreadSettings({ options }: Command): string[] {
+  const settings = options.filter(({ setting }) => setting);
+  if (settings.length === 0) return [];
+  const needed: [Permission, grants: Permission][] = [
+    [{ name: "read", path: SETTINGS_FILE }, { name: "read", path: SETTINGS_FILE }],
+    ...settings.map(({ name }): [Permission, Permission] => [
+      { name: "env", variable: variableOf(name) },
+      { name: "env", variable: variableOf("*") },
+    ]),
+  ];
+  return flagsOf(needed.filter(([one]) => !isGranted(one)).map(([, grants]) => grants));
+}
+
+function variableOf(option: string): string {
+  return `HANZO_NETWORK_${option.toUpperCase().replaceAll("-", "_")}`;
 }
 
 async function readSettings(): Promise<RawValues> {
+  if (!isGranted({ name: "read", path: SETTINGS_FILE })) return new Map();
   let text: string;
   try {
     text = await Deno.readTextFile(SETTINGS_FILE);
   } catch (thrown) {
-    const isAbsent = thrown instanceof Deno.errors.NotFound ||
-      thrown instanceof Deno.errors.NotCapable;
-    if (isAbsent) return new Map();
+    if (thrown instanceof Deno.errors.NotFound) return new Map();
     throw NetworkError.from(thrown, "FAILED_PRECONDITION", `Cannot read ${SETTINGS_FILE}`);
   }
   const { parse } = await import("@std/toml");

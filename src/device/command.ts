@@ -2,6 +2,7 @@
 
 import { type Clock, systemClock } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
+import { isGranted } from "../base/permissions.ts";
 
 /** How a command is to be run. */
 export interface CommandOptions {
@@ -72,11 +73,11 @@ const LIBRARY_PATH = "LD_LIBRARY_PATH";
 /** Makes a {@linkcode CommandRunner} on `Deno.Command`. It never asks for a permission. */
 export function createCommandRunner(options: CommandRunnerOptions = {}): CommandRunner {
   const { clock = systemClock, maxOutputBytes = 1024 * 1024 } = options;
-  let environment: Promise<Record<string, string>> | undefined;
+  let environment: Record<string, string> | undefined;
 
   return async (command, args, { timeoutMs, signal, env: besides }) => {
-    await checkPermission(command);
-    const env = await (environment ??= readEnvironment());
+    checkPermission(command);
+    const env = environment ??= readEnvironment();
     if (signal?.aborted) throw cancelled(command);
     const child = spawn(command, args, { ...env, ...besides });
     const reader = child.stdout.getReader();
@@ -108,18 +109,38 @@ export function createCommandRunner(options: CommandRunnerOptions = {}): Command
 /** The system's tools, each with the bounds of {@linkcode CommandRunnerOptions}' defaults. */
 export const runCommand: CommandRunner = createCommandRunner();
 
-async function checkPermission(command: string): Promise<void> {
-  const { state } = await Deno.permissions.query({ name: "run", command });
-  if (state !== "granted") throw notAllowed(command);
+/** Whether this program may run a command, as far as that can be told of one that is not there. */
+export function mayRun(command: string): boolean {
+  return isGranted({ name: "run", command }) || !isInstalled(command);
 }
 
-async function readEnvironment(): Promise<Record<string, string>> {
-  const { state } = await Deno.permissions.query({ name: "run" });
-  const names = state === "granted" ? [...PASSED_ON, LIBRARY_PATH] : PASSED_ON;
+function checkPermission(command: string): void {
+  if (isGranted({ name: "run", command })) return;
+  throw isInstalled(command) ? notAllowed(command) : notInstalled(command);
+}
+
+/**
+ * Whether a command that may not be run is there. Of one that is not, Deno says that it is not
+ * granted, even where it is. So a start is tried that must fail: who may not run everything may not
+ * choose a command's libraries, which Deno (2.9.6) looks at when it has found the command, and
+ * before it would ask anybody for the permission.
+ */
+function isInstalled(command: string): boolean {
+  try {
+    const env = { [LIBRARY_PATH]: "/" };
+    const options = { env, clearEnv: true, stdin: "null", stdout: "null", stderr: "null" } as const;
+    new Deno.Command(command, { ...options, args: ["--version"] }).spawn().unref();
+    return true;
+  } catch (thrown) {
+    return !(thrown instanceof Deno.errors.NotFound);
+  }
+}
+
+function readEnvironment(): Record<string, string> {
+  const names = isGranted({ name: "run" }) ? [...PASSED_ON, LIBRARY_PATH] : PASSED_ON;
   const env: Record<string, string> = { LC_ALL: "C" };
   for (const variable of names) {
-    const permission = await Deno.permissions.query({ name: "env", variable });
-    const value = permission.state === "granted" ? Deno.env.get(variable) : undefined;
+    const value = isGranted({ name: "env", variable }) ? Deno.env.get(variable) : undefined;
     if (value !== undefined) env[variable] = value;
   }
   return env;
@@ -140,13 +161,7 @@ function spawn(
       stderr: "null",
     }).spawn();
   } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) {
-      throw new NetworkError(
-        "NOT_FOUND",
-        `Cannot run ${command}: it is not installed, or not on the PATH.`,
-        { cause },
-      );
-    }
+    if (cause instanceof Deno.errors.NotFound) throw notInstalled(command, cause);
     if (cause instanceof Deno.errors.NotCapable) throw notAllowed(command, cause);
     throw new NetworkError("UNAVAILABLE", `Cannot run ${command}: ${describeError(cause)}.`, {
       cause,
@@ -192,6 +207,14 @@ async function stop(
   cancelTimer();
   if (outcome === "over") child.unref();
   await reader.cancel().catch(() => {});
+}
+
+function notInstalled(command: string, cause?: unknown): NetworkError {
+  return new NetworkError(
+    "NOT_FOUND",
+    `Cannot run ${command}: it is not installed, or not on the PATH.`,
+    { cause },
+  );
 }
 
 function notAllowed(command: string, cause?: unknown): NetworkError {

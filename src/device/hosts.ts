@@ -45,7 +45,8 @@ async function gatherLinux(context: ProbeContext, arch: string): Promise<SystemF
     : { ...pci, value: pci.value.map((gpu) => ({ ...gpu, source: pci.source })) };
   const generic: Finding<string> = {
     value: `Linux ${arch}`,
-    source: "Deno.build; neither device tree nor firmware names the machine",
+    source: "Deno.build; " +
+      (board.isForbidden ? board.reason : "neither device tree nor firmware names the machine"),
   };
   return {
     model: [board, dmi].find(({ value }) => value !== null) ?? generic,

@@ -4,13 +4,21 @@ import type { CommandRunner } from "./command.ts";
 import type { GpuVendor } from "./gpu.ts";
 import { parseBoundedJson } from "../base/bounded_json.ts";
 import type { Clock } from "../base/clock.ts";
-import { describeError, NetworkError } from "../base/errors.ts";
+import { describeError, type ErrorCode, NetworkError } from "../base/errors.ts";
 import { safeName } from "../base/safe_text.ts";
 
-/** A figure with where it came from, or the reason why it is missing. */
+/**
+ * A figure with where it came from, or the reason why it is missing, and whether that is that a
+ * permission was not granted.
+ */
 export type Finding<T extends NonNullable<unknown>> =
-  | { readonly value: T; readonly source: string; readonly reason?: undefined }
-  | { readonly value: null; readonly reason: string };
+  | {
+    readonly value: T;
+    readonly source: string;
+    readonly reason?: undefined;
+    readonly isForbidden?: undefined;
+  }
+  | { readonly value: null; readonly reason: string; readonly isForbidden?: true };
 
 /** What a probe needs. */
 export interface ProbeContext {
@@ -81,7 +89,8 @@ export async function ask<T extends NonNullable<unknown>>(
         cause: error,
       });
     }
-    return missing(reasonOf(error, command, timeoutMs, hint));
+    const found = missing(reasonOf(error, command, timeoutMs, hint));
+    return codeOf(error) === "PERMISSION_DENIED" ? { ...found, isForbidden: true } : found;
   } finally {
     cancelTimer();
   }
@@ -92,8 +101,12 @@ export function missing(reason: string): { readonly value: null; readonly reason
   return { value: null, reason };
 }
 
+function codeOf(error: unknown): ErrorCode | undefined {
+  return error instanceof NetworkError ? error.code : undefined;
+}
+
 function reasonOf(error: unknown, command: string, timeoutMs: number, hint: string): string {
-  switch (error instanceof NetworkError ? error.code : undefined) {
+  switch (codeOf(error)) {
     case "NOT_FOUND":
       return `${command} is not installed or not on the PATH (${hint})`;
     case "PERMISSION_DENIED":

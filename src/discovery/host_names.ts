@@ -3,6 +3,7 @@
 import type { CancelTimer, Clock } from "../base/clock.ts";
 import { describeError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { missingFlags } from "../base/permissions.ts";
 import { isIpAddress } from "./peers_file.ts";
 
 /** Names that are resolved at a time: each takes a thread of the process. */
@@ -114,6 +115,8 @@ function haveSameMembers(a: readonly string[], b: readonly string[]): boolean {
 
 /** The system's resolver, which knows `/etc/hosts` and, where that is set up, mDNS. */
 export async function systemResolve(host: string): Promise<string[]> {
+  const [flag] = missingFlags({ name: "net", host });
+  if (flag !== undefined) throw new Error(`not permitted, grant ${flag}`);
   // Loaded only where there are names to be resolved.
   const { lookup } = await import("node:dns/promises");
   return (await lookup(host, { all: true })).map(({ address }) => address);

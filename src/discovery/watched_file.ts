@@ -3,6 +3,7 @@
 import type { Clock } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { needGranted } from "../base/permissions.ts";
 import type { ManualPeer } from "./manual_peer.ts";
 import { MAX_PEERS_FILE_BYTES, parsePeersFile } from "./peers_file.ts";
 
@@ -139,6 +140,7 @@ function fileError(path: string, cause: unknown): NetworkError {
 /** The files of this system. */
 export const systemFiles: FilePort = {
   async stamp(path) {
+    needGranted(`Cannot read the peers file ${path}`, { name: "read", path });
     let info: Deno.FileInfo;
     try {
       // Of what a symbolic link leads to: it may be changed to lead elsewhere.

@@ -29,8 +29,6 @@ export const DEFAULT_API_PORT = 5680;
 const HOST = "127.0.0.1";
 /** How long clients may take to read the end of their answers when the API stops. */
 const STOP_PATIENCE_MS = 1_000;
-/** Connections that the system keeps until it is their turn; more than it keeps have to retry. */
-const BACKLOG = 4_096;
 
 /** Nothing of an answer is kept, guessed at, framed or run, wherever a browser shows it. */
 const HEADERS = [
@@ -56,7 +54,7 @@ export class Gateway {
    */
   static async start(options: GatewayOptions): Promise<Gateway> {
     const { port, logger } = options;
-    if (port !== undefined) return new Gateway(listen(options, port));
+    if (port !== undefined) return new Gateway(await listen(options, port));
     const listener = await onFirstFreePort(DEFAULT_API_PORT, (next) => listen(options, next));
     if (listener.port !== DEFAULT_API_PORT) {
       logger.info("Port {taken} is taken; the API listens on {port}", {
@@ -87,20 +85,15 @@ export class Gateway {
   }
 }
 
-function listen(options: GatewayOptions, port: number): HttpListener {
+function listen(options: GatewayOptions, port: number): Promise<HttpListener> {
   const { logger, clock = systemClock } = options;
-  let source: Deno.TcpListener;
-  try {
-    source = Deno.listen({ hostname: HOST, port, tcpBacklog: BACKLOG });
-  } catch (cause) {
-    throw listenError(cause, port);
-  }
-  return new HttpListener({
-    source,
+  return HttpListener.listen({
+    host: HOST,
+    port,
     clock,
     logger,
     headers: HEADERS,
-    service: service(options, source.addr.port),
+    service: (port) => service(options, port),
   });
 }
 
@@ -131,21 +124,4 @@ function pathOf({ url }: Request): string {
 
 function isRead({ method }: Request): boolean {
   return method === "GET" || method === "HEAD";
-}
-
-function listenError(cause: unknown, port: number): NetworkError {
-  const action = `Cannot serve the API on ${HOST}:${port}`;
-  if (cause instanceof Deno.errors.AddrInUse) {
-    return new NetworkError(
-      "PORT_IN_USE",
-      `${action}: the port is taken. Choose another with --api-port.`,
-      { cause },
-    );
-  }
-  if (cause instanceof Deno.errors.NotCapable) {
-    return new NetworkError("PERMISSION_DENIED", `${action}: not permitted. Grant --allow-net.`, {
-      cause,
-    });
-  }
-  return NetworkError.from(cause, "UNAVAILABLE", action);
 }

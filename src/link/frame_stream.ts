@@ -1,6 +1,7 @@
 /** The port under a link: frames in order, both ways, to one other process. */
 
 import type { NetworkError } from "../base/errors.ts";
+import type { FrontReport } from "./refusals.ts";
 import type { PeerCredential } from "../security/trust.ts";
 
 /** What a {@linkcode FrameStream} tells its owner. */
@@ -44,6 +45,8 @@ export interface Address {
 export interface FrameListener {
   /** Where it listens, with the port that the system chose. */
   readonly address: Address;
+  /** What it refused so far, where it lets in by more than the port. */
+  report?(): FrontReport;
   /** Stops listening and ends every stream that was accepted; idempotent. */
   close(): Promise<void>;
 }

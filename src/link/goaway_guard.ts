@@ -1,6 +1,6 @@
 /** Keeps a GOAWAY from a peer from taking the whole process down, on Deno's `node:http2`. */
 
-import http2, { type Http2Session } from "node:http2";
+import http2, { type Http2Session, type Http2Stream } from "node:http2";
 import process from "node:process";
 import { setImmediate } from "node:timers";
 
@@ -44,6 +44,7 @@ function guard(session: Http2Session): Http2Session {
   // Whether the peer's SETTINGS came in this very turn of the event loop.
   let fresh = false;
   session.emit = (event: string, ...args: unknown[]): boolean => {
+    if (event === "stream" && isOver(args[0] as Http2Stream)) return true;
     if (event === "goaway") {
       deferGoaway(session, fresh, () => emit.call(session, event, ...args));
       return true;
@@ -55,6 +56,18 @@ function guard(session: Http2Session): Http2Session {
     return emit.call(session, event, ...args) as boolean;
   };
   return session;
+}
+
+/**
+ * Whether a stream that has just begun was reset meanwhile, or its session ended. To a method that
+ * it does not have, grpc-js would answer all the same: that throws where nobody can catch it, and
+ * ends the process.
+ */
+function isOver(stream: Http2Stream): boolean {
+  if (!stream.destroyed && !stream.closed) return false;
+  // Nobody else listens for the error that it may end with.
+  stream.on("error", () => {});
+  return true;
 }
 
 /** Emits the event, then does what was asked of the session meanwhile, once nghttp2 is done. */

@@ -21,7 +21,9 @@ import {
 import { Front } from "./front.ts";
 import { installGoawayGuard } from "./goaway_guard.ts";
 import { MAX_FRAME_BYTES } from "./call.ts";
-import { connectTime, unreachable } from "./round_trip.ts";
+import { messageLimits } from "./message_limits.ts";
+import { connectTime, notLinked } from "./round_trip.ts";
+import { guardSession } from "./session_guard.ts";
 import { type LinkSecurity, peerCredential } from "./tls_gate.ts";
 
 const LINK_PATH = "/hanzo.network.v1.Network/Link";
@@ -46,7 +48,10 @@ export const CLIENT_OPTIONS: grpc.ChannelOptions = {
   "grpc.service_config_disable_resolution": 1,
 };
 
-const SERVER_OPTIONS: grpc.ChannelOptions = {
+/** Of other services: no link's frame, but a question or the news. */
+const MAX_SERVICE_MESSAGE_BYTES = 1024 * 1024;
+
+const SERVER_OPTIONS: grpc.ServerOptions = {
   ...CHANNEL_OPTIONS,
   // A connection carries one link; the rest is room for clients in other languages.
   // Unlimited by default: 10,000 open streams cost 228 MB.
@@ -166,7 +171,7 @@ function open(
       signal.removeEventListener("abort", onAbort);
       cut();
       client.close();
-      reject(unreachable(target, cause.details || cause.message));
+      reject(notLinked(target, cause.details || cause.message, shown !== undefined));
     };
     signal.addEventListener("abort", onAbort, { once: true });
     call.once("error", onError);
@@ -241,26 +246,38 @@ async function listen(
   address: Address,
   accept: (stream: FrameStream) => void,
 ): Promise<FrameListener> {
-  const server = new grpc.Server(SERVER_OPTIONS);
+  const limits = messageLimits((path) =>
+    path === LINK_PATH
+      // Nodes do not compress: what a link carries is small, or compressed already.
+      ? { maxBytes: MAX_FRAME_BYTES, compressed: false }
+      : { maxBytes: MAX_SERVICE_MESSAGE_BYTES, compressed: true }
+  );
+  const server = new grpc.Server({ ...SERVER_OPTIONS, interceptors: [limits] });
   // TLS has been dealt with when a connection gets there.
   const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
   const front = await Front.listen({
     address,
     clock,
     security,
-    onConnection: (socket) => injector.injectConnection(socket),
+    onConnection: (socket, peer) => {
+      guardSession(socket, clock, () => front.refuse("flood", peer));
+      injector.injectConnection(socket);
+    },
   });
   server.addService(LINK_SERVICE, {
     Link(call: ServerDuplexStream<Uint8Array, Uint8Array>) {
       const from = call.getPeer();
-      front.prove(from);
+      if (!front.prove(from, "link")) {
+        const details = "This connection has a link, or its host too many.";
+        return call.emit("error", { code: grpc.status.RESOURCE_EXHAUSTED, details });
+      }
       // The dialler counts the link as made when these arrive.
       call.sendMetadata(new grpc.Metadata());
       accept(
         new GrpcFrameStream(call, hostOf(from), front.credentialOf(from), {
           // gRPC has nothing harder for a call that it serves; closing the listener cuts it off.
           reset: () => call.end(),
-          release: () => {},
+          release: () => front.unlink(from),
         }),
       );
     },
@@ -270,6 +287,7 @@ async function listen(
   }
   return {
     address: front.address,
+    report: () => front.report(),
     close() {
       // Links have said goodbye before; what is still open is not waited for.
       server.forceShutdown();
@@ -288,7 +306,7 @@ function proving(
     Object.entries(implementation).map(([name, handle]) => [
       name,
       (call: { getPeer(): string }, ...rest: unknown[]) => {
-        front.prove(call.getPeer());
+        front.prove(call.getPeer(), "client");
         return (handle as (...args: unknown[]) => unknown)(call, ...rest);
       },
     ]),

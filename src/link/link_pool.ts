@@ -4,6 +4,7 @@ import { type Clock, doneWithin } from "../base/clock.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { PeerCredential } from "../security/trust.ts";
 import { type NodeDescription, parseNodeDescription } from "../membership/node_description.ts";
+import type { FrontReport } from "./refusals.ts";
 import { dialAny } from "./dial_any.ts";
 import type { Load } from "./frame.ts";
 import {
@@ -164,6 +165,11 @@ export class LinkPool {
     return [...this.#links.values()].flat();
   }
 
+  /** What was refused where links are accepted, ahead of any link. */
+  refused(): FrontReport | undefined {
+    return this.#listener?.report?.();
+  }
+
   /** Closes the links to `nodeId` without a word. */
   drop(nodeId: string): void {
     for (const link of [...this.#links.get(nodeId) ?? []]) link.close();
@@ -214,11 +220,11 @@ export class LinkPool {
   /** Takes or refuses who wants to be linked. */
   #admit(peer: NodeDescription, { remoteHost, credential }: FrameStream): NodeDescription {
     const self = this.#options.self();
-    this.#vouch(peer, remoteHost, credential);
     if (peer.network !== self.network) {
       throw new NetworkError(
         "PERMISSION_DENIED",
-        `This is a node of the network "${self.network}", not of "${peer.network}".`,
+        `This is a node of the network "${self.network}", not of "${peer.network}". Start both ` +
+          `with the same --name.`,
       );
     }
     const conflict = () => {
@@ -232,6 +238,8 @@ export class LinkPool {
       if (peer.bootId !== self.bootId) throw conflict();
       throw new NetworkError("FAILED_PRECONDITION", "This node dialled itself.");
     }
+    // Not earlier: who is vouched for is remembered under that label.
+    this.#vouch(peer, remoteHost, credential);
     const defended = this.#links.get(peer.nodeId)?.some((link) =>
       // Of two, the one that was started first has the label: a boot id tells the time.
       link.state !== "closed" && link.peer.bootId < peer.bootId &&

@@ -1,14 +1,18 @@
 /** How far away an address is, measured by TCP's own handshake: one round trip, no stream. */
 
 import { describeError, NetworkError } from "../base/errors.ts";
+import { needGranted } from "../base/permissions.ts";
 import { type Address, formatAddress } from "./frame_stream.ts";
 
 /**
  * How long a TCP connection to `address` takes, in milliseconds; it is closed at once.
  *
- * @throws {NetworkError} `UNAVAILABLE` when nobody answers, or the signal's reason.
+ * @throws {NetworkError} `UNAVAILABLE` when nobody answers; `PERMISSION_DENIED`; or the signal's
+ * reason.
  */
 export async function connectTime(address: Address, signal: AbortSignal): Promise<number> {
+  const target = formatAddress(address);
+  needGranted(`Cannot reach ${target}`, { name: "net", host: target });
   const startedAt = performance.now();
   try {
     const connection = await Deno.connect({
@@ -20,7 +24,7 @@ export async function connectTime(address: Address, signal: AbortSignal): Promis
     return performance.now() - startedAt;
   } catch (cause) {
     if (signal.aborted) throw signal.reason;
-    throw unreachable(formatAddress(address), cause);
+    throw unreachable(target, cause);
   }
 }
 
@@ -34,4 +38,45 @@ export function unreachable(target: string, cause: unknown): NetworkError {
       `Is a node running there?`,
     { cause },
   );
+}
+
+/** What gRPC says of a handshake, and what a person can do about it. */
+const MENDS: readonly (readonly [RegExp, { secure: string; open: string }])[] = [
+  [/certificate does not count/, {
+    secure: "the certificate of the node there does not count any more: it was evicted, or was " +
+      "away while the key was changed. Let it join again: hanzo-network invite on a device of the " +
+      "network, hanzo-network join there",
+    open: "",
+  }],
+  [/certificate|issuer/i, {
+    secure:
+      "the node there is of another network, or what it shows has expired. Let it join this " +
+      "one: hanzo-network invite here, hanzo-network join there",
+    open: "",
+  }],
+  [/wrong version number|InvalidContentType|packet length/i, {
+    secure: "what answers there speaks no TLS: it is another program, or a node that was started " +
+      "with --open. Start both with it, or both without",
+    open: "",
+  }],
+  [/Failed to connect|disconnected before|ECONNRESET|hang up|closed|dropped/i, {
+    secure: "what answers there broke off, as a node does with who is not of its network, or no " +
+      "longer. Let this one join: hanzo-network invite there, hanzo-network join here",
+    open: "what answers there broke off: it is another program, or a node that was started " +
+      "without --open. Start both with it, or both without",
+  }],
+];
+
+/**
+ * What a dial came to where somebody answers and there is no link.
+ *
+ * @param details gRPC's own words.
+ * @param isSecure Whether it was by TLS.
+ */
+export function notLinked(target: string, details: string, isSecure: boolean): NetworkError {
+  const reason = describeError(details).replace(/^No connection established\. Last error: /, "")
+    .replace(/\.? Resolution note:.*$/, "");
+  const mend = MENDS.find(([pattern]) => pattern.test(reason))?.[1][isSecure ? "secure" : "open"];
+  if (!mend) return unreachable(target, reason);
+  return new NetworkError("UNAVAILABLE", `Cannot reach ${target}: ${mend}.`, { cause: details });
 }

@@ -2,8 +2,15 @@
 
 import type net from "node:net";
 import tls from "node:tls";
+import { isLabel } from "../base/safe_text.ts";
 import { type Credentials, identityOf } from "../security/identity.ts";
 import type { PeerCredential } from "../security/trust.ts";
+import { awaitFirstWords } from "./client_hello.ts";
+
+/** The same array each time: a server is costly to make. */
+const NO_INVITES: readonly Credentials[] = [];
+/** Older ones show certificates, and so who is there, in the clear. */
+const MIN_VERSION = "TLSv1.3";
 
 /** What links need of who decides whom to trust. */
 export interface LinkSecurity {
@@ -25,88 +32,121 @@ export interface JoiningPort {
   serve(socket: tls.TLSSocket, peer: PeerCredential): void;
 }
 
-/** What becomes of a handshake. */
+/** What becomes of a handshake; `socket` is the one that was taken. */
 export interface GateHandler {
-  /** It is of the network; undefined where nobody has to show anything. */
-  onSecure(socket: tls.TLSSocket, peer: PeerCredential | undefined): void;
+  /** It is of the network, undefined where nobody has to show anything; `secure` is its TLS. */
+  onSecure(secure: tls.TLSSocket, peer: PeerCredential | undefined): void;
   onRefused(reason: "stranger" | "not-admitted", socket: net.Socket): void;
   /** It has an invite, and is served. */
   onJoining(socket: net.Socket): void;
 }
 
+/** Sockets that stand for one that was taken; Deno keeps it where Node does. */
+type Standing = tls.TLSSocket & { _parent?: net.Socket };
+
 /** See the top of the file. */
 export class TlsGate {
   readonly #security: LinkSecurity;
   readonly #handler: GateHandler;
-  #server: tls.Server | undefined;
-  /** What the server was made of. */
+  /** By the name that they answer to, the one of the newest credentials first. */
+  #servers = new Map<string, tls.Server>();
+  /** What the servers were made of. */
   #members: readonly Credentials[] = [];
-  #invites: readonly Credentials[] = [];
+  #invites: readonly Credentials[] = NO_INVITES;
 
   constructor(security: LinkSecurity, handler: GateHandler) {
     this.#security = security;
     this.#handler = handler;
   }
 
-  /** Takes a connection that has just come in. */
+  /**
+   * Takes a connection that has just come in. TLS is begun only with who has said something of it:
+   * strangers who do not cost next to nothing.
+   */
   take(socket: net.Socket): void {
-    // A server that never listens: only as one of a server's does Deno check a certificate.
-    this.#current().emit("connection", socket);
+    awaitFirstWords(socket, (words) => {
+      if (words === "no-hello") return this.#handler.onRefused("stranger", socket);
+      const servers = this.#current();
+      const [newest] = servers.values();
+      // Who asks for no name that is known is shown the newest; so do clients that are no nodes.
+      const server = servers.get(words.serverName ?? "") ?? newest;
+      // A server that never listens: only as one of a server's does Deno check a certificate.
+      server.emit("connection", socket);
+    });
   }
 
-  #current(): tls.Server {
+  #current(): ReadonlyMap<string, tls.Server> {
     const members = this.#security.credentials();
-    const invites = this.#security.joining?.credentials() ?? [];
-    if (this.#server !== undefined && members === this.#members && invites === this.#invites) {
-      return this.#server;
+    const invites = this.#security.joining?.credentials() ?? NO_INVITES;
+    if (this.#servers.size > 0 && members === this.#members && invites === this.#invites) {
+      return this.#servers;
     }
     this.#members = members;
     this.#invites = invites;
-    const contexts = new Map(
-      [...members, ...invites].map((one) => [one.serverName, contextOf(one)]),
+    return this.#servers = new Map(
+      [...members, ...invites].map((one) => [
+        one.serverName,
+        this.#serverOf(one, invites.includes(one)),
+      ]),
     );
-    const [newest] = members;
+  }
+
+  /**
+   * One for each, instead of one with an `SNICallback`: with that, Deno 2.9.6 never frees a
+   * connection that ends before it has said hello.
+   */
+  #serverOf(credentials: Credentials, isInvite: boolean): tls.Server {
     const { verifiesPeers } = this.#security;
     const server = tls.createServer({
-      cert: newest.certificate,
-      key: newest.privateKey,
-      ca: newest.authority,
+      cert: credentials.certificate,
+      key: credentials.privateKey,
+      ca: credentials.authority,
       requestCert: verifiesPeers,
       rejectUnauthorized: verifiesPeers,
       ALPNProtocols: ["h2"],
-      minVersion: "TLSv1.3",
-      // Who asks for no name that is known is shown the newest; so do clients that are no nodes.
-      SNICallback: (name, choose) => choose(null, contexts.get(name)),
+      minVersion: MIN_VERSION,
+      // None of its own, 120 s by default: its timer, which nothing stops on Deno 2.9.6, holds all
+      // that a connection took for so long after its end. The front has one of its own.
+      handshakeTimeout: -1,
     });
     server.on("secureConnection", (socket) => {
       socket.on("error", () => {});
-      this.#judge(socket, members, invites);
+      this.#judge(socket, credentials, isInvite);
     });
-    server.on("tlsClientError", (_, socket) => this.#handler.onRefused("stranger", socket));
-    return this.#server = server;
+    server.on("tlsClientError", (error, socket) => {
+      if (isRefusal(error, socket)) this.#handler.onRefused("stranger", takenAs(socket));
+    });
+    return server;
   }
 
-  #judge(
-    socket: tls.TLSSocket,
-    members: readonly Credentials[],
-    invites: readonly Credentials[],
-  ): void {
-    const asked = (socket as { servername?: string | false }).servername;
-    const invite = invites.find(({ serverName }) => serverName === asked);
-    const used = invite ?? members.find(({ serverName }) => serverName === asked) ?? members[0];
+  #judge(socket: tls.TLSSocket, used: Credentials, isInvite: boolean): void {
     if (!this.#security.verifiesPeers) return this.#handler.onSecure(socket, undefined);
     const peer = socket.authorized ? peerCredential(socket.getPeerCertificate(), used) : undefined;
-    if (peer === undefined) return this.#handler.onRefused("stranger", socket);
-    if (invite !== undefined) {
-      this.#handler.onJoining(socket);
+    if (peer === undefined) return this.#handler.onRefused("stranger", takenAs(socket));
+    if (isInvite) {
+      this.#handler.onJoining(takenAs(socket));
       return this.#security.joining!.serve(socket, peer);
     }
-    if (!this.#security.admits(peer)) return this.#handler.onRefused("not-admitted", socket);
+    if (!this.#security.admits(peer)) {
+      return this.#handler.onRefused("not-admitted", takenAs(socket));
+    }
     this.#handler.onSecure(socket, peer);
   }
 }
 
-/** Who has shown that certificate; undefined when it says no name. */
+/** The connection under that one. */
+function takenAs(socket: Standing): net.Socket {
+  return socket._parent ?? socket;
+}
+
+/** Whether this side ended a handshake: not whoever only looked whether anybody is there. */
+function isRefusal(error: Error & { code?: string }, socket: tls.TLSSocket): boolean {
+  // A certificate that does not count is told by this alone.
+  const wasShown = socket.authorizationError as unknown;
+  return (wasShown !== null && wasShown !== undefined) || error.code !== "ECONNRESET";
+}
+
+/** Who has shown that certificate; undefined when it says no name that a node may have. */
 export function peerCredential(
   { raw, subject, subjectaltname }: tls.PeerCertificate,
   { tag, serverName }: Credentials,
@@ -117,11 +157,18 @@ export function peerCredential(
     .filter((name) => name.startsWith("DNS:") && name !== `DNS:${serverName}`)
     // The first part of a name: labels have no domain.
     .map((name) => name.slice(4).split(".")[0]);
-  const names = [...(typeof common === "string" ? [common] : []), ...dns];
-  if (raw === undefined || names.length === 0) return undefined;
-  return { identity: identityOf(raw), names: [...new Set(names)], tag };
+  // A member can certify anything: what is no label is neither compared nor shown.
+  const names = [...(typeof common === "string" ? [common] : []), ...dns].filter(isLabel);
+  const identity = raw && identityIn(raw);
+  if (identity === undefined || names.length === 0) return undefined;
+  return { identity, names: [...new Set(names)], tag };
 }
 
-function contextOf({ authority, certificate, privateKey }: Credentials): tls.SecureContext {
-  return tls.createSecureContext({ ca: authority, cert: certificate, key: privateKey });
+/** Undefined for a public key of a kind that cannot be read. */
+function identityIn(certificate: Uint8Array): string | undefined {
+  try {
+    return identityOf(certificate);
+  } catch {
+    return undefined;
+  }
 }

@@ -5,6 +5,7 @@ import { createCalculatorAgent } from "../agents/builtin/calculator.ts";
 import { createMonitorAgent } from "../agents/builtin/monitor.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
+import { isGranted } from "../base/permissions.ts";
 import { type Random, systemRandom } from "../base/random.ts";
 import { ulidMaker } from "../base/ulid.ts";
 import {
@@ -15,6 +16,7 @@ import {
 import { detectDeviceCapabilities } from "../device/detect.ts";
 import { DeviceReader, type DeviceReading } from "../device/reading.ts";
 import type { LinkTransport } from "../link/frame_stream.ts";
+import { shieldEnvironment } from "../link/grpc_environment.ts";
 import { joiningPort } from "../link/joining.ts";
 import type { JoiningPort, LinkSecurity } from "../link/tls_gate.ts";
 import type { GrpcService } from "../link/grpc_transport.ts";
@@ -34,6 +36,7 @@ import { Executor } from "../tasks/executor.ts";
 import { RUN_METHOD, serveRun } from "../tasks/remote.ts";
 import type { DatagramTransport } from "../transport/datagram.ts";
 import { systemDatagrams } from "../transport/system_datagrams.ts";
+import { hasIPv6, needInterfaces } from "../transport/system_interfaces.ts";
 import type { Credentials } from "../security/identity.ts";
 import { Invites } from "../security/invites.ts";
 import { KeyedTrust } from "../security/keyed_trust.ts";
@@ -114,7 +117,10 @@ const CONFLICT_FOR_MS = 12_000;
  * @throws {NetworkError} `INVALID_ARGUMENT` naming the option, what it was and what it may be.
  */
 export function createDistributedNetwork(options: NetworkOptions = {}): DistributedNetwork {
-  return assembleNetwork(options, systemPlatform());
+  const network = assembleNetwork(options, systemPlatform(options));
+  const named = options.networkInterfaces?.find((name) => name !== "lo");
+  if (named !== undefined) needInterfaces(`Cannot use the interface "${named}"`);
+  return network;
 }
 
 /** Puts a node together on a given platform; see {@linkcode createDistributedNetwork}. */
@@ -335,37 +341,35 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
   return network;
 }
 
-function systemPlatform(): Platform {
-  const reader = new DeviceReader();
+function systemPlatform(options: NetworkOptions): Platform {
+  const dataDirectory = usualDataDirectory();
+  // The one directory that a node must have; the one that it was started in may be any.
+  const reader = new DeviceReader({ directory: options.dataDirectory ?? dataDirectory });
   return {
     clock: systemClock,
     random: systemRandom,
     datagrams: systemDatagrams(),
     links: lazyGrpc,
-    listenHosts: { lan: hasIPv6() ? "::" : "0.0.0.0", loopback: "127.0.0.1" },
+    listenHosts: { lan: takesIPv6() ? "::" : "0.0.0.0", loopback: "127.0.0.1" },
     hostName: systemHostName(),
-    dataDirectory: usualDataDirectory(),
+    dataDirectory,
     cores: navigator.hardwareConcurrency,
     detect: (overrides) => detectDeviceCapabilities({ overrides }),
     readDevice: () => reader.read(),
   };
 }
 
-/** Whether this machine has an IPv6 address: `::` then takes links of both kinds. */
-function hasIPv6(): boolean {
-  try {
-    return Deno.networkInterfaces().some(({ family }) => family === "IPv6");
-  } catch {
-    // Without --allow-sys=networkInterfaces it is not known.
-    return false;
-  }
+/** Whether links by IPv6 are accepted: on `::`, which takes those of both kinds. */
+function takesIPv6(): boolean {
+  return hasIPv6() && isGranted({ name: "net", host: "[::]" });
 }
 
 /** gRPC costs 40 ms to load: that is spent in `start()`, beside the look at the device. */
 function lazyGrpc(needs: LinkNeeds): LinkTransport {
   let loading: Promise<LinkTransport> | undefined;
-  const load = () =>
-    loading ??= import("../link/grpc_transport.ts").then(
+  const load = () => {
+    if (loading === undefined) shieldEnvironment();
+    return loading ??= import("../link/grpc_transport.ts").then(
       ({ grpcTransport }) => grpcTransport(needs),
       (cause) => {
         if (!(cause instanceof Deno.errors.NotCapable)) throw cause;
@@ -377,6 +381,7 @@ function lazyGrpc(needs: LinkNeeds): LinkTransport {
         );
       },
     );
+  };
   return {
     dial: async (...args) => (await load()).dial(...args),
     measure: async (...args) => (await load()).measure(...args),
@@ -429,7 +434,7 @@ function serve(call: IncomingCall, executor: Executor, acceptsTasks: boolean): P
     call.fail(
       new NetworkError(
         "PERMISSION_DENIED",
-        "This node runs no tasks of others: it is open, and was started without " +
+        "This node runs no tasks of others: it does not know who they are, and was started without " +
           "--open-accept-tasks.",
       ),
     );

@@ -5,6 +5,7 @@
 
 import { sleep, systemClock } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
+import { isGranted, missingFlags, needGranted } from "../base/permissions.ts";
 import { writePrivate } from "../base/private_file.ts";
 import { systemRandom } from "../base/random.ts";
 import { isLabel } from "../base/safe_text.ts";
@@ -45,6 +46,11 @@ const TOKEN_FILE = "token";
 const LOCK_FILE = "lock";
 /** Marks a directory whose label was made up: the next node without a label takes it again. */
 const AUTO_FILE = "auto";
+/** What says where the user's files are: nothing can be put in the place of these. */
+export const HOME_VARIABLES: readonly string[] = {
+  windows: ["LOCALAPPDATA"],
+  darwin: ["HOME"],
+}[Deno.build.os as string] ?? ["HOME", "XDG_DATA_HOME"];
 /** How often a lock that nobody keeps is tried: for about a quarter of a second. */
 const LOCK_ATTEMPTS = 100;
 
@@ -76,15 +82,19 @@ export function dataDirectory(
 /** {@linkcode dataDirectory} for a program that has chosen none, as far as it may know. */
 export function usualDataDirectory(): string | undefined {
   const env = (name: string) =>
-    Deno.permissions.querySync({ name: "env", variable: name }).state === "granted"
-      ? Deno.env.get(name)
-      : undefined;
+    isGranted({ name: "env", variable: name }) ? Deno.env.get(name) : undefined;
   const chosen = env("HANZO_NETWORK_DATA_DIR");
+  if ((chosen === undefined || chosen === "") && missingHomeFlags().length > 0) return undefined;
   try {
     return dataDirectory(chosen === "" ? undefined : chosen, env);
   } catch {
     return undefined;
   }
+}
+
+/** The flags that are missing to know where the user's files are. */
+export function missingHomeFlags(): string[] {
+  return missingFlags(...HOME_VARIABLES.map((variable) => ({ name: "env", variable }) as const));
 }
 
 /**
@@ -100,6 +110,7 @@ export async function claimNode(
   chosen: string | undefined,
   fallback: string,
 ): Promise<ClaimedNode> {
+  needDirectory(directory, "read", "write");
   const nodes = `${directory}/nodes`;
   if (chosen !== undefined) {
     // It becomes a part of a path.
@@ -141,6 +152,7 @@ export async function claimNode(
 
 /** The nodes that run on this machine now, the longest-running first. */
 export async function runningNodes(directory: string): Promise<RunningNode[]> {
+  needDirectory(directory, "read");
   const nodes = `${directory}/nodes`;
   const running: RunningNode[] = [];
   for (const nodeId of await nodeNames(nodes)) {
@@ -227,7 +239,7 @@ async function nodeNames(nodes: string): Promise<string[]> {
 async function isLocked(path: string): Promise<boolean> {
   let lock: Deno.FsFile;
   try {
-    lock = await Deno.open(`${path}/${LOCK_FILE}`, { write: true });
+    lock = await Deno.open(`${path}/${LOCK_FILE}`, { read: true });
   } catch {
     return false;
   }
@@ -246,6 +258,18 @@ async function exists(path: string): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/**
+ * Throws unless this program may use the data directory.
+ *
+ * @throws {NetworkError} `PERMISSION_DENIED` naming the flags.
+ */
+export function needDirectory(path: string, ...ways: readonly ("read" | "write")[]): void {
+  needGranted(
+    `Cannot use the data directory ${path}`,
+    ...ways.map((name) => ({ name, path })),
+  );
 }
 
 function accessError(path: string, cause: unknown): NetworkError {

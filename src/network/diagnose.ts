@@ -9,40 +9,10 @@ import {
 } from "../transport/interfaces.ts";
 import { findings } from "./diagnosis.ts";
 import type { AddressProbe, Finding } from "./diagnosis_facts.ts";
+import { missingPermissions } from "./missing_permissions.ts";
 import { DEFAULT_LISTEN_PORT, leavesMachine } from "./options.ts";
 import type { NetworkParts } from "./parts.ts";
 import type { NetworkStatus } from "./status.ts";
-
-/** What each permission is for that is asked after. */
-const PERMISSIONS: readonly MissingPermission[] = [
-  { query: { name: "net" }, flag: "--allow-net", without: "only some addresses can be talked to" },
-  sys("networkInterfaces", "on which networks this machine is, is unknown"),
-  sys("hostname", "nodes are not called like their machine"),
-  sys("systemMemoryInfo", "this device's memory is unknown"),
-  sys("loadavg", "how busy this device is, is unknown"),
-  {
-    query: { name: "run" },
-    flag: "--allow-run",
-    without: "the device's tools and Tailscale cannot be asked",
-  },
-];
-
-/** A permission, with what is missing without it. */
-interface MissingPermission {
-  readonly query: Deno.PermissionDescriptor;
-  readonly flag: string;
-  readonly without: string;
-}
-
-function sys(kind: Deno.SysPermissionDescriptor["kind"], without: string): MissingPermission {
-  return { query: { name: "sys", kind }, flag: `--allow-sys=${kind}`, without };
-}
-
-/** The permissions that were not granted. */
-export async function missingPermissions(): Promise<{ flag: string; without: string }[]> {
-  const states = await Promise.all(PERMISSIONS.map(({ query }) => Deno.permissions.query(query)));
-  return PERMISSIONS.filter((_, i) => states[i].state !== "granted");
-}
 
 /** The interfaces of `all` that are not used, and why. */
 export function leftOut(
@@ -67,12 +37,15 @@ export async function diagnose(
 ): Promise<Finding[]> {
   const { options, discoveries, membership, clock } = parts;
   const interfaces = parts.interfaces();
-  const choice = { names: options.networkInterfaces, lan: leavesMachine(options) };
+  const lan = leavesMachine(options);
+  const choice = { names: options.networkInterfaces, lan };
   const peers = membership.peers();
   return findings({
     status,
     os: Deno.build.os,
     wallTime: clock.wallTime(),
+    leavesMachine: leavesMachine(options),
+    refused: parts.pool.refused(),
     open: options.open,
     interfaces,
     portWasTaken: options.listenPort === undefined &&
@@ -90,7 +63,7 @@ export async function diagnose(
         sightedAt === undefined ? [] : [[nodeId, clock.now() - sightedAt]]
       ),
     ),
-    missingPermissions: await missingPermissions(),
+    missingPermissions: missingPermissions({ lan, dataDirectory: options.dataDirectory }),
     asked: nodeId === undefined ? undefined : { nodeId, probes: await probe(parts, nodeId) },
   });
 }

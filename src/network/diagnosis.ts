@@ -11,6 +11,7 @@ import {
 } from "../transport/interfaces.ts";
 import { aboutDatagrams, aboutInterfaces, aboutLeftOut, NO_INTERFACE } from "./beacon_findings.ts";
 import type { DiagnosisFacts, Finding, Severity } from "./diagnosis_facts.ts";
+import { aboutSecurity } from "./security_findings.ts";
 import { parseRange } from "./reach.ts";
 import type { PeerStatus } from "./status.ts";
 
@@ -18,6 +19,7 @@ import type { PeerStatus } from "./status.ts";
 export function findings(facts: DiagnosisFacts): Finding[] {
   return worstFirst([
     ...aboutLinks(facts),
+    ...aboutSecurity(facts),
     ...aboutReach(facts),
     ...aboutPermissions(facts),
     ...aboutInterfaces(facts),
@@ -30,7 +32,10 @@ export function findings(facts: DiagnosisFacts): Finding[] {
 
 /** What the rules read where no node runs. */
 export type HostFacts =
-  & Pick<DiagnosisFacts, "open" | "interfaces" | "leftOut" | "missingPermissions" | "wallTime">
+  & Pick<
+    DiagnosisFacts,
+    "leavesMachine" | "open" | "interfaces" | "leftOut" | "missingPermissions" | "wallTime"
+  >
   & { readonly broadcastPort: number };
 
 /** What is found about a machine before a node runs there, the worst first. */
@@ -59,13 +64,13 @@ function worstFirst(all: readonly Finding[]): Finding[] {
 }
 
 function aboutLinks(facts: DiagnosisFacts): Finding[] {
-  const { status, open, portWasTaken, tailscaleProblem } = facts;
+  const { status, leavesMachine, portWasTaken, tailscaleProblem } = facts;
   const found: Finding[] = [{
     severity: portWasTaken ? "info" : "ok",
     subject: "links",
     message: `links are accepted at ${status.address}` +
       (portWasTaken ? ": the usual port was taken" : ""),
-    ...(portWasTaken && open !== false && { mend: "let that port through the firewall, too" }),
+    ...(portWasTaken && leavesMachine && { mend: "let that port through the firewall, too" }),
   }];
   if (tailscaleProblem !== undefined) {
     found.push({ severity: "warning", subject: "tailscale", message: tailscaleProblem });
@@ -74,18 +79,21 @@ function aboutLinks(facts: DiagnosisFacts): Finding[] {
 }
 
 function aboutReach(
-  { open, interfaces }: Pick<DiagnosisFacts, "open" | "interfaces">,
+  { leavesMachine, open, interfaces }: Pick<
+    DiagnosisFacts,
+    "leavesMachine" | "open" | "interfaces"
+  >,
 ): Finding[] {
   const subject = "reach";
-  if (open === false) {
+  if (!leavesMachine) {
     return [{
       severity: "info",
       subject,
       message: "this node keeps to its own machine; other devices can neither see nor reach it",
-      mend: "start it with --open to talk to devices of the local network, without encryption",
+      mend: "start it without --network-interface lo",
     }];
   }
-  if (open === true || leadsTo(open, interfaces)) return [];
+  if (open === false || open === true || leadsTo(open, interfaces)) return [];
   return [{
     severity: "warning",
     subject,

@@ -1,7 +1,9 @@
 /** What the doctor reads, and what it finds. */
 
+import type { FrontReport } from "../link/refusals.ts";
 import type { UdpReport } from "../discovery/udp_report.ts";
 import type { NetworkInterface } from "../transport/interfaces.ts";
+import type { MissingPermission } from "./missing_permissions.ts";
 import type { NetworkStatus } from "./status.ts";
 
 /** How bad it is: `error` keeps peers away, `warning` may, `info` is worth knowing. */
@@ -36,6 +38,10 @@ export interface DiagnosisFacts {
   readonly os: string;
   /** This machine's time, in milliseconds since 1970. */
   readonly wallTime: number;
+  /** Whether the node talks to other machines at all. */
+  readonly leavesMachine: boolean;
+  /** What was refused where links are accepted; undefined before the start. */
+  readonly refused: FrontReport | undefined;
   /** To whom the node is open: nobody, every private address, or a CIDR range. */
   readonly open: boolean | string;
   /** The interfaces of this machine. */
@@ -53,7 +59,7 @@ export interface DiagnosisFacts {
   /** When beacons of peers last came, in milliseconds ago; not of those that never did. */
   readonly sightedAgo: ReadonlyMap<string, number>;
   /** Permissions that were not granted, with what is missing without them. */
-  readonly missingPermissions: readonly { flag: string; without: string }[];
+  readonly missingPermissions: readonly MissingPermission[];
   /** The peer that was asked about, and what probing it came to. */
   readonly asked: { readonly nodeId: string; readonly probes: readonly AddressProbe[] } | undefined;
 }

@@ -16,7 +16,7 @@ import { type NetworkKeys, networkKeys } from "./network_keys.ts";
 import type { NetworkParts } from "./parts.ts";
 import { streamRun } from "./run_stream.ts";
 import { networkEvent, networkStatus, wallTimeOf } from "./snapshot.ts";
-import { detectSoon, listen, peersAlive } from "./start_up.ts";
+import { detectSoon, listen, peersAlive, warnOfMissingPermissions } from "./start_up.ts";
 import type { NetworkEvent, NetworkState, NetworkStatus, PeerHealth } from "./status.ts";
 
 /** What a run can be told. */
@@ -300,6 +300,7 @@ export class DistributedNetwork implements AsyncDisposable {
 
   async #start(): Promise<void> {
     const { membership, discoveries, describe, openTrust } = this.#parts;
+    warnOfMissingPermissions(this.#parts.options);
     const detected = detectSoon(this.#parts);
     await openTrust();
     const { port } = await listen(this.#parts);

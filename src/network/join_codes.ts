@@ -7,6 +7,7 @@ import { INVITE_FOR_MS, type Invites } from "../security/invites.ts";
 import type { JoinCode } from "../security/join_code.ts";
 import type { Trust } from "../security/trust.ts";
 import { chooseInterfaces, isLoopback, type NetworkInterface } from "../transport/interfaces.ts";
+import { needInterfaces } from "../transport/system_interfaces.ts";
 import type { NodeDescription } from "../membership/node_description.ts";
 import type { JoinQr } from "./join_qr.ts";
 import { keyedTrust } from "./key_exchange.ts";
@@ -84,10 +85,9 @@ export async function makeJoinQr(
 
 /** Where this node can be dialled: the networks first, the machine itself only without any. */
 function addressesOf({ options, self, interfaces }: JoinCodeNeeds): Address[] {
-  const chosen = chooseInterfaces(interfaces(), {
-    names: options.networkInterfaces,
-    lan: leavesMachine(options),
-  });
+  const lan = leavesMachine(options);
+  if (lan) needInterfaces("Cannot make a code, which says where this node is");
+  const chosen = chooseInterfaces(interfaces(), { names: options.networkInterfaces, lan });
   const networks = chosen.filter((one) => !isLoopback(one));
   const { listenPort: port } = self();
   return (networks.length > 0 ? networks : chosen)

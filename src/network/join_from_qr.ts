@@ -3,7 +3,7 @@
 import { NetworkError } from "../base/errors.ts";
 import { scanQr } from "../security/scan.ts";
 import { createDistributedNetwork } from "./create.ts";
-import { usualDataDirectory } from "./data_directory.ts";
+import { missingHomeFlags, usualDataDirectory } from "./data_directory.ts";
 import type { DistributedNetwork } from "./distributed_network.ts";
 import { joinNetwork } from "./join_network.ts";
 import type { NetworkOptions } from "./options.ts";
@@ -45,7 +45,9 @@ export async function joinNetworkFromQr(
   if (dataDirectory === undefined) {
     throw new NetworkError(
       "FAILED_PRECONDITION",
-      "Cannot join: there is no place to keep the key. Give a dataDirectory, or --allow-env.",
+      `Cannot join: there is no place to keep the key. Give a dataDirectory${
+        missingHomeFlags().map((flag) => `, or grant ${flag}`).join("")
+      }.`,
     );
   }
   await joinNetwork(await scanQr(source), { dataDirectory, leave, logger: options.logger, signal });

@@ -3,12 +3,13 @@
 import { systemClock } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import { type Logger, silentLogger } from "../base/log.ts";
-import { createPrivate } from "../base/private_file.ts";
+import { createPrivate, fileError } from "../base/private_file.ts";
 import { joinByInvite } from "../link/joining.ts";
 import { decodeJoinCode, type JoinCode } from "../security/join_code.ts";
 import { type Keyring, merged, newKeyring } from "../security/keyring.ts";
 import { KeyringFile } from "../security/keyring_file.ts";
 import { KnownNodes } from "../security/known_nodes.ts";
+import { needDirectory } from "./data_directory.ts";
 import { defaultNodeId, systemHostName } from "./node_label.ts";
 import { systemRandom } from "../base/random.ts";
 
@@ -49,7 +50,8 @@ export async function joinNetwork(text: string, options: JoinOptions): Promise<J
   const { dataDirectory, leave = false, logger = silentLogger } = options;
   const { signal = new AbortController().signal } = options;
   const code = decodeJoinCode(text);
-  await Deno.mkdir(dataDirectory, { recursive: true, mode: 0o700 });
+  needDirectory(dataDirectory, "read", "write");
+  await makeDirectory(dataDirectory);
   const file = new KeyringFile(dataDirectory, logger);
   const before = await file.read();
   const wasMember = before?.keys.some(({ key }) => key.tag === code.networkTag) ?? false;
@@ -64,9 +66,24 @@ export async function joinNetwork(text: string, options: JoinOptions): Promise<J
   else {
     await checkRoom(dataDirectory);
     const name = defaultNodeId(systemHostName(), systemRandom);
-    await joinByInvite(code, { name, keep, clock: systemClock, signal });
+    try {
+      await joinByInvite(code, { name, keep, clock: systemClock, signal });
+    } catch (thrown) {
+      if (thrown !== signal.reason) throw thrown;
+      throw new NetworkError("CANCELLED", "Cancelled: this machine has not joined.", {
+        cause: thrown,
+      });
+    }
   }
   return { networkName: code.networkName, inviter: code.nodeId, wasMember };
+}
+
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await Deno.mkdir(path, { recursive: true, mode: 0o700 });
+  } catch (thrown) {
+    throw fileError("write", path, thrown);
+  }
 }
 
 /** An invite is good once: whether its key could be kept is to be known before it is used. */
@@ -87,7 +104,11 @@ async function refuseToLeave(directory: string, ring: Keyring, code: JoinCode): 
   throw new NetworkError(
     "FAILED_PRECONDITION",
     `Cannot join "${code.networkName}": this machine is in "${ring.networkName}", with ${some}. ` +
-      `To leave that one for good, add --leave.`,
+      `To leave that one for good, add --leave.` +
+      // A key says nothing of those before it: who was away comes as a stranger.
+      (ring.networkName === code.networkName
+        ? " If it is the same, whose key was changed while this machine was away, do that, too."
+        : ""),
   );
 }
 

@@ -20,6 +20,8 @@ export interface KeyExchangeNeeds {
 /** See the top of the file. */
 export class KeyExchange {
   readonly #needs: KeyExchangeNeeds;
+  /** Whose keys were not taken, which was told. */
+  readonly #told = new WeakSet<PeerLink>();
 
   constructor(needs: KeyExchangeNeeds) {
     this.#needs = needs;
@@ -51,6 +53,9 @@ export class KeyExchange {
       const isSame = await trust.take(bytes, link.credential);
       if (isSame && link.dialled) await this.#renew(link, trust);
     } catch (thrown) {
+      // One that sends them again and again fills no log.
+      if (this.#told.has(link)) return;
+      this.#told.add(link);
       logger.warn('The keys of "{nodeId}" are not taken: {reason}', {
         nodeId: link.peer.nodeId,
         reason: describeError(thrown),
@@ -62,16 +67,11 @@ export class KeyExchange {
    * Makes a link under the newest key beside one under an old key, which would be cut off at the end
    * of the grace, with what runs on it.
    */
-  async #renew(
-    { peer: { nodeId, listenPort: port }, remoteHost: host }: PeerLink,
-    trust: KeyedTrust,
-  ) {
+  async #renew(link: PeerLink, trust: KeyedTrust): Promise<void> {
     const { pool, logger } = this.#needs;
-    const links = pool.links().filter(({ peer, state }) =>
-      peer.nodeId === nodeId && state === "open"
-    );
-    const isDue = ({ credential }: PeerLink) => credential && !trust.isCurrent(credential);
-    if (links.length === 0 || !links.every(isDue)) return;
+    const { credential, state, remoteHost: host } = link;
+    if (credential === undefined || trust.isCurrent(credential) || state !== "open") return;
+    const { nodeId, listenPort: port } = link.peer;
     try {
       await pool.dial([{ host, port }]);
     } catch (thrown) {

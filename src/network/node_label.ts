@@ -1,5 +1,6 @@
 /** What a node is called when nobody has said it. */
 
+import { isGranted } from "../base/permissions.ts";
 import type { Random } from "../base/random.ts";
 
 /** A label made of the host's name and four random digits that tell two hosts of one name apart. */
@@ -11,9 +12,5 @@ export function defaultNodeId(hostName: string, random: Random): string {
 
 /** The system's name for this host; "" without `--allow-sys=hostname`. */
 export function systemHostName(): string {
-  try {
-    return Deno.hostname();
-  } catch {
-    return "";
-  }
+  return isGranted({ name: "sys", kind: "hostname" }) ? Deno.hostname() : "";
 }

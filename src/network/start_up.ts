@@ -4,11 +4,23 @@ import { doneWithin } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import type { PeerEvent } from "../membership/peer.ts";
 import { onFirstFreePort } from "../transport/first_free_port.ts";
-import { DEFAULT_LISTEN_PORT } from "./options.ts";
+import { missingPermissions } from "./missing_permissions.ts";
+import { DEFAULT_LISTEN_PORT, leavesMachine, type ResolvedOptions } from "./options.ts";
 import type { NetworkParts } from "./parts.ts";
 
 /** How long the start waits for the device to be known; what is known later is told later. */
 const DETECTION_PATIENCE_MS = 100;
+
+/** Says which permissions were not granted, and what the node therefore does without. */
+export function warnOfMissingPermissions(options: ResolvedOptions): void {
+  // What comes of it that there may be no files is told where the key would be kept.
+  const needs = { lan: leavesMachine(options), dataDirectory: undefined };
+  const missing = missingPermissions(needs);
+  if (missing.length === 0) return;
+  options.logger.warn("Not everything is permitted: {list}", {
+    list: missing.map(({ flag, without }) => `without ${flag} ${without}`).join("; "),
+  });
+}
 
 /** Looks at the device; resolves when it is known, or when that takes too long to be waited for. */
 export async function detectSoon(

@@ -1,6 +1,7 @@
 /** Whom a node trusts, as its options ask for it. */
 
 import type { Clock } from "../base/clock.ts";
+import { missingFlags, needGranted } from "../base/permissions.ts";
 import { KeyedTrust } from "../security/keyed_trust.ts";
 import { KeyringFile } from "../security/keyring_file.ts";
 import { newKeyring } from "../security/keyring.ts";
@@ -9,6 +10,7 @@ import { KnownNodes } from "../security/known_nodes.ts";
 import { openTrust } from "../security/open_trust.ts";
 import { OwnTlsTrust } from "../security/own_tls_trust.ts";
 import type { Trust, TrustMode } from "../security/trust.ts";
+import { missingHomeFlags } from "./data_directory.ts";
 import { DEFAULT_NETWORK_NAME, type ResolvedOptions } from "./options.ts";
 
 /** How the options want peers to be told from strangers. */
@@ -26,6 +28,10 @@ export async function makeTrust(options: ResolvedOptions, clock: Clock): Promise
   const mode = trustMode(options);
   if (mode === "tls") {
     const { cert, key, ca, verifyPeers } = tls!;
+    needGranted(
+      "Cannot read the certificates",
+      ...[cert, key, ca].map((path) => ({ name: "read", path }) as const),
+    );
     return await OwnTlsTrust.open({ files: { cert, key, ca }, verifyPeers, nodeId, clock, logger });
   }
   const directory = usableDirectory(options, mode === "keyed");
@@ -55,17 +61,21 @@ function usableDirectory(
   { dataDirectory: path, logger }: ResolvedOptions,
   holdsKey: boolean,
 ): string | undefined {
-  const missing = path === undefined ? ["--allow-env"] : (["read", "write"] as const)
-    .filter((name) => Deno.permissions.querySync({ name, path }).state !== "granted")
-    .map((name) => `--allow-${name}=${path}`);
-  if (missing.length === 0) {
-    Deno.mkdirSync(path!, { recursive: true, mode: 0o700 });
+  const missing = path === undefined
+    ? missingHomeFlags()
+    : missingFlags({ name: "read", path }, { name: "write", path });
+  if (missing.length === 0 && path !== undefined) {
+    Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
     return path;
   }
   if (!holdsKey) return undefined;
   logger.warn(
-    "This node has a network of its own that ends with it: the key cannot be kept. Grant {flags}",
-    { flags: missing.join(" ") },
+    "This node has a network of its own that ends with it: the key cannot be kept. {mend}",
+    {
+      mend: missing.length > 0
+        ? `Grant ${missing.join(" ")}`
+        : "No home is set: give a dataDirectory",
+    },
   );
   return undefined;
 }

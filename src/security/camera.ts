@@ -1,6 +1,8 @@
 /** Looks for a code with this machine's camera, by the commands that its system has for that. */
 
 import { NetworkError } from "../base/errors.ts";
+import { needGranted } from "../base/permissions.ts";
+import { fileError } from "../base/private_file.ts";
 import { readQrImage } from "./qr_reading.ts";
 
 /** Runs a command to its end, as `createCommandRunner` of the device room does. */
@@ -12,10 +14,15 @@ export type CameraRunner = (
 
 /** What a look with the camera stands on. */
 export interface CameraOptions {
+  /** Runs the system's commands. */
   readonly run: CameraRunner;
   /** Gives up. */
   readonly signal: AbortSignal;
-  /** @default {Deno.build.os} */
+  /**
+   * The operating system, which says what the commands are.
+   *
+   * @default {Deno.build.os}
+   */
   readonly os?: string;
   /**
    * How many pictures are taken at most.
@@ -23,6 +30,8 @@ export interface CameraOptions {
    * @default {20}
    */
   readonly attempts?: number;
+  /** Where pictures are kept meanwhile. @default {the system's place for temporary files} */
+  readonly directory?: string;
 }
 
 /** A command that takes one picture. */
@@ -37,7 +46,8 @@ const FFMPEG: CameraCommand = {
 };
 const still = (name: string): CameraCommand => ({
   name,
-  args: (file) => ["-n", "--immediate", "-o", file],
+  // All of the sensor, but a sixth of its pixels: a code needs no more, and reads in a second.
+  args: (file) => ["-n", "--immediate", "--width", "1640", "--height", "1232", "-o", file],
 });
 
 /** By system: the commands in the order in which they are tried, and how to get one. */
@@ -70,7 +80,15 @@ export async function scanWithCamera(options: CameraOptions): Promise<string> {
         "hanzo-network join FILE",
     );
   }
-  const directory = await Deno.makeTempDir({ prefix: "hanzo-network-" });
+  const dir = options.directory;
+  needGranted(
+    "Cannot keep the camera's pictures",
+    { name: "read", path: dir },
+    { name: "write", path: dir },
+  );
+  const directory = await Deno.makeTempDir({ dir, prefix: "hanzo-network-" }).catch((thrown) => {
+    throw fileError("write", "a temporary directory", thrown);
+  });
   const file = `${directory}/picture.jpg`;
   try {
     let commands = known.commands;
@@ -97,7 +115,7 @@ export async function scanWithCamera(options: CameraOptions): Promise<string> {
   }
 }
 
-/** The first command that is there takes it; undefined when none is. */
+/** The first command that can takes it; undefined when none is there. */
 async function takePicture(
   commands: readonly CameraCommand[],
   file: string,
@@ -105,6 +123,7 @@ async function takePicture(
   signal: AbortSignal,
 ): Promise<CameraCommand | undefined> {
   let failed: string | undefined;
+  let denied = false;
   for (const command of commands) {
     try {
       const { code } = await run(command.name, command.args(file), {
@@ -114,16 +133,20 @@ async function takePicture(
       if (code === 0) return command;
       failed = command.name;
     } catch (thrown) {
-      if (!(thrown instanceof NetworkError)) throw thrown;
-      if (thrown.code === "PERMISSION_DENIED") throw notPermitted(commands);
-      if (thrown.code !== "NOT_FOUND") throw thrown;
+      if (!(thrown instanceof NetworkError) || thrown.code === "CANCELLED") throw thrown;
+      // The next one may be there, permitted, or know this camera.
+      if (thrown.code === "PERMISSION_DENIED") denied = true;
+      else if (thrown.code !== "NOT_FOUND") failed = command.name;
     }
   }
-  if (failed === undefined) return undefined;
-  throw new NetworkError(
-    "NOT_FOUND",
-    `Cannot use the camera: ${failed} takes no picture. Is a camera connected, and free?`,
-  );
+  if (failed !== undefined) {
+    throw new NetworkError(
+      "NOT_FOUND",
+      `Cannot use the camera: ${failed} takes no picture. Is a camera connected, and free?`,
+    );
+  }
+  if (denied) throw notPermitted(commands);
+  return undefined;
 }
 
 function noCommand({ commands, install }: typeof COMMANDS[string]): NetworkError {

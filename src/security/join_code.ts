@@ -19,6 +19,7 @@
 
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
+import { isIPv4 } from "node:net";
 import { NetworkError } from "../base/errors.ts";
 import { isLabel, safeName } from "../base/safe_text.ts";
 import { INVITE_BYTES } from "./invites.ts";
@@ -28,6 +29,7 @@ import { KEY_BYTES, NetworkKey, TAG_BYTES } from "./network_key.ts";
 export interface JoinCodeFields {
   /** The newest key's, 16 hexadecimal digits. */
   readonly networkTag: string;
+  /** What the network is called; of an invite it may be cut. */
   readonly networkName: string;
   /** The label of who shows it; empty when nobody in particular does. */
   readonly nodeId: string;
@@ -63,6 +65,8 @@ const MAX_TEXT_LENGTH = 4_096;
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 /** What people read in place of letters. */
 const LOOKALIKES: Record<string, string> = { "0": "O", "1": "I", "8": "B" };
+/** What mail programs and people put between the letters: blanks, hyphens, what cannot be seen. */
+const SEPARATORS = /[\s\u00ad\u200b-\u200d\u2010-\u2015\u2060\u2212\ufeff-]/g;
 
 /**
  * The text of a code. What is only shown to people is cut where it does not fit: the chip, then
@@ -88,6 +92,11 @@ export function encodeJoinCode(code: JoinCode): string {
   return PREFIX + toBase32(bytes());
 }
 
+/** Whether a text begins as a code does, however it was typed; a file is hardly called so. */
+export function beginsLikeCode(text: string): boolean {
+  return /^HANZ[O0]:/i.test(text.slice(0, 256).replaceAll(SEPARATORS, ""));
+}
+
 /**
  * Reads a code as it was scanned, pasted or typed: case, blanks, line breaks and hyphens do not
  * matter.
@@ -96,14 +105,15 @@ export function encodeJoinCode(code: JoinCode): string {
  * version, cut off or mistyped.
  */
 export function decodeJoinCode(text: string): JoinCode {
-  const plain = text.slice(0, MAX_TEXT_LENGTH).replaceAll(/[\s-]/g, "").toUpperCase();
-  const [, version, body] = /^HANZO:(\d+)\/(.*)$/s.exec(plain) ?? [];
+  const plain = text.slice(0, MAX_TEXT_LENGTH).replaceAll(SEPARATORS, "").toUpperCase();
+  const [, version, typed] = /^HANZ[O0]:([\dIL]+)\/(.*)$/s.exec(plain) ?? [];
   if (version === undefined) {
     throw refusal("it is no code of this program, which begins with HANZO:1/");
   }
-  if (version !== "1") {
+  if (!/^[1IL]$/.test(version)) {
     throw refusal("it was made by a later version of hanzo-network. Bring this one up to date");
   }
+  const body = typed.replaceAll(/[018]/g, (digit) => LOOKALIKES[digit]);
   const bytes = fromBase32(body);
   const expected = bytes[1] ?? MAX_BYTES;
   const missing = Math.ceil((expected * 8) / 5) - body.length;
@@ -116,7 +126,8 @@ export function decodeJoinCode(text: string): JoinCode {
   }
   const content = bytes.subarray(0, expected - CHECKSUM_BYTES);
   if (
-    missing < 0 || bytes.length !== expected ||
+    // The last letter has bits that are of no byte: another one with the same byte is wrong, too.
+    missing < 0 || bytes.length !== expected || toBase32(bytes) !== body ||
     !checksum(content).equals(bytes.subarray(expected - CHECKSUM_BYTES))
   ) {
     throw refusal("it is mistyped. Compare it letter by letter, or scan it");
@@ -159,7 +170,7 @@ function packAddresses(addresses: JoinCode["addresses"]): Buffer {
 }
 
 function packHost(host: string): Buffer | undefined {
-  if (/^\d+(\.\d+){3}$/.test(host)) return Buffer.from([4, ...host.split(".").map(Number)]);
+  if (isIPv4(host)) return Buffer.from([4, ...host.split(".").map(Number)]);
   const groups = expandIPv6(host);
   if (groups === undefined) return undefined;
   return Buffer.from([6, ...groups.flatMap((group) => [group >> 8, group & 0xff])]);
@@ -237,7 +248,7 @@ function fromBase32(text: string): Buffer {
   let bits = 0;
   let waiting = 0;
   for (const letter of text) {
-    const value = ALPHABET.indexOf(LOOKALIKES[letter] ?? letter);
+    const value = ALPHABET.indexOf(letter);
     if (value === -1) {
       throw refusal(`it is mistyped: ${JSON.stringify(safeName(letter))} occurs in no code`);
     }
@@ -254,7 +265,8 @@ function checksum(content: Uint8Array): Buffer {
 
 /** The text without as many bytes at its end as are too many, and no half of a character. */
 function cut(text: string, spare: number): string {
-  const length = Math.max(0, Buffer.byteLength(text) + spare);
+  // Of a longer one, no more than this was counted.
+  const length = Math.max(0, Math.min(255, Buffer.byteLength(text)) + spare);
   return new TextDecoder().decode(Buffer.from(text).subarray(0, length)).replace(/\ufffd+$/, "");
 }
 

@@ -109,8 +109,9 @@ export class KeyedTrust implements Trust {
     if (identity !== undefined && identity !== peer.identity) {
       throw new NetworkError(
         "NAME_CONFLICT",
-        `"${nodeId}" was another device before. If it was set up anew, let this one forget the old ` +
-          `one: hanzo-network key forget ${nodeId}. If not, choose another --node-id.`,
+        `Cannot talk to "${nodeId}": it was another device before. If it was set up anew, let this ` +
+          `one forget the old one: hanzo-network key forget ${nodeId}. If not, choose another ` +
+          `--node-id for it.`,
       );
     }
     known.remember(nodeId, peer.identity);

@@ -13,6 +13,8 @@ export interface RingKey {
   readonly key: NetworkKey;
   /** How many keys came before it, from 1. */
   readonly epoch: number;
+  /** How many evictions came before it, one that it was made for included. */
+  readonly evictions: number;
   /** Until when it counts beside newer ones, in milliseconds since 1970; none for the newest. */
   readonly acceptedUntil?: number;
   /** Who may still come with it, by identity; everybody when undefined. */
@@ -29,6 +31,10 @@ export interface Keyring {
 
 /** For how long an old key counts at most, in milliseconds: a day. */
 export const MAX_GRACE_MS = 24 * 60 * 60 * 1_000;
+/** For how long it counts at least: whoever is connected now is told of the new one in time. */
+export const MIN_GRACE_MS = 10_000;
+/** More rotations than one ring is ahead of another: nobody is to use up the epochs that there are. */
+const MAX_LEAD = 2 ** 20;
 /** More old keys than anybody rotates in a day by hand. */
 const MAX_KEYS = 16;
 /** More devices than one person owns. */
@@ -39,7 +45,7 @@ const MAX_BYTES = 2 * 1024 * 1024;
 export interface Rotation {
   /** Now, in milliseconds since 1970. */
   readonly now: number;
-  /** For how long the old key counts, in milliseconds, at most a day. */
+  /** For how long the old key counts, in milliseconds: ten seconds at least, at most a day. */
   readonly graceMs: number;
   /** For an eviction: who may still come with the old keys. */
   readonly onlyFor?: ReadonlySet<string>;
@@ -47,19 +53,26 @@ export interface Rotation {
 
 /** A network that nobody else knows. */
 export function newKeyring(networkName: string, key: NetworkKey = NetworkKey.generate()): Keyring {
-  return { networkName, keys: [{ key, epoch: 1 }] };
+  return { networkName, keys: [{ key, epoch: 1, evictions: 0 }] };
 }
 
 /** The keyring with a new key in front. */
 export function rotated(ring: Keyring, { now, graceMs, onlyFor }: Rotation): Keyring {
-  const until = now + Math.min(graceMs, MAX_GRACE_MS);
+  const until = now + Math.min(Math.max(graceMs, MIN_GRACE_MS), MAX_GRACE_MS);
   const [newest] = ring.keys;
-  const older = ring.keys.map((one): RingKey => ({
-    ...one,
-    acceptedUntil: Math.min(one.acceptedUntil ?? until, until),
-    ...restriction(one.onlyFor, onlyFor),
-  }));
-  const made: RingKey = { key: NetworkKey.generate(), epoch: newest.epoch + 1 };
+  const older = ring.keys.map((one): RingKey => {
+    const remaining = both(one.onlyFor, onlyFor);
+    return {
+      ...one,
+      acceptedUntil: Math.min(one.acceptedUntil ?? until, until),
+      ...(remaining && { onlyFor: remaining }),
+    };
+  });
+  const made: RingKey = {
+    key: NetworkKey.generate(),
+    epoch: newest.epoch + 1,
+    evictions: newest.evictions + (onlyFor === undefined ? 0 : 1),
+  };
   return withKeys(ring, [made, ...older.filter((one) => isAccepted(one, now))]);
 }
 
@@ -75,43 +88,101 @@ export function admits(ring: Keyring, tag: string, identity: string, now: number
 }
 
 /**
- * What follows from two keyrings of one network, whoever begins: the greater epoch wins. Of two that
- * were made at the same time an eviction wins, so that it is not undone, else the smaller tag.
+ * Whether who has made that keyring knew a key that counts here for everybody. Who was evicted knows
+ * only older ones, and might make successors of these.
+ */
+export function isBelieved(mine: Keyring, theirs: Keyring, now: number): boolean {
+  const tags = tagsOf(theirs.keys);
+  return acceptedKeys(mine, now).some(({ key, onlyFor }) =>
+    onlyFor === undefined && tags.has(key.tag)
+  );
+}
+
+/**
+ * What follows from two keyrings of one network, whoever begins. The key wins that more evictions
+ * came before, so that none is undone by who had not heard of it; then the greater epoch; of two
+ * that were made at the same time the smaller tag. What was made beside it is given up, and counts
+ * for a day at most, for those for whom the key before both still counts.
  *
  * @returns `mine` itself when theirs brings nothing.
  * @throws {NetworkError} `PERMISSION_DENIED` when they have no key in common: another network's.
  */
 export function merged(mine: Keyring, theirs: Keyring, now: number): Keyring {
-  const tags = new Set(mine.keys.map(({ key }) => key.tag));
-  if (!theirs.keys.some(({ key }) => tags.has(key.tag))) {
-    throw new NetworkError(
-      "PERMISSION_DENIED",
-      "Cannot take the keyring: it is of another network.",
-    );
-  }
-  const [first, second] = precedes(theirs.keys, mine.keys) ? [theirs, mine] : [mine, theirs];
-  const latest = now + MAX_GRACE_MS;
-  const keys = new Map<string, RingKey>();
-  for (const one of [...first.keys, ...second.keys]) {
-    const known = keys.get(one.key.tag);
-    const isNewest = one.key.tag === first.keys[0].key.tag;
-    keys.set(one.key.tag, {
-      key: one.key,
-      epoch: one.epoch,
-      // A clock that is far ahead elsewhere makes no key count for longer than a day here.
-      ...(isNewest ? {} : {
-        acceptedUntil: Math.min(
-          one.acceptedUntil ?? latest,
-          known?.acceptedUntil ?? latest,
-          latest,
-        ),
-      }),
-      ...(isNewest ? {} : restriction(known?.onlyFor, one.onlyFor)),
+  const [ours, others] = aligned(mine.keys, theirs.keys);
+  const isTheirs = inOrder(others[0], ours[0]) < 0;
+  const [first, second] = isTheirs ? [others, ours] : [ours, others];
+  const ofSecond = tagsOf(second);
+  const before = first.find(({ key }) => ofSecond.has(key.tag));
+  const [newest] = first;
+  const byTag = (keys: readonly RingKey[], tag: string) => keys.find(({ key }) => key.tag === tag);
+  const older = [...tagsOf([...first, ...second])].filter((tag) => tag !== newest.key.tag)
+    .map((tag): RingKey => {
+      const [own, given] = [byTag(ours, tag), byTag(others, tag)];
+      const { key, epoch, evictions } = byTag(first, tag) ?? byTag(second, tag)!;
+      const onlyFor = both(
+        both(own?.onlyFor, given?.onlyFor),
+        byTag(first, tag) === undefined ? before?.onlyFor : undefined,
+      );
+      return {
+        key,
+        epoch,
+        evictions,
+        acceptedUntil: mergedLimit(own, given, now),
+        ...(onlyFor && { onlyFor }),
+      };
     });
-  }
-  const all = [...keys.values()].filter((one) => isAccepted(one, now));
-  const result = withKeys(first, all as [RingKey, ...RingKey[]]);
+  const { key, epoch, evictions } = newest;
+  const accepted = older.filter((one) => isAccepted(one, now)).sort(inOrder);
+  const result = withKeys(isTheirs ? theirs : mine, [{ key, epoch, evictions }, ...accepted]);
   return encodeKeyring(result) === encodeKeyring(mine) ? mine : result;
+}
+
+/** Until when an old key counts here, after its limit elsewhere was heard. */
+function mergedLimit(own: RingKey | undefined, given: RingKey | undefined, now: number): number {
+  // A clock that is far ahead elsewhere makes no key count for longer than a day here.
+  const latest = now + MAX_GRACE_MS;
+  const limit = Math.min(given?.acceptedUntil ?? latest, latest);
+  if (own === undefined) return limit;
+  // And one that is far behind does not end it before those are told who are connected with it.
+  return Math.min(own.acceptedUntil ?? latest, Math.max(limit, now + MIN_GRACE_MS));
+}
+
+/**
+ * Both with the same figures for the newest key that they have in common: a device that has joined
+ * by the key itself does not know how many there were before.
+ */
+function aligned(
+  mine: readonly RingKey[],
+  theirs: readonly RingKey[],
+): [readonly RingKey[], readonly RingKey[]] {
+  const tags = tagsOf(mine);
+  const there = theirs.find(({ key }) => tags.has(key.tag));
+  const here = mine.find(({ key }) => key.tag === there?.key.tag);
+  if (there === undefined || here === undefined) throw ofAnother();
+  const epochs = here.epoch - there.epoch;
+  const evictions = here.evictions - there.evictions;
+  const lead = theirs[0].epoch + epochs - mine[0].epoch;
+  if (Math.max(Math.abs(epochs), Math.abs(evictions), lead) > MAX_LEAD) throw ofAnother();
+  return [
+    shifted(mine, Math.max(0, -epochs), Math.max(0, -evictions)),
+    shifted(theirs, Math.max(0, epochs), Math.max(0, evictions)),
+  ];
+}
+
+function shifted(keys: readonly RingKey[], epochs: number, evictions: number): readonly RingKey[] {
+  return keys.map((one) => ({
+    ...one,
+    epoch: one.epoch + epochs,
+    evictions: one.evictions + evictions,
+  }));
+}
+
+function ofAnother(): NetworkError {
+  return new NetworkError(
+    "PERMISSION_DENIED",
+    "Cannot take the keyring: it is of another network. Let the device that has it join this one: " +
+      "hanzo-network join",
+  );
 }
 
 /** As text, secrets included. */
@@ -119,9 +190,10 @@ export function encodeKeyring({ networkName, keys }: Keyring): string {
   return JSON.stringify({
     version: 1,
     network: networkName,
-    keys: keys.map(({ key, epoch, acceptedUntil, onlyFor }) => ({
+    keys: keys.map(({ key, epoch, evictions, acceptedUntil, onlyFor }) => ({
       key: Buffer.from(key.reveal()).toString("base64url"),
       epoch,
+      ...(evictions === 0 ? {} : { evictions }),
       ...(acceptedUntil === undefined ? {} : { acceptedUntil }),
       ...(onlyFor === undefined ? {} : { onlyFor: [...onlyFor].sort() }),
     })),
@@ -131,7 +203,15 @@ export function encodeKeyring({ networkName, keys }: Keyring): string {
 interface KeyringBody {
   version: number;
   network: string;
-  keys: { key: string; epoch: number; acceptedUntil?: number; onlyFor?: string[] }[];
+  keys: KeyBody[];
+}
+
+interface KeyBody {
+  key: string;
+  epoch: number;
+  evictions: number;
+  acceptedUntil?: number;
+  onlyFor?: string[];
 }
 
 /** SHA-256 of a public key. */
@@ -139,10 +219,11 @@ export const identitySchema: z.ZodType<string> = z.string().regex(/^[0-9a-f]{64}
 
 const schema: z.ZodType<KeyringBody> = z.object({
   version: z.literal(1),
-  network: z.string().min(1).max(512).transform((name) => safeName(name)),
+  network: z.string().max(512).transform((name) => safeName(name)).pipe(z.string().min(1)),
   keys: z.array(z.object({
     key: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
-    epoch: z.number().int().min(1).max(2 ** 31),
+    epoch: z.number().int().min(1).max(2 ** 52),
+    evictions: z.number().int().min(0).max(2 ** 52).default(0),
     acceptedUntil: z.number().optional(),
     onlyFor: z.array(identitySchema).max(MAX_KNOWN).optional(),
   })).min(1).max(MAX_KEYS),
@@ -154,46 +235,66 @@ const schema: z.ZodType<KeyringBody> = z.object({
  * @throws {NetworkError} `PROTOCOL` when it is none.
  */
 export function decodeKeyring(bytes: Uint8Array): Keyring {
-  const value = parseBoundedJson(bytes, { maxBytes: MAX_BYTES, maxDepth: 6 });
-  const { network, keys } = parseWith(schema, value, "PROTOCOL", "Cannot read the keyring");
-  const ring = keys.map(({ key, epoch, acceptedUntil, onlyFor }, i): RingKey => {
-    const secret = Buffer.from(key, "base64url");
-    if (secret.length !== KEY_BYTES) {
-      throw new NetworkError("PROTOCOL", `Cannot read the keyring: key ${i + 1} is no key.`);
-    }
-    return {
-      key: NetworkKey.from(secret),
-      epoch,
-      ...(acceptedUntil === undefined ? {} : { acceptedUntil }),
-      ...(onlyFor === undefined ? {} : { onlyFor: new Set(onlyFor) }),
-    };
-  });
-  return { networkName: network, keys: ring as [RingKey, ...RingKey[]] };
+  const { network, keys } = parseWith(schema, parse(bytes), "PROTOCOL", "Cannot read the keyring");
+  const ring = keys.map((one, i) => ringKey(one, i));
+  const [newest, ...older] = ring;
+  const follows = ring.every((one, i) => i === 0 || inOrder(ring[i - 1], one) < 0);
+  const isClosed = newest.acceptedUntil === undefined && newest.onlyFor === undefined &&
+    older.every(({ acceptedUntil, evictions, onlyFor }) =>
+      // What was there before an eviction does not count for everybody any more.
+      acceptedUntil !== undefined && (evictions === newest.evictions || onlyFor !== undefined)
+    );
+  if (!follows || !isClosed || tagsOf(ring).size < ring.length) {
+    throw unreadable("its keys do not follow one another");
+  }
+  return { networkName: network, keys: [newest, ...older] };
+}
+
+function parse(bytes: Uint8Array): unknown {
+  try {
+    return parseBoundedJson(bytes, { maxBytes: MAX_BYTES, maxDepth: 6 });
+  } catch {
+    // Not the reason's words: they quote what is before and after the fault, and that may be a key.
+    throw unreadable("it is no JSON, cut off, or too long");
+  }
+}
+
+function ringKey({ key, acceptedUntil, onlyFor, ...counts }: KeyBody, i: number): RingKey {
+  const secret = Buffer.from(key, "base64url");
+  if (secret.length !== KEY_BYTES) throw unreadable(`key ${i + 1} is no key`);
+  return {
+    key: NetworkKey.from(secret),
+    ...counts,
+    ...(acceptedUntil === undefined ? {} : { acceptedUntil }),
+    ...(onlyFor === undefined ? {} : { onlyFor: new Set(onlyFor) }),
+  };
+}
+
+function unreadable(why: string): NetworkError {
+  return new NetworkError("PROTOCOL", `Cannot read the keyring: ${why}.`);
 }
 
 function isAccepted({ acceptedUntil }: RingKey, now: number): boolean {
   return acceptedUntil === undefined || now < acceptedUntil;
 }
 
+function tagsOf(keys: readonly RingKey[]): Set<string> {
+  return new Set(keys.map(({ key }) => key.tag));
+}
+
 /** Who counts under both. */
-function restriction(
+function both(
   a: ReadonlySet<string> | undefined,
   b: ReadonlySet<string> | undefined,
-): { onlyFor?: ReadonlySet<string> } {
-  const onlyFor = a === undefined ? b : b === undefined ? a : a.intersection(b);
-  return onlyFor === undefined ? {} : { onlyFor };
+): ReadonlySet<string> | undefined {
+  return a === undefined ? b : b === undefined ? a : a.intersection(b);
 }
 
 function withKeys(ring: Keyring, keys: readonly [RingKey, ...RingKey[]]): Keyring {
   return { ...ring, keys: keys.slice(0, MAX_KEYS) as [RingKey, ...RingKey[]] };
 }
 
-/** Whether the keys of one ring win over those of the other. */
-function precedes([a, beforeA]: readonly RingKey[], [b, beforeB]: readonly RingKey[]): boolean {
-  if (a.epoch !== b.epoch) return a.epoch > b.epoch;
-  // A rotation that leaves somebody out restricts the key before it.
-  const evictsA = beforeA?.onlyFor !== undefined;
-  const evictsB = beforeB?.onlyFor !== undefined;
-  if (evictsA !== evictsB) return evictsA;
-  return a.key.tag < b.key.tag;
+/** Below zero when `a` is newer than `b`; a ring has its keys in this order. */
+function inOrder(a: RingKey, b: RingKey): number {
+  return b.evictions - a.evictions || b.epoch - a.epoch || (a.key.tag < b.key.tag ? -1 : 1);
 }

@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { parseBoundedJson } from "../base/bounded_json.ts";
 import type { Clock } from "../base/clock.ts";
-import { describeError } from "../base/errors.ts";
+import { describeError, NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { readPrivate, writePrivate } from "../base/private_file.ts";
 import { LABEL_PATTERN } from "../base/safe_text.ts";
@@ -47,6 +47,8 @@ export class KnownNodes {
   readonly #nodes: Map<string, KnownNode>;
   /** The last write: they follow one another. */
   #written: Promise<void> = Promise.resolve();
+  /** Whether a write is to begin, which will have all that is known by then. */
+  #isDue = false;
 
   private constructor(options: KnownNodesOptions, nodes: readonly KnownNode[]) {
     this.#options = options;
@@ -56,20 +58,28 @@ export class KnownNodes {
   /**
    * Reads them.
    *
-   * @throws {NetworkError} When the file is damaged: to begin anew would believe whoever comes
-   * first.
+   * @throws {NetworkError} `FAILED_PRECONDITION` when the file is damaged: to begin anew would
+   * believe whoever comes first.
    */
   static async open(options: KnownNodesOptions): Promise<KnownNodes> {
     const { path } = options;
     const kept = path === undefined ? undefined : await readPrivate(path);
     if (kept === undefined) return new KnownNodes(options, []);
-    const action = `Cannot read the known nodes from ${path} (remove it to begin anew)`;
-    const value = parseBoundedJson(new TextEncoder().encode(kept.text), {
-      maxBytes: MAX_BYTES,
-      maxDepth: 4,
-    });
-    const { nodes } = parseWith(schema, value, "FAILED_PRECONDITION", action);
-    return new KnownNodes(options, nodes);
+    try {
+      const value = parseBoundedJson(new TextEncoder().encode(kept.text), {
+        maxBytes: MAX_BYTES,
+        maxDepth: 4,
+      });
+      const { nodes } = parseWith(schema, value, "PROTOCOL", "It is none");
+      return new KnownNodes(options, nodes);
+    } catch (cause) {
+      throw new NetworkError(
+        "FAILED_PRECONDITION",
+        `Cannot read the known nodes from ${path}: the file is damaged. Restore it, or remove it: ` +
+          `the next device that comes with a label then has it.`,
+        { cause },
+      );
+    }
   }
 
   /** Who has the label; undefined when nobody was seen with it. */
@@ -114,8 +124,10 @@ export class KnownNodes {
 
   #save(): void {
     const { path, logger } = this.#options;
-    if (path === undefined) return;
+    if (path === undefined || this.#isDue) return;
+    this.#isDue = true;
     this.#written = this.#written.then(async () => {
+      this.#isDue = false;
       try {
         await writePrivate(path, JSON.stringify({ version: 1, nodes: [...this.#nodes.values()] }));
       } catch (thrown) {

@@ -1,6 +1,7 @@
 /** Whoever the operator's own authority has certified is talked to, as the name that it certified. */
 
 import { createPrivateKey, X509Certificate } from "node:crypto";
+import { createSecureContext } from "node:tls";
 import { type CancelTimer, type Clock, every } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
@@ -33,16 +34,20 @@ const TAG = "tls";
 /** Says in a ClientHello that it is for this program; certificates need not bear it. */
 const SERVER_NAME = "hanzo-network";
 const MAX_FILE_BYTES = 1024 * 1024;
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 /** See the top of the file. */
 export class OwnTlsTrust implements Trust {
   readonly mode = "tls";
+  readonly known = undefined;
   readonly verifiesPeers: boolean;
   readonly #options: OwnTlsTrustOptions;
   #credentials: readonly Credentials[];
   #identity: string;
   #stamp: string;
+  #onChange = () => {};
   #cancelLooks: CancelTimer = () => {};
+  #looking: Promise<void> | undefined;
   /** The last thing that was wrong with the files. */
   #complaint: string | undefined;
 
@@ -90,25 +95,28 @@ export class OwnTlsTrust implements Trust {
   }
 
   start(onChange: () => void): void {
-    this.#cancelLooks = every(this.#options.clock, LOOK_MS, () => void this.#look(onChange));
+    this.#onChange = onChange;
+    this.#cancelLooks = every(this.#options.clock, LOOK_MS, () => {
+      this.#looking ??= this.#look().finally(() => this.#looking = undefined);
+    });
   }
 
-  stop(): Promise<void> {
+  async stop(): Promise<void> {
     this.#cancelLooks();
-    return Promise.resolve();
+    this.#onChange = () => {};
+    await this.#looking;
   }
 
-  async #look(onChange: () => void): Promise<void> {
+  async #look(): Promise<void> {
     try {
-      const stamp = await stampOf(this.#options.files);
-      if (stamp === this.#stamp) return;
-      const { credentials, identity } = await load(this.#options);
+      if (await stampOf(this.#options.files) === this.#stamp) return;
+      const { credentials, identity, stamp } = await load(this.#options);
       this.#stamp = stamp;
       this.#complaint = undefined;
       this.#credentials = [credentials];
       this.#identity = identity;
       this.#options.logger.info("The certificate files have changed and are in use");
-      onChange();
+      this.#onChange();
     } catch (thrown) {
       // They are replaced one after the other; what does not fit yet is left out of use.
       const reason = describeError(thrown);
@@ -127,17 +135,22 @@ interface Loaded {
 
 async function load({ files, nodeId, verifyPeers }: OwnTlsTrustOptions): Promise<Loaded> {
   const stamp = await stampOf(files);
-  const [certificate, privateKey, authority] = await Promise.all([
-    readPem("tlsCert", files.cert),
-    readPem("tlsKey", files.key),
-    readPem("tlsCa", files.ca),
-  ]);
-  const leaf = parsed("tlsCert", files.cert, () => new X509Certificate(certificate));
+  // One after the other: what fails leaves none of them being read.
+  const certificate = await readPem("tlsCert", files.cert);
+  const privateKey = await readPem("tlsKey", files.key);
+  const authority = await readPem("tlsCa", files.ca);
+  const [leaf] = parsed("tlsCert", files.cert, () => certificatesIn(certificate));
+  if (privateKey.includes("ENCRYPTED")) {
+    throw refusal("tlsKey", files.key, "it has a passphrase. Write it once more without one");
+  }
   const key = parsed("tlsKey", files.key, () => createPrivateKey(privateKey));
-  parsed("tlsCa", files.ca, () => new X509Certificate(authority));
+  parsed("tlsCa", files.ca, () => certificatesIn(authority));
   if (!leaf.checkPrivateKey(key)) {
     throw refusal("tlsKey", files.key, `it is not the key of the certificate in ${files.cert}`);
   }
+  // What it cannot use TLS would tell at the first connection, where nobody can catch it.
+  const secure = () => createSecureContext({ cert: certificate, key: privateKey, ca: authority });
+  parsed("tlsKey", files.key, secure, "TLS cannot use it: it is too short, or of an unusual kind");
   const names = namesOf(leaf);
   if (verifyPeers && !names.includes(nodeId)) {
     throw refusal(
@@ -177,12 +190,23 @@ async function readPem(option: string, path: string): Promise<string> {
   }
 }
 
-function parsed<T>(option: string, path: string, parse: () => T): T {
+/** All certificates of a text, at least one. */
+function certificatesIn(text: string): [X509Certificate, ...X509Certificate[]] {
+  const [first, ...others] = text.match(CERTIFICATE) ?? [text];
+  return [new X509Certificate(first), ...others.map((one) => new X509Certificate(one))];
+}
+
+function parsed<T>(
+  option: string,
+  path: string,
+  parse: () => T,
+  fault = "it cannot be read as what it is to be",
+): T {
   try {
     return parse();
-  } catch (cause) {
-    // Not the cause's words: they may be of the key.
-    throw refusal(option, path, "it cannot be read as what it is to be", cause);
+  } catch {
+    // Without the cause: its words may be of the key.
+    throw refusal(option, path, fault);
   }
 }
 

@@ -1,22 +1,29 @@
 /** Where a code may come from: its own text, a picture in a file, bytes, or a stream of either. */
 
 import { NetworkError } from "../base/errors.ts";
+import { needGranted } from "../base/permissions.ts";
 import { fileError } from "../base/private_file.ts";
+import { beginsLikeCode } from "./join_code.ts";
+import { isPicture, MAX_PICTURE_BYTES } from "./picture_file.ts";
 import { readQrImage } from "./qr_reading.ts";
-
-/** What a picture may have at most, in bytes. */
-export const MAX_PICTURE_BYTES: number = 16 * 1024 * 1024;
 
 /**
  * The code that is in something.
  *
  * @param source A file of PNG or JPEG, its bytes, or the code itself, which begins with `HANZO:`.
- * @throws {NetworkError} `INVALID_ARGUMENT` when it is no picture or has no code in it, is too large
- * or cannot be read; `PERMISSION_DENIED`.
+ * @throws {NetworkError} `INVALID_ARGUMENT` when it is no picture or has no code in it, is too
+ * large or cannot be read; `PERMISSION_DENIED`.
  */
 export async function scanQr(source: string | URL | Uint8Array): Promise<string> {
   if (source instanceof Uint8Array) return await readQrImage(source);
-  if (typeof source === "string" && isCode(source)) return source;
+  if (typeof source === "string" && beginsLikeCode(source)) return source;
+  if (source instanceof URL && source.protocol !== "file:") {
+    if (beginsLikeCode(source.href)) return source.href;
+    throw new NetworkError(
+      "INVALID_ARGUMENT",
+      `Cannot read ${source.protocol}//${source.host}: only files are read. Save the picture first.`,
+    );
+  }
   return await readQrImage(await readPicture(source));
 }
 
@@ -29,7 +36,7 @@ export async function scanStream(stream: ReadableStream<Uint8Array>): Promise<st
   const bytes = await readBounded(stream, "standard input");
   if (isPicture(bytes)) return await readQrImage(bytes);
   const text = new TextDecoder().decode(bytes.subarray(0, 4_096)).trim();
-  if (isCode(text)) return text;
+  if (beginsLikeCode(text)) return text;
   throw new NetworkError(
     "INVALID_ARGUMENT",
     "Cannot use standard input: it is neither a picture (PNG or JPEG) nor a code, which begins " +
@@ -37,24 +44,16 @@ export async function scanStream(stream: ReadableStream<Uint8Array>): Promise<st
   );
 }
 
-function isCode(text: string): boolean {
-  return /^\s*hanzo:/i.test(text);
-}
-
-/** Begins like PNG or JPEG. */
-function isPicture([a, b, c]: Uint8Array): boolean {
-  return (a === 0x89 && b === 0x50) || (a === 0xff && b === 0xd8 && c === 0xff);
-}
-
 async function readPicture(path: string | URL): Promise<Uint8Array> {
-  let file: Deno.FsFile;
+  needGranted(`Cannot read ${path}`, { name: "read", path });
+  let file: Deno.FsFile | undefined;
   try {
     file = await Deno.open(path);
     if ((await file.stat()).isDirectory) {
-      file.close();
       throw new NetworkError("INVALID_ARGUMENT", `Cannot read ${path}: it is a directory.`);
     }
   } catch (thrown) {
+    file?.close();
     if (!(thrown instanceof Deno.errors.NotFound)) throw fileError("read", `${path}`, thrown);
     throw new NetworkError(
       "INVALID_ARGUMENT",

@@ -1,6 +1,7 @@
 /** Datagrams on `Deno.listenDatagram`: half the memory of `node:dgram` under a flood. */
 
 import { describeError, NetworkError } from "../base/errors.ts";
+import { needGranted } from "../base/permissions.ts";
 import type {
   DatagramAddress,
   DatagramReceiver,
@@ -24,6 +25,7 @@ export const denoDatagrams: DatagramTransport = {
   bind({ host, port }, { shared }, receive) {
     let socket: Deno.DatagramConn;
     try {
+      needBind({ host, port });
       socket = Deno.listenDatagram({
         transport: "udp",
         hostname: host,
@@ -52,6 +54,7 @@ class DenoDatagramSocket implements DatagramSocket {
   }
 
   async send(bytes: Uint8Array, { host, port }: DatagramAddress): Promise<void> {
+    needSend({ host, port });
     try {
       await this.#socket.send(bytes, { transport: "udp", hostname: host, port });
     } catch (cause) {
@@ -89,8 +92,29 @@ class DenoDatagramSocket implements DatagramSocket {
   }
 }
 
+/**
+ * Throws unless a socket may be bound to `address`.
+ *
+ * @throws {NetworkError} `PERMISSION_DENIED`
+ */
+export function needBind({ host, port }: DatagramAddress): void {
+  const target = `${host}:${port}`;
+  needGranted(`Cannot listen for beacons on ${target}`, { name: "net", host: target });
+}
+
+/**
+ * Throws unless something may be sent to `address`.
+ *
+ * @throws {NetworkError} `PERMISSION_DENIED`
+ */
+export function needSend({ host, port }: DatagramAddress): void {
+  const target = `${host}:${port}`;
+  needGranted(`Cannot send a beacon to ${target}`, { name: "net", host: target });
+}
+
 /** What binding to `address` failed with, in this package's terms. */
 export function bindError(cause: unknown, { host, port }: DatagramAddress): NetworkError {
+  if (cause instanceof NetworkError) return cause;
   const action = `Cannot listen for beacons on ${host}:${port}`;
   if (cause instanceof Deno.errors.AddrInUse || codeOf(cause) === "EADDRINUSE") {
     return new NetworkError(

@@ -8,7 +8,7 @@ import type {
   DatagramSocket,
   DatagramTransport,
 } from "./datagram.ts";
-import { bindError, sendError } from "./deno_datagram.ts";
+import { bindError, needBind, needSend, sendError } from "./deno_datagram.ts";
 import { systemInterfaces } from "./system_interfaces.ts";
 
 /** See the top of the file. */
@@ -17,6 +17,7 @@ export const nodeDatagrams: DatagramTransport = {
   interfaces: systemInterfaces,
   bind({ host, port }, { shared }, receive) {
     return new Promise((resolve, reject) => {
+      needBind({ host, port });
       const socket = createSocket({ type: "udp4", reuseAddr: shared });
       socket.once("error", (cause) => {
         socket.close();
@@ -50,6 +51,7 @@ class NodeDatagramSocket implements DatagramSocket {
 
   send(bytes: Uint8Array, to: DatagramAddress): Promise<void> {
     return new Promise((resolve, reject) => {
+      needSend(to);
       if (this.#closed) return reject(sendError(new Error("the socket is closed"), to));
       try {
         this.#socket.send(bytes, to.port, to.host, (cause) => {

@@ -1,23 +1,34 @@
 /** Reads this machine's interfaces from the system. */
 
-import { NetworkError } from "../base/errors.ts";
+import { isGranted, needGranted, type Permission } from "../base/permissions.ts";
 import type { NetworkInterface } from "./interfaces.ts";
 
+const LISTING: Permission = { name: "sys", kind: "networkInterfaces" };
+
+/** What every machine has, for one whose interfaces may not be listed. */
+const ASSUMED: readonly NetworkInterface[] = [
+  { name: "lo", address: "127.0.0.1", netmask: "255.0.0.0" },
+];
+
+/** The IPv4 interfaces of this machine; without `--allow-sys=networkInterfaces` its loopback. */
+export function systemInterfaces(): NetworkInterface[] {
+  if (!isGranted(LISTING)) return [...ASSUMED];
+  return Deno.networkInterfaces()
+    .filter(({ family }) => family === "IPv4")
+    .map(({ name, address, netmask }) => ({ name, address, netmask }));
+}
+
+/** Whether this machine has an address of IPv6, as far as it may be known. */
+export function hasIPv6(): boolean {
+  return isGranted(LISTING) && Deno.networkInterfaces().some(({ family }) => family === "IPv6");
+}
+
 /**
- * The IPv4 interfaces of this machine.
+ * Throws unless what {@linkcode systemInterfaces} lists is all that there are.
  *
+ * @param action What they are needed for, for the beginning of the message.
  * @throws {NetworkError} `PERMISSION_DENIED` without `--allow-sys=networkInterfaces`.
  */
-export function systemInterfaces(): NetworkInterface[] {
-  try {
-    return Deno.networkInterfaces()
-      .filter(({ family }) => family === "IPv4")
-      .map(({ name, address, netmask }) => ({ name, address, netmask }));
-  } catch (cause) {
-    throw new NetworkError(
-      "PERMISSION_DENIED",
-      "Cannot list the network interfaces: not permitted. Grant --allow-sys=networkInterfaces.",
-      { cause },
-    );
-  }
+export function needInterfaces(action: string): void {
+  needGranted(action, LISTING);
 }

@@ -164,10 +164,15 @@ Deno.test({
   permissions: { read: false, write: false },
   async fn() {
     for (
-      const attempt of [readPrivate("/x/y"), writePrivate("/x/y", ""), createPrivate("/x/y", "")]
+      const [attempt, flags] of [
+        [() => readPrivate("/x/y"), "--allow-read=/x/y"],
+        [() => writePrivate("/x/y", ""), "--allow-read=/x --allow-write=/x"],
+        [() => createPrivate("/x/y", ""), "--allow-read=/x --allow-write=/x"],
+        [() => writePrivate("y", ""), "--allow-read=. --allow-write=."],
+        [() => writePrivate("/y", ""), "--allow-read=/ --allow-write=/"],
+      ] as const
     ) {
-      const message = await refusal(() => attempt, "PERMISSION_DENIED");
-      assertStringIncludes(message, "Grant --allow-read and --allow-write");
+      assertStringIncludes(await refusal(attempt, "PERMISSION_DENIED"), `Grant ${flags}.`);
     }
   },
 });

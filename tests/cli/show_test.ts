@@ -32,6 +32,7 @@ const STATUS: NetworkStatus = {
   nodeId: "laptop",
   state: "running",
   version: "0.1.0",
+  security: { mode: "keyed", keyTag: "0123456789abcdef", identity: "ab".repeat(32) },
   address: "127.0.0.1:5681",
   peerCount: 1,
   agentCount: 2,
@@ -50,6 +51,7 @@ function peerOf(nodeId: string, change: Partial<PeerStatus> = {}): PeerStatus {
   return {
     nodeId,
     state: "alive",
+    identity: null,
     healthy: true,
     address: "192.168.1.7:5681",
     via: "udp",

@@ -1,9 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { NetworkError } from "../../src/base/errors.ts";
 import { ManualClock } from "../../src/base/manual_clock.ts";
-import { createCommandRunner, runCommand } from "../../src/device/command.ts";
+import { createCommandRunner, mayRun, runCommand } from "../../src/device/command.ts";
 
 const deno = Deno.execPath();
+/** Every system has it on its `PATH`. */
+const SHELL = Deno.build.os === "windows" ? "cmd" : "sh";
 const evaluate = (code: string) => ["eval", "--no-lock", "--quiet", code];
 
 Deno.test("a command's output and exit code come back", async () => {
@@ -67,6 +69,22 @@ Deno.test("a command stops when its caller gives up, and does not start when he 
   assertEquals((await assertRejects(() => running, NetworkError)).code, "CANCELLED");
   const late = () => runCommand(deno, [], { timeoutMs: 20_000, signal: controller.signal });
   assertEquals((await assertRejects(late, NetworkError)).code, "CANCELLED");
+});
+
+Deno.test({
+  name: "without permission a command that is there is told from one that is not",
+  permissions: { run: false },
+  async fn() {
+    const code = (command: string) =>
+      assertRejects(() => runCommand(command, [], { timeoutMs: 1_000 }), NetworkError)
+        .then(({ code, message }) => [code, message]);
+    assertEquals(await code(SHELL), [
+      "PERMISSION_DENIED",
+      `Cannot run ${SHELL}: not allowed. Grant it with --allow-run=${SHELL}.`,
+    ]);
+    assertEquals((await code("no-such-command-here"))[0], "NOT_FOUND");
+    assertEquals([mayRun(SHELL), mayRun("no-such-command-here")], [false, true]);
+  },
 });
 
 Deno.test("a command that does not exist is NOT_FOUND, with a sentence that says so", async () => {

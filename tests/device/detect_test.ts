@@ -13,8 +13,10 @@ import {
   type DetectOptions,
   type DeviceReport,
 } from "../../src/device/detect.ts";
-import type { DeviceReading } from "../../src/device/reading.ts";
+import { DeviceReader, type DeviceReading } from "../../src/device/reading.ts";
+import { TOOLS } from "../../src/device/tools.ts";
 import { anyText } from "../support/any_text.ts";
+import { withTools } from "../support/tools.ts";
 
 const GIGABYTE = 2 ** 30;
 
@@ -316,18 +318,33 @@ Deno.test("this machine is detected, in a form that passes the wire", async () =
   assertExplained(report);
 });
 
+Deno.test("the tools that are named as such are those that are asked", async () => {
+  for (const [os, tools] of Object.entries(TOOLS)) {
+    const run = fakeTools({});
+    const clock = new ManualClock();
+    await detectDevice({ ...options(os, {}), run });
+    const reading = new DeviceReader({ os, run, clock }).read();
+    await clock.advance(1_000);
+    await reading;
+    const asked = new Set(run.asked.map((line) => line.split(" ")[0]));
+    assertEquals([...asked].sort(), [...tools], os);
+  }
+});
+
 Deno.test("without any permission nothing is asked and every figure says which flag it needs", async () => {
-  const { stdout, code } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "--no-prompt",
-      "--no-lock",
-      "--quiet",
-      new URL("./print_report.ts", import.meta.url).href,
-    ],
-    env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
-    stderr: "inherit",
-  }).output();
+  const names = Deno.build.os === "linux" ? TOOLS.linux : [];
+  const { stdout, code } = await withTools(names, (PATH) =>
+    new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "--no-prompt",
+        "--no-lock",
+        "--quiet",
+        new URL("./print_report.ts", import.meta.url).href,
+      ],
+      env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1", ...(names.length > 0 && { PATH }) },
+      stderr: "inherit",
+    }).output());
   assertEquals(code, 0);
   const { report, reading }: { report: DeviceReport; reading: DeviceReading } = JSON.parse(
     new TextDecoder().decode(stdout),

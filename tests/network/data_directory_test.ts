@@ -288,7 +288,7 @@ Deno.test({
     for (const attempt of [() => claimNode(directory, "a", ""), () => runningNodes(directory)]) {
       const error = await assertRejects(attempt, NetworkError);
       assertEquals(error.code, "PERMISSION_DENIED");
-      assertStringIncludes(error.message, "Grant --allow-read and --allow-write");
+      assertStringIncludes(error.message, "Grant --allow-read=/somewhere/hanzo-network");
     }
   },
 });

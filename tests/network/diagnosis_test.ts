@@ -2,8 +2,9 @@
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { DropReason, InterfaceReport, UdpReport } from "../../src/discovery/udp_report.ts";
-import { missingPermissions } from "../../src/network/diagnose.ts";
+import { missingPermissions } from "../../src/network/missing_permissions.ts";
 import { findings, hostFindings } from "../../src/network/diagnosis.ts";
+import type { FrontReport } from "../../src/link/refusals.ts";
 import type { DiagnosisFacts, Finding } from "../../src/network/diagnosis_facts.ts";
 import type { NetworkStatus, PeerStatus } from "../../src/network/status.ts";
 import { MemoryFleet } from "../support/memory_fleet.ts";
@@ -55,12 +56,22 @@ const STATUS = {
   peers: {},
   unreached: [],
   nameConflicts: [],
+  security: { mode: "keyed", keyTag: "0123456789abcdef", identity: "ab".repeat(32) },
 } as unknown as NetworkStatus;
+const NOBODY: FrontReport = {
+  crowd: NOTHING,
+  slow: NOTHING,
+  stranger: NOTHING,
+  "not-admitted": NOTHING,
+  flood: NOTHING,
+};
 const HEALTHY: DiagnosisFacts = {
   status: STATUS,
   os: "linux",
   wallTime: Date.UTC(2026, 10, 22),
-  open: true,
+  leavesMachine: true,
+  refused: undefined,
+  open: false,
   interfaces: [{ name: "eth0", address: "192.168.1.10", netmask: "255.255.255.0" }],
   portWasTaken: false,
   udp: UDP,
@@ -211,7 +222,34 @@ const CASES: [what: string, facts: Partial<DiagnosisFacts>, finding: Partial<Fin
     message: "came faster than they are looked at",
     mend: "nodes that are known are heard as before",
   }],
-  ["a node that keeps to its machine", { open: false }, { severity: "info", mend: "--open" }],
+  [
+    "a node that keeps to its machine",
+    { leavesMachine: false },
+    { severity: "info", mend: "start it without --network-interface lo" },
+  ],
+  [
+    "a node that is open",
+    {
+      status: { ...STATUS, security: { mode: "open", keyTag: null, identity: null } },
+      leavesMachine: true,
+      open: true,
+    },
+    { severity: "warning", message: "nothing is encrypted", mend: "start it without --open" },
+  ],
+  [
+    "connections of strangers",
+    { refused: { ...NOBODY, stranger: { count: 3, host: "192.168.1.66" } } },
+    {
+      severity: "info",
+      message: "3 connections showed no certificate of this network, the last from 192.168.1.66",
+      mend: "hanzo-network invite",
+    },
+  ],
+  [
+    "a connection under a key that counts no more",
+    { refused: { ...NOBODY, "not-admitted": { count: 1, host: "192.168.1.66" } } },
+    { severity: "warning", message: "a connection came with a key that does not count any more" },
+  ],
   ["a port that was taken", { portWasTaken: true }, {
     severity: "info",
     message: "the usual port was taken",
@@ -299,6 +337,7 @@ Deno.test("of a healthy node there is nothing to say but that it is well", () =>
   const facts = { ...HEALTHY, ...withPeer({}), sightedAgo: new Map([["gpu", 1_000]]) };
   assertEquals(findings(facts).map(({ severity, subject }) => `${severity} ${subject}`), [
     "ok links",
+    "ok security",
     "ok interface eth0",
     "ok peer gpu",
   ]);
@@ -315,6 +354,7 @@ Deno.test("where no node runs the doctor says which interfaces one would use, an
   const [ethernet] = HEALTHY.interfaces;
   const docker = { name: "docker0", address: "172.17.0.1", netmask: "255.255.0.0" };
   const facts = {
+    leavesMachine: true,
     open: true,
     interfaces: [docker, ethernet],
     leftOut: [{ name: "docker0", address: "172.17.0.1", why: "it leads to containers" }],
@@ -360,9 +400,26 @@ Deno.test({
     run: true,
     sys: ["loadavg", "networkInterfaces", "systemMemoryInfo"],
   },
-  async fn() {
-    const missing = await missingPermissions();
-    assertEquals(missing.map(({ flag }) => flag), ["--allow-sys=hostname"]);
+  fn() {
+    const missing = missingPermissions({ lan: true, dataDirectory: "/data" });
+    assertEquals(missing.map(({ flag }) => flag), [
+      "--allow-read=/data --allow-write=/data",
+      "--allow-sys=hostname",
+      "--allow-sys=cpus",
+      "--allow-sys=osUptime",
+      `--allow-read=${new URL("../../src/", import.meta.url).pathname}`,
+    ]);
+  },
+});
+
+Deno.test({
+  name: "a node that keeps to its machine needs no more than the loopback",
+  permissions: { net: ["127.0.0.0/8"] },
+  fn() {
+    const flags = (lan: boolean) =>
+      missingPermissions({ lan, dataDirectory: undefined }).map(({ flag }) => flag);
+    assertEquals([true, false].map((lan) => flags(lan).includes("--allow-net")), [true, false]);
+    assertEquals(flags(false).filter((flag) => flag.startsWith("--allow-net")), []);
   },
 });
 
@@ -374,6 +431,7 @@ Deno.test("a node gathers the facts itself: who is heard, who is dialled, and wh
   const asked = fleet.wait(a.network.diagnose("b"));
   const found = (await asked).map(({ severity, subject }) => `${severity} ${subject}`);
   assertEquals(found.filter((line) => !line.includes("permissions")), [
+    "warning security",
     "warning address 10.0.0.99:5681",
     "ok links",
     "ok interface mem0",

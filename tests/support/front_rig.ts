@@ -5,7 +5,8 @@
  */
 
 import type net from "node:net";
-import { Front, type RefusalReason } from "../../src/link/front.ts";
+import { Front } from "../../src/link/front.ts";
+import type { RefusalReason } from "../../src/link/refusals.ts";
 import type { LinkSecurity } from "../../src/link/tls_gate.ts";
 import type { PeerCredential } from "../../src/security/trust.ts";
 import { eventually } from "./eventually.ts";

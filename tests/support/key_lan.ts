@@ -51,6 +51,8 @@ export class KeyLan implements AsyncDisposable {
   /** What every node begins with unless it is told otherwise. */
   readonly ring: Keyring = newKeyring("home");
   readonly nodes: KeyNode[] = [];
+  /** How often somebody was dialled so far. */
+  dialled = 0;
   /** What the acceptor has agreed to, for the dialler, by their hosts. */
   readonly #agreed = new Map<string, (string | undefined)[]>();
 
@@ -181,6 +183,7 @@ export class KeyLan implements AsyncDisposable {
     return {
       measure: (...args) => inner.measure(...args),
       dial: async (address, signal) => {
+        this.dialled++;
         const stream = await inner.dial(address, signal);
         const tag = this.#agreed.get(`${host}>${address.host}`)!.shift();
         if (tag !== undefined) return this.#withCredential(stream, tag);

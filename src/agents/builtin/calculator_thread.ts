@@ -2,6 +2,7 @@
 
 import type { CancelTimer, Clock } from "../../base/clock.ts";
 import { describeError, NetworkError } from "../../base/errors.ts";
+import { missingFlags } from "../../base/permissions.ts";
 import type { CalculatorMessage } from "./calculator_worker.ts";
 import type { Calculated } from "./expression.ts";
 
@@ -82,6 +83,9 @@ export class CalculatorThread {
   }
 
   #start(): void {
+    const path = threadFiles();
+    const flags = path === undefined ? [] : missingFlags({ name: "read", path });
+    if (flags.length > 0) return this.#failAll(cannotStart("not permitted", `Grant ${flags[0]}`));
     const worker = new Worker(new URL("./calculator_worker.ts", import.meta.url), {
       type: "module",
       name: "calculator",
@@ -148,10 +152,18 @@ export class CalculatorThread {
   }
 }
 
-function cannotStart(reason: string): NetworkError {
-  return new NetworkError(
-    "UNAVAILABLE",
-    `Cannot start the calculator: ${reason}. It needs mathjs from npm at its first use, and ` +
-      "permission to read its own files (--allow-read).",
-  );
+/**
+ * Where the thread's modules are: Deno has it read them only with permission, though the rest of
+ * the program needs none for its own. Undefined where they are not files of this machine.
+ */
+export function threadFiles(): URL | undefined {
+  const files = new URL("../../", import.meta.url);
+  return files.protocol === "file:" && !Deno.build.standalone ? files : undefined;
+}
+
+function cannotStart(
+  reason: string,
+  mend = "It needs mathjs from npm at its first use",
+): NetworkError {
+  return new NetworkError("UNAVAILABLE", `Cannot start the calculator: ${reason}. ${mend}.`);
 }

@@ -3,6 +3,7 @@
 import type { RunEvent, RunResult } from "../../agents/run_event.ts";
 import { sleep, systemClock } from "../../base/clock.ts";
 import { describeError, NetworkError } from "../../base/errors.ts";
+import { needGranted, type Permission } from "../../base/permissions.ts";
 import type { RunBody } from "../../gateway/control_api.ts";
 import type { Command, Invocation } from "../command.ts";
 import { DEMO_DEVICES, type DemoNode, startDemoNode } from "../demo_fleet.ts";
@@ -25,11 +26,16 @@ interface Step {
 export const command: Command = {
   positionals: "",
   summary: "Three nodes on this machine, doing real work",
-  options: [],
+  options: [{
+    name: "data-dir",
+    kind: "text",
+    value: "DIR",
+    help: "where its nodes keep their files while it runs (default: where the system has such)",
+  }],
   example: "hanzo-network demo",
-  async run({ terminal, signal }: Invocation): Promise<number> {
+  async run({ options, terminal, signal }: Invocation): Promise<number> {
     const started = performance.now();
-    const directory = await Deno.makeTempDir({ prefix: "hanzo-network-demo-" });
+    const directory = await newDirectory(options.text("data-dir"));
     const demo = new Demo(terminal, signal, directory);
     try {
       await demo.play();
@@ -54,6 +60,14 @@ export const command: Command = {
     return demo.ok ? 0 : 1;
   },
 };
+
+/** A directory that is removed at the end, in another one. */
+async function newDirectory(parent: string | undefined): Promise<string> {
+  const use: Permission[] = [{ name: "read", path: parent }, { name: "write", path: parent }];
+  needGranted("Cannot keep the files of the demo", ...use);
+  if (parent !== undefined) await Deno.mkdir(parent, { recursive: true, mode: 0o700 });
+  return await Deno.makeTempDir({ dir: parent, prefix: "hanzo-network-demo-" });
+}
 
 class Demo {
   readonly steps: Step[] = [];
@@ -223,6 +237,7 @@ async function finish(
 
 /** A port that nobody on this machine uses for beacons, so that the demo meets only itself. */
 async function freeUdpPort(): Promise<number> {
+  needGranted("Cannot let the demo's nodes meet", { name: "net", host: "127.0.0.1" });
   const { createSocket } = await import("node:dgram");
   const socket = createSocket("udp4");
   await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve));

@@ -77,14 +77,16 @@ async function hostAlone(options: OptionValues): Promise<Finding[]> {
     const message = describeError(thrown);
     return [{ severity: "error", subject: "interfaces", message }, beacons];
   }
-  const { leftOut, missingPermissions } = await import("../../network/diagnose.ts");
+  const { leftOut } = await import("../../network/diagnose.ts");
+  const { missingHostPermissions } = await import("../../network/missing_permissions.ts");
   return [
     beacons,
     ...hostFindings({
+      leavesMachine: choice.lan,
       open,
       interfaces,
       leftOut: leftOut(interfaces, choice),
-      missingPermissions: await missingPermissions(),
+      missingPermissions: missingHostPermissions(),
       broadcastPort,
       wallTime: Date.now(),
     }),

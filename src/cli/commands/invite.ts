@@ -2,7 +2,7 @@
 
 import { NetworkError } from "../../base/errors.ts";
 import { writePrivate } from "../../base/private_file.ts";
-import { safeName } from "../../base/safe_text.ts";
+import { safeLine, safeName } from "../../base/safe_text.ts";
 import { dataDirectory } from "../../network/data_directory.ts";
 import { type JoinQr, joinQr } from "../../network/join_qr.ts";
 import { staticJoinQr } from "../../network/static_code.ts";
@@ -87,8 +87,9 @@ function show(qr: JoinQr, files: readonly string[], terminal: Terminal): void {
     ? "for as long as the key"
     : `for one device, until ${new Date(expiresAt).toLocaleTimeString()}`;
   if (files.length > 0) {
-    terminal.line(`Wrote ${files.join(" and ")}, good ${until}.`);
-    terminal.line(`On the other device: hanzo-network join ${files[0]}`);
+    const names = files.map(safeLine);
+    terminal.line(`Wrote ${names.join(" and ")}, good ${until}.`);
+    terminal.line(`On the other device: hanzo-network join ${names[0]}`);
     return;
   }
   terminal.line(`To join ${name}: hanzo-network join --camera, or type after hanzo-network join`);

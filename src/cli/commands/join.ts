@@ -3,7 +3,7 @@
 import { safeName } from "../../base/safe_text.ts";
 import { dataDirectory } from "../../network/data_directory.ts";
 import { joinNetwork } from "../../network/join_network.ts";
-import { decodeJoinCode } from "../../security/join_code.ts";
+import { beginsLikeCode, decodeJoinCode } from "../../security/join_code.ts";
 import { type Command, type Invocation, UsageError } from "../command.ts";
 import { environment } from "../option_values.ts";
 import { codeFromCamera, codeFromFile, codeFromStdin } from "../join_source.ts";
@@ -32,15 +32,16 @@ export const command: Command = {
     if (rest.length > 0 || (usesCamera && source !== undefined)) {
       throw new UsageError("join takes one CODE, FILE or -, or --camera.");
     }
+    const directory = dataDirectory(options.text("data-dir"), environment);
     const code = usesCamera
-      ? await codeFromCamera(terminal, signal)
+      ? await codeFromCamera(terminal, directory, signal)
       : source === undefined || source === "-"
-      ? await codeFromStdin(terminal)
-      : isCode(source)
+      ? await codeFromStdin(terminal, signal)
+      : beginsLikeCode(source)
       ? fromArgument(source)
       : await codeFromFile(source);
     const joined = await joinNetwork(code, {
-      dataDirectory: dataDirectory(options.text("data-dir"), environment),
+      dataDirectory: directory,
       leave: options.flag("leave"),
       signal,
     });
@@ -56,10 +57,6 @@ export const command: Command = {
     return 0;
   },
 };
-
-function isCode(text: string): boolean {
-  return /^hanzo:/i.test(text);
-}
 
 /** Command lines can be seen by every user of a machine: an invite may stand there, a key not. */
 function fromArgument(code: string): string {

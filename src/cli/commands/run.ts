@@ -2,6 +2,7 @@
 
 import type { RunResult } from "../../agents/run_event.ts";
 import type { JsonValue } from "../../base/bounded_json.ts";
+import { needGranted } from "../../base/permissions.ts";
 import { safeText } from "../../base/safe_text.ts";
 import type { RunBody } from "../../gateway/control_api.ts";
 import { RoutingStrategy } from "../../routing/strategy.ts";
@@ -143,6 +144,7 @@ function scalarsOf(data: JsonValue | undefined): Record<string, JsonValue> | und
 
 async function readContext(file: string): Promise<string> {
   if (file === "-") return await new Response(Deno.stdin.readable).text();
+  needGranted(`Cannot read ${file}`, { name: "read", path: file });
   try {
     return await Deno.readTextFile(file);
   } catch (thrown) {

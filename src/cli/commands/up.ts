@@ -4,6 +4,7 @@ import type { Agent } from "../../agents/agent.ts";
 import { every, systemClock } from "../../base/clock.ts";
 import { describeError, NetworkError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import { isGranted, needGranted, type Permission } from "../../base/permissions.ts";
 import { systemRandom } from "../../base/random.ts";
 import { safeName } from "../../base/safe_text.ts";
 import { Gateway } from "../../gateway/gateway.ts";
@@ -83,6 +84,7 @@ export const command: Command = {
       // Only now is the range known to be one that a node may be open to.
       if (open !== false) warnOfOpen(open, options.flag("open-accept-tasks"), terminal);
       const apiPort = options.integer("api-port", 0, 65_535);
+      needApi(apiPort);
       const events = network.events();
       await network.start();
       const token = newToken();
@@ -131,6 +133,14 @@ function surviveStrayErrors(logger: Logger): void {
       reason: describeError(event.error),
     });
   });
+}
+
+/** Listening would ask for it, and the node stand still meanwhile. */
+function needApi(port: number | undefined): void {
+  const host = "127.0.0.1";
+  // Without a port it may be any that is free.
+  if (port !== undefined && isGranted({ name: "net", host: `${host}:${port}` })) return;
+  needGranted(`Cannot serve the API on ${host}`, { name: "net", host });
 }
 
 async function publish(
@@ -230,6 +240,7 @@ async function tailscale(options: OptionValues): Promise<TailscaleOptions | fals
   const keyFile = options.text("tailscale-api-key");
   if (path === undefined && keyFile === undefined) return false;
   if (keyFile === undefined) return { path };
+  needGranted(`Cannot read ${keyFile}`, { name: "read", path: keyFile });
   try {
     const apiKey = (await Deno.readTextFile(keyFile)).trim();
     return { path, apiKey, apiUrl: options.text("tailscale-api") };
@@ -253,6 +264,7 @@ async function loadAgents(files: readonly string[]): Promise<Agent[]> {
   const agents: Agent[] = [];
   for (const file of files) {
     let exports: Record<string, unknown>;
+    needModule(file);
     try {
       exports = await import(await moduleUrl(file));
     } catch (cause) {
@@ -272,6 +284,15 @@ async function loadAgents(files: readonly string[]): Promise<Agent[]> {
     agents.push(...new Set(found));
   }
   return agents;
+}
+
+/** Importing would ask for it. What the module itself imports cannot be known before. */
+function needModule(file: string): void {
+  const { protocol, host } = URL.parse(file) ?? {};
+  const permission: Permission = protocol === "http:" || protocol === "https:"
+    ? { name: "import", host }
+    : { name: "read", path: protocol === "file:" ? new URL(file) : file };
+  needGranted(`Cannot load the agents of ${file}`, permission);
 }
 
 async function moduleUrl(file: string): Promise<string> {

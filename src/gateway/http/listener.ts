@@ -1,67 +1,129 @@
 /**
- * An HTTP/1.1 server that nobody can keep from answering: it bounds what strangers can hold of it,
- * in connections, bytes and time, and goes on when the process has no file descriptors left.
+ * The HTTP/1.1 server of Node, bounded so that nobody can keep it from answering: in what strangers
+ * can hold of it, connections, bytes and time. It goes on when there are no file descriptors left.
  */
 
-import { type Clock, doneWithin, sleep } from "../../base/clock.ts";
+import http from "node:http";
+import { Buffer } from "node:buffer";
+import type { Socket } from "node:net";
+import { type Clock, doneWithin } from "../../base/clock.ts";
 import type { NetworkError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
-import type { AnswerSetting } from "./answer.ts";
-import { type ConnectionHost, HttpConnection } from "./connection.ts";
-import { type HttpReport, RefusalCounts } from "./report.ts";
-import { Seats } from "./seats.ts";
-import type { HttpService } from "./service.ts";
+import { LastingListener } from "../../transport/lasting_listener.ts";
+import { Exchange, type ExchangeSetting, linger } from "./exchange.ts";
+import { type HttpReport, RefusalCounts, type RefusalReason } from "./report.ts";
+import { type Guest, Seats } from "./seats.ts";
+import { HttpFault, type HttpService } from "./service.ts";
 
-/** What is used of a `Deno.TcpListener`. */
-export type ConnectionSource = Pick<Deno.TcpListener, "accept" | "close" | "addr">;
-
-/** What an {@linkcode HttpListener} is made of. */
-export interface HttpListenerOptions {
-  /** Where connections come from; {@linkcode HttpListener.close} closes it. */
-  readonly source: ConnectionSource;
-  readonly service: HttpService;
-  /** Headers of every answer that does not set them itself. */
-  readonly headers: AnswerSetting["headers"];
-  readonly clock: Clock;
-  readonly logger: Logger;
+/** How long clients may take; all in milliseconds. */
+export interface HttpTimes {
+  /** For a head, from the connection, or from its first byte on one that is kept. */
+  readonly headMs: number;
+  /** For a whole request, from its first byte. */
+  readonly requestMs: number;
+  /** Until the next request: longer than clients keep a connection. */
+  readonly idleMs: number;
+  /** Between two looks who has taken longer. */
+  readonly checkMs: number;
 }
 
-/** Between two attempts to take a connection that the system does not give; doubled each time. */
-const RETRY_MS = { first: 10, last: 1_000 };
+/** What an {@linkcode HttpListener} is made of. */
+export interface HttpListenerOptions extends ExchangeSetting {
+  readonly host: string;
+  /** 0: the system chooses. */
+  readonly port: number;
+  /** Knows what requests mean that come on that port. */
+  readonly service: (port: number) => HttpService;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** @default {HTTP_TIMES} */
+  readonly times?: HttpTimes;
+}
+
+/** See {@linkcode HttpTimes}. */
+export const HTTP_TIMES: HttpTimes = {
+  headMs: 10_000,
+  requestMs: 30_000,
+  idleMs: 120_000,
+  checkMs: 1_000,
+};
+/** The longest head: request line and headers. */
+export const MAX_HEAD_BYTES = 16_384;
+/** Connections that the system keeps until it is their turn; more than it keeps have to retry. */
+const BACKLOG = 4_096;
+
+const SLOW = new HttpFault(408, "it did not come in time.");
+const TOO_LONG = new HttpFault(431, `its head is longer than ${MAX_HEAD_BYTES} bytes.`);
+const NO_HTTP = new HttpFault(400, "it is no HTTP/1.1.");
+const BUSY = new HttpFault(503, "too many others are being answered. Try again later.", 1_000);
+/** What Node calls these. */
+const FAULTS: Record<string, HttpFault> = {
+  ERR_HTTP_REQUEST_TIMEOUT: SLOW,
+  HPE_HEADER_OVERFLOW: TOO_LONG,
+};
+
+/** A connection of a client. */
+class Client implements Guest {
+  readonly since: number;
+  readonly socket: Socket;
+  /** What is being answered. */
+  readonly exchanges = new Set<Exchange>();
+  /** Nothing more of it is answered. */
+  isLast = false;
+
+  constructor(socket: Socket, now: number) {
+    this.socket = socket;
+    this.since = now;
+  }
+
+  close(): void {
+    this.socket.destroy();
+  }
+}
 
 /** See the top of the file. */
 export class HttpListener {
   readonly #options: HttpListenerOptions;
-  readonly #host: ConnectionHost;
-  readonly #seats: Seats<HttpConnection>;
+  readonly #seats: Seats<Client>;
+  readonly #clients = new Map<Socket, Client>();
   readonly #refusals: RefusalCounts;
-  /** One promise for each connection, until it is closed. */
-  readonly #served = new Set<Promise<void>>();
-  readonly #closing = new AbortController();
+  #listener!: LastingListener;
+  #service!: HttpService;
   #answered = 0;
+  #trimming: unknown;
+  /** Resolves when nobody is there any more. */
+  #emptied: (() => void) | undefined;
 
-  /** Begins to take connections. */
-  constructor(options: HttpListenerOptions) {
-    const { source, service, headers, clock, logger } = options;
+  private constructor(options: HttpListenerOptions) {
     this.#options = options;
-    this.#refusals = new RefusalCounts(clock, logger);
+    this.#refusals = new RefusalCounts(options.clock, options.logger);
     this.#seats = new Seats(() => this.#refusals.add("crowd"));
-    this.#host = {
-      service,
-      clock,
-      headers,
-      base: `http://${source.addr.hostname}:${source.addr.port}`,
-      seat: (connection) => this.#seats.seat(connection),
-      release: (connection) => this.#seats.release(connection),
-      answered: () => this.#answered++,
-      refused: (reason) => this.#refusals.add(reason),
-    };
-    void this.#acceptAll();
+  }
+
+  /**
+   * Begins to listen.
+   *
+   * @throws {NetworkError} `PORT_IN_USE` when the port is taken; `PERMISSION_DENIED`.
+   */
+  static async listen(options: HttpListenerOptions): Promise<HttpListener> {
+    const listener = new HttpListener(options);
+    listener.#listener = await LastingListener.listen({
+      host: options.host,
+      port: options.port,
+      backlog: BACKLOG,
+      clock: options.clock,
+      action: "Cannot serve the API",
+      portOption: "--api-port",
+      createServer: () => listener.#createServer(),
+      onStarved: () => listener.#thin(),
+    });
+    listener.#service = options.service(listener.port);
+    return listener;
   }
 
   /** The port that it listens on. */
   get port(): number {
-    return this.#options.source.addr.port;
+    return this.#listener.port;
   }
 
   /** What has happened so far. */
@@ -80,54 +142,150 @@ export class HttpListener {
    * @param patienceMs How long clients may take to read the end of theirs.
    */
   async close(reason: NetworkError, patienceMs: number): Promise<void> {
-    this.#closing.abort();
-    this.#options.source.close();
-    for (const connection of this.#seats.all()) connection.end(reason);
-    const allServed = Promise.all(this.#served);
-    await doneWithin(this.#options.clock, patienceMs, allServed);
-    for (const connection of this.#seats.all()) connection.close();
-    await allServed;
-  }
-
-  async #acceptAll(): Promise<void> {
-    const { signal } = this.#closing;
-    for (let pauseMs = RETRY_MS.first; !signal.aborted;) {
-      try {
-        await this.#makeRoom();
-        const conn = await this.#options.source.accept();
-        if (signal.aborted) return conn.close();
-        this.#serve(conn);
-        pauseMs = RETRY_MS.first;
-      } catch (thrown) {
-        if (signal.aborted) return;
-        // Who has gone before it was its turn takes nothing away from others.
-        if (thrown instanceof Deno.errors.ConnectionAborted) continue;
-        this.#refusals.add("starved");
-        this.#seats.thin(this.#options.clock.now());
-        await sleep(this.#options.clock, pauseMs, signal).catch(() => {});
-        pauseMs = Math.min(RETRY_MS.last, pauseMs * 2);
-      }
+    this.#listener.close();
+    for (const client of this.#seats.all()) {
+      client.isLast = true;
+      if (client.exchanges.size === 0) client.close();
+      for (const { ending } of client.exchanges) ending.abort(reason);
     }
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#emptied = resolve;
+    if (this.#clients.size === 0) resolve();
+    await doneWithin(this.#options.clock, patienceMs, promise);
+    for (const client of this.#seats.all()) client.close();
+    await promise;
   }
 
-  /** Waits until one more may be there; the system keeps those that come meanwhile. */
-  async #makeRoom(): Promise<void> {
-    const { clock } = this.#options;
-    for (;;) {
-      const waitMs = this.#seats.makeRoom(clock.now());
-      if (waitMs === undefined) return;
-      await sleep(clock, waitMs, this.#closing.signal);
-      this.#seats.turned(clock.now());
-    }
-  }
-
-  #serve(conn: Deno.TcpConn): void {
-    const connection = new HttpConnection(conn, this.#host);
-    this.#seats.enter(connection);
-    const served = connection.serve().finally(() => {
-      this.#seats.leave(connection);
-      this.#served.delete(served);
+  #createServer(): http.Server {
+    const { headMs, requestMs, idleMs, checkMs } = this.#options.times ?? HTTP_TIMES;
+    const server = http.createServer({
+      maxHeaderSize: MAX_HEAD_BYTES,
+      headersTimeout: headMs,
+      requestTimeout: requestMs,
+      keepAliveTimeout: idleMs,
+      connectionsCheckingInterval: checkMs,
+      // Whether it is there is seen with what it says.
+      requireHostHeader: false,
     });
-    this.#served.add(served);
+    // Those beyond would be dropped, and perhaps the one that speaks against the request.
+    server.maxHeadersCount = 0;
+    server.on("connection", (socket) => this.#enter(socket));
+    server.on("request", (_, res) => this.#serve(res, false));
+    server.on("checkContinue", (_, res) => this.#serve(res, true));
+    // That is no more than a wish, and this API has no other way.
+    server.on("checkExpectation", (_, res) => this.#serve(res, false));
+    server.on("clientError", (error: Error & { code?: string }, socket) => {
+      void this.#onClientError(socket as Socket, error.code ?? "");
+    });
+    return server;
   }
+
+  #enter(socket: Socket): void {
+    const client = new Client(socket, this.#options.clock.now());
+    this.#clients.set(socket, client);
+    socket.on("error", () => {});
+    socket.once("close", () => {
+      this.#clients.delete(socket);
+      this.#seats.leave(client);
+      for (const exchange of client.exchanges) exchange.abandon();
+      if (this.#clients.size === 0) this.#emptied?.();
+    });
+    this.#seats.enter(client);
+    // Many come in at once: what they have sent is read before it is their turn to go.
+    this.#trimming ??= setImmediate(() => {
+      this.#trimming = undefined;
+      this.#seats.trim(this.#options.clock.now());
+    });
+  }
+
+  #serve(res: http.ServerResponse, asks: boolean): void {
+    const client = this.#clients.get(res.req.socket);
+    if (client === undefined) return;
+    // Who goes on all the same behind its last request is not kept for the answers before it.
+    if (client.isLast) return client.exchanges.size > 1 ? client.close() : undefined;
+    const exchange = new Exchange(res, this.#options);
+    client.exchanges.add(exchange);
+    this.#answer(client, exchange, asks)
+      // The answer has failed halfway.
+      .catch(() => client.close())
+      .finally(() => client.exchanges.delete(exchange));
+  }
+
+  async #answer(client: Client, exchange: Exchange, asks: boolean): Promise<void> {
+    const service = this.#service;
+    let request: Request;
+    try {
+      request = exchange.request(`http://${this.#options.host}:${this.port}`, asks);
+    } catch (fault) {
+      return await this.#refuse(client, exchange, fault as HttpFault);
+    }
+    const dismissal = service.admit(request);
+    if (dismissal !== undefined) {
+      if (dismissal.ok) this.#answered++;
+      else this.#refusals.add("not-admitted");
+      client.isLast = true;
+      return await exchange.send(dismissal, true);
+    }
+    if (!this.#seats.seat(client)) return await this.#refuse(client, exchange, BUSY);
+    try {
+      const { signal } = exchange.ending;
+      const response = await (async () => await service.answer(request, signal))()
+        .catch((thrown) => service.fail(thrown));
+      await exchange.send(response, client.isLast);
+      this.#answered++;
+    } finally {
+      this.#seats.release(client);
+      // Whatever would have made a body has no other way to learn that none is wanted.
+      if (request.method === "HEAD") exchange.abandon();
+    }
+  }
+
+  async #refuse(client: Client, exchange: Exchange, fault: HttpFault): Promise<void> {
+    this.#refusals.add(reasonOf(fault));
+    client.isLast = true;
+    await exchange.send(this.#service.refuse(fault), true);
+  }
+
+  /** What came is no request, or did not come in time. */
+  async #onClientError(socket: Socket, code: string): Promise<void> {
+    const client = this.#clients.get(socket);
+    const fault = FAULTS[code] ?? (code.startsWith("HPE_") ? NO_HTTP : undefined);
+    // Else the client is gone.
+    if (client === undefined || fault === undefined || !socket.writable) {
+      return void socket.destroy();
+    }
+    this.#refusals.add(reasonOf(fault));
+    client.isLast = true;
+    for (const exchange of client.exchanges) {
+      if (exchange.isAnswered) return client.close();
+      exchange.abandon();
+    }
+    socket.end(await rawAnswer(this.#service.refuse(fault), this.#options.headers));
+    await linger(socket, this.#options.clock);
+    client.close();
+  }
+
+  #thin(): void {
+    this.#refusals.add("starved");
+    this.#seats.thin(this.#options.clock.now());
+  }
+}
+
+function reasonOf({ status }: HttpFault): RefusalReason {
+  return status === 408 ? "slow" : status === 503 ? "busy" : "malformed";
+}
+
+/** An answer for a client of whose request Node has made nothing that could be answered. */
+async function rawAnswer(
+  response: Response,
+  defaults: ExchangeSetting["headers"],
+): Promise<Uint8Array> {
+  const { status, headers } = response;
+  const body = await response.bytes();
+  headers.set("content-length", `${body.length}`);
+  headers.set("connection", "close");
+  for (const [name, value] of defaults) if (!headers.has(name)) headers.set(name, value);
+  const lines = Array.from(headers, ([name, value]) => `${name}: ${value}\r\n`).join("");
+  const head = `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\n${lines}\r\n`;
+  return Buffer.concat([Buffer.from(head, "latin1"), body]);
 }

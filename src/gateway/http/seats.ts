@@ -7,14 +7,16 @@ import type { HttpReport } from "./report.ts";
 
 /** Strangers at a time: what an attacker can hold of the process's file descriptors. */
 export const MAX_STRANGERS = 64;
-/** Clients at a time that have been let in, and so the most requests at a time. */
-export const MAX_KNOWN = 256;
-/** A stranger that has just come has not had the time yet to say what it wants. */
+/** So many more may be there for a moment: who has just come is left the time to say something. */
+export const MAX_NEWCOMERS = 16;
+/** That moment. */
 export const GRACE_MS = 20;
-/** How long less is taken after the process had no file descriptors left. */
+/** Clients at a time that have been let in, and the most requests at a time. */
+export const MAX_KNOWN = 256;
+/** Strangers at a time after the process had no file descriptor left. */
+export const THRIFTY_STRANGERS = 8;
+/** How long after. */
 export const THRIFT_MS = 60_000;
-/** What is left then of either bound, at the least. */
-const MIN_SHARE = 1 / 8;
 
 /** Somebody with a seat. */
 export interface Guest {
@@ -24,16 +26,15 @@ export interface Guest {
   close(): void;
 }
 
-/** See the top of the file. In each set the longest there is the first. */
+/** See the top of the file. In each collection the longest there is the first. */
 export class Seats<T extends Guest> {
   readonly #strangers = new Set<T>();
   readonly #idle = new Set<T>();
-  readonly #answering = new Set<T>();
+  /** With how many requests: a client may send the next one before it has its answer. */
+  readonly #answering = new Map<T, number>();
   readonly #onCrowd: () => void;
-  #share = 1;
-  #starvedAt = -Infinity;
-  /** The last two times that the event loop came round while room was waited for. */
-  #turns: [before: number, last: number] = [-Infinity, -Infinity];
+  #requests = 0;
+  #thriftUntil = -Infinity;
 
   /** @param onCrowd Called when a stranger had to go for another. */
   constructor(onCrowd: () => void) {
@@ -45,78 +46,67 @@ export class Seats<T extends Guest> {
     this.#strangers.add(guest);
   }
 
+  /** Makes those strangers go that are too many, the longest there first. */
+  trim(now: number): void {
+    const max = now < this.#thriftUntil ? THRIFTY_STRANGERS : MAX_STRANGERS;
+    for (const oldest of this.#strangers) {
+      const excess = this.#strangers.size - max;
+      if (excess <= 0 || (excess <= MAX_NEWCOMERS && now - oldest.since < GRACE_MS)) return;
+      this.#dismiss(oldest);
+      this.#onCrowd();
+    }
+  }
+
   /**
    * It has a request that is to be answered.
    *
    * @returns Whether there is a place; an idle one is made to go for that.
    */
   seat(guest: T): boolean {
-    if (!this.#idle.delete(guest)) {
-      if (this.#idle.size + this.#answering.size >= MAX_KNOWN) {
-        const [oldest] = this.#idle;
-        if (oldest === undefined) return false;
-        this.#dismiss(oldest);
-      }
-      this.#strangers.delete(guest);
+    if (this.#requests >= MAX_KNOWN) return false;
+    if (this.#strangers.delete(guest) && this.#idle.size + this.#answering.size >= MAX_KNOWN) {
+      const [oldest] = this.#idle;
+      this.#dismiss(oldest);
     }
-    this.#answering.add(guest);
+    this.#idle.delete(guest);
+    this.#answering.set(guest, (this.#answering.get(guest) ?? 0) + 1);
+    this.#requests++;
     return true;
   }
 
-  /** It has its answer. */
+  /** One of its requests has its answer. */
   release(guest: T): void {
-    if (this.#answering.delete(guest)) this.#idle.add(guest);
+    const requests = this.#answering.get(guest);
+    if (requests === undefined) return;
+    this.#requests--;
+    if (requests > 1) return void this.#answering.set(guest, requests - 1);
+    this.#answering.delete(guest);
+    this.#idle.add(guest);
   }
 
   /** It is gone. */
   leave(guest: T): void {
+    this.#requests -= this.#answering.get(guest) ?? 0;
+    this.#answering.delete(guest);
     this.#strangers.delete(guest);
     this.#idle.delete(guest);
-    this.#answering.delete(guest);
   }
 
   /**
-   * Makes room for one more stranger, which the one that has been there longest may have to go for.
-   *
-   * @returns Undefined when there is room; else how long to wait before it is asked again, in
-   * milliseconds, or just for a turn of the event loop.
+   * The process has no file descriptor left: all strangers go, and half of those who are idle. For a
+   * while fewer strangers may be there.
    */
-  makeRoom(now: number): number | undefined {
-    if (now - this.#starvedAt >= THRIFT_MS) this.#share = 1;
-    while (this.#strangers.size >= MAX_STRANGERS * this.#share) {
-      const [oldest] = this.#strangers;
-      const until = oldest.since + GRACE_MS;
-      // And one turn more: when the process was busy meanwhile, what has come is not read yet.
-      if (this.#turns[0] < until) return Math.max(0, until - now);
-      this.#dismiss(oldest);
-      this.#onCrowd();
-    }
-    return undefined;
-  }
-
-  /** What {@linkcode Seats.makeRoom} asked to wait for is over. */
-  turned(now: number): void {
-    this.#turns = [this.#turns[1], now];
-  }
-
-  /** The process has no file descriptors left: some go, and fewer may come for a while. */
   thin(now: number): void {
-    this.#share = Math.max(MIN_SHARE, this.#share / 2);
-    this.#starvedAt = now;
-    for (
-      const [guests, max] of [[this.#strangers, MAX_STRANGERS], [this.#idle, MAX_KNOWN]] as const
-    ) {
-      const keep = Math.min(max * this.#share, guests.size / 2);
-      for (const guest of guests) {
-        if (guests.size <= keep) break;
-        this.#dismiss(guest);
-      }
+    this.#thriftUntil = now + THRIFT_MS;
+    const idle = [...this.#idle];
+    for (const guest of [...this.#strangers, ...idle.slice(0, Math.ceil(idle.length / 2))]) {
+      this.#dismiss(guest);
     }
   }
 
   /** Everybody who is there. */
   all(): T[] {
-    return [...this.#strangers, ...this.#idle, ...this.#answering];
+    return [...this.#strangers, ...this.#idle, ...this.#answering.keys()];
   }
 
   /** How many there are. */

@@ -1,0 +1,50 @@
+/** Asks a node of this machine without a proxy in between, which would be handed the node's token. */
+
+import type { ReadableStream as NodeStream } from "node:stream/web";
+import { isGranted, type Permission } from "../base/permissions.ts";
+
+/** What is sent. */
+export interface DirectRequest {
+  readonly method: "GET" | "POST";
+  readonly headers: Record<string, string>;
+  readonly body?: string;
+  /** Takes it back. */
+  readonly signal?: AbortSignal;
+}
+
+/** What keeps `fetch` from the environment's proxies. It is looked at before the first request. */
+const NO_PROXY = ["NO_PROXY", "no_proxy"] as const;
+
+/**
+ * Sends a request and resolves when the head of the answer is there.
+ *
+ * @throws {Error} When nobody answers, or the signal aborts.
+ */
+export async function directFetch(url: URL, request: DirectRequest): Promise<Response> {
+  const variables = NO_PROXY.map((variable): Permission => ({ name: "env", variable }));
+  if (!isGranted(...variables)) return await nodeFetch(url, request);
+  // This program asks nobody else.
+  for (const name of NO_PROXY) {
+    const others = Deno.env.get(name);
+    if (others?.split(",").includes(url.hostname)) continue;
+    Deno.env.set(name, others ? `${others},${url.hostname}` : url.hostname);
+  }
+  return await fetch(url, request);
+}
+
+/** Node's client asks no proxy, and takes 40 ms longer to load. */
+async function nodeFetch(url: URL, { body, ...options }: DirectRequest): Promise<Response> {
+  const [{ request }, { Readable }] = await Promise.all([
+    import("node:http"),
+    import("node:stream"),
+  ]);
+  const { promise, resolve, reject } = Promise.withResolvers<Response>();
+  const asked = request(url, { ...options, agent: false }, (answer) => {
+    // Not the DOM's type, but the same class.
+    const stream = Readable.toWeb(answer) as NodeStream as ReadableStream<Uint8Array<ArrayBuffer>>;
+    resolve(new Response(stream, { status: answer.statusCode }));
+  });
+  asked.on("error", reject);
+  asked.end(body);
+  return await promise;
+}
