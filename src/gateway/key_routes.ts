@@ -58,7 +58,8 @@ export function keyRoutes(
     },
     "POST /control/v1/keys/forget": async (request) => {
       await network.keys.forget((await read(request, nodeSchema)).node);
-      return list();
+      // An open node remembers who was seen with a key, and has none itself that could be listed.
+      return network.getNetworkStatus().security.mode === "keyed" ? list() : Response.json(null);
     },
   };
 }

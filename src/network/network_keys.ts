@@ -73,7 +73,8 @@ export interface NetworkKeys {
   /**
    * Lets another device have a label that one was seen with before: a device that was set up anew.
    *
-   * @throws {NetworkError} `NOT_FOUND` when nobody was seen with it.
+   * @throws {NetworkError} `NOT_FOUND` when nobody was seen with it; `FAILED_PRECONDITION` when the
+   * network does not run.
    */
   forget(nodeId: string): Promise<void>;
 }
@@ -118,7 +119,9 @@ export function networkKeys({ trust, pool, wallTime }: NetworkKeysNeeds): Networ
       await keyedTrust(trust(), "evict a node").evict(nodeId);
     },
     async forget(nodeId) {
-      if (await trust()?.known?.forget(nodeId)) return;
+      const believed = trust();
+      if (believed === undefined) keyedTrust(believed, "forget a node");
+      else if (await believed.known?.forget(nodeId)) return;
       throw new NetworkError(
         "NOT_FOUND",
         `Cannot forget "${safeName(nodeId)}": no such node was ever seen here. ` +

@@ -36,8 +36,10 @@ const WATCH_MS = 2_000;
 const PATIENCE_MS = 1_000;
 /** The same when hardly a descriptor was left, and how long it waits before it looks then. */
 const STARVED_MS = 200;
-/** Node takes as many connections at once as wait: so few may wait after one took too many. */
+/** Node takes those at once that wait, up to 128: so few may wait after that were too many. */
 const STARVED_BACKLOG = 8;
+/** How long after. */
+const THRIFT_MS = 60_000;
 
 type Look = "well" | "deaf" | "starved";
 
@@ -50,6 +52,8 @@ export class LastingListener {
   #cancelSoon: CancelTimer | undefined;
   #endLook: ((seen: Look) => void) | undefined;
   #closed = false;
+  #isThrifty = false;
+  #starvedAt = -Infinity;
   /** Connections that are open. */
   #open = 0;
   /** So many could be open since the last look, and there were descriptors to spare. */
@@ -97,6 +101,7 @@ export class LastingListener {
   }
 
   #starve(): void {
+    this.#starvedAt = this.#options.clock.now();
     this.#options.onStarved?.();
     this.#cancelSoon ??= this.#options.clock.after(STARVED_MS, () => {
       this.#cancelSoon = undefined;
@@ -130,15 +135,18 @@ export class LastingListener {
     }
     const seen = await promise;
     this.#endLook = undefined;
-    if (seen === "well" || this.#closed) return;
-    this.#starve();
-    if (seen === "deaf") await this.#listenAnew();
+    if (this.#closed) return;
+    if (seen !== "well") this.#starve();
+    if (seen === "deaf") return await this.#listenAnew(STARVED_BACKLOG);
+    const isEnough = clock.now() - this.#starvedAt >= THRIFT_MS;
+    if (this.#isThrifty && isEnough) await this.#listenAnew(this.#options.backlog);
   }
 
-  async #listenAnew(): Promise<void> {
+  async #listenAnew(backlog: number): Promise<void> {
     this.#server.close();
+    this.#isThrifty = backlog === STARVED_BACKLOG;
     try {
-      this.#server = await this.#listen(STARVED_BACKLOG);
+      this.#server = await this.#listen(backlog);
       if (this.#closed) this.#server.close();
     } catch {
       // The next look tries again.

@@ -6,6 +6,9 @@ import { command as agents } from "../../src/cli/commands/agents.ts";
 import { command as doctor } from "../../src/cli/commands/doctor.ts";
 import { command as demo } from "../../src/cli/commands/demo.ts";
 import { command as detect } from "../../src/cli/commands/detect.ts";
+import { command as invite } from "../../src/cli/commands/invite.ts";
+import { command as join } from "../../src/cli/commands/join.ts";
+import { command as key } from "../../src/cli/commands/key.ts";
 import { command as peers } from "../../src/cli/commands/peers.ts";
 import { command as run } from "../../src/cli/commands/run.ts";
 import { command as status } from "../../src/cli/commands/status.ts";
@@ -21,6 +24,9 @@ const COMMANDS: Record<string, Command> = {
   status,
   peers,
   agents,
+  invite,
+  join,
+  key,
   detect,
   demo,
   version,

@@ -370,7 +370,9 @@ class Machine {
   /** The set of a command as it is, but for its paths. */
   setOf(command: string, data: string): string[] {
     const paths = grantsOf(SETS[command]).filter(({ kind }) => kind === "read" || kind === "write");
-    return [`-P=${command}`, ...flagsOf(paths, this.values(data))];
+    // Some hosts may be imported from without a grant.
+    const never = ["--deny-ffi", "--deny-import"];
+    return [`-P=${command}`, ...flagsOf(paths, this.values(data)), ...never];
   }
 
   up(data: string, denoArgs: string[]): TestProcess {

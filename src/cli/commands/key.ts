@@ -28,7 +28,7 @@ export const command: Command = {
   example: "hanzo-network key evict old-laptop",
   async run({ positionals: [action = "list", ...rest], options, terminal, signal }: Invocation) {
     const graceHours = options.integer("grace", 0, MAX_GRACE_HOURS);
-    const act = ACTIONS[action];
+    const act = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
     if (act === undefined) {
       throw new UsageError(`key has no action "${action}", expected list, rotate, evict, forget.`);
     }
@@ -37,12 +37,15 @@ export const command: Command = {
         act.takesNode ? `key ${action} takes one NODE.` : `key ${action} takes nothing more.`,
       );
     }
+    if (graceHours !== undefined && action !== "rotate") {
+      throw new UsageError(`--grace goes with rotate, not with ${action}.`);
+    }
     const client = await findNode(options);
     const keys = await act.run(client, { node: rest[0], graceHours, signal });
     if (terminal.json) terminal.value(keys);
     else {
       if (act.done !== undefined) terminal.line(act.done(rest[0]));
-      show(keys, terminal);
+      if (keys !== null) show(keys, terminal);
     }
     return 0;
   },
@@ -51,10 +54,11 @@ export const command: Command = {
 interface Action {
   readonly takesNode: boolean;
   readonly done?: (node: string) => string;
+  /** Null from a node without a key, which has no list. */
   run(
     client: NodeClient,
     given: { node: string; graceHours: number | undefined; signal: AbortSignal },
-  ): Promise<KeyList>;
+  ): Promise<KeyList | null>;
 }
 
 const ACTIONS: Record<string, Action | undefined> = {

@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
 import { type Clock, doneWithin } from "../../base/clock.ts";
 import { NetworkError } from "../../base/errors.ts";
-import { HttpFault } from "./service.ts";
+import { HttpFault } from "./fault.ts";
 
 /** What an {@linkcode Exchange} needs to know of the server. */
 export interface ExchangeSetting {

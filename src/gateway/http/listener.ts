@@ -4,16 +4,16 @@
  */
 
 import http from "node:http";
-import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import { type Clock, doneWithin } from "../../base/clock.ts";
 import type { NetworkError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { LastingListener } from "../../transport/lasting_listener.ts";
 import { Exchange, type ExchangeSetting, linger } from "./exchange.ts";
+import { bytesOf, faultOf, HttpFault, MAX_HEAD_BYTES } from "./fault.ts";
 import { type HttpReport, RefusalCounts, type RefusalReason } from "./report.ts";
 import { type Guest, Seats } from "./seats.ts";
-import { HttpFault, type HttpService } from "./service.ts";
+import type { HttpService } from "./service.ts";
 
 /** How long clients may take; all in milliseconds. */
 export interface HttpTimes {
@@ -47,20 +47,10 @@ export const HTTP_TIMES: HttpTimes = {
   idleMs: 120_000,
   checkMs: 1_000,
 };
-/** The longest head: request line and headers. */
-export const MAX_HEAD_BYTES = 16_384;
 /** Connections that the system keeps until it is their turn; more than it keeps have to retry. */
 const BACKLOG = 4_096;
 
-const SLOW = new HttpFault(408, "it did not come in time.");
-const TOO_LONG = new HttpFault(431, `its head is longer than ${MAX_HEAD_BYTES} bytes.`);
-const NO_HTTP = new HttpFault(400, "it is no HTTP/1.1.");
 const BUSY = new HttpFault(503, "too many others are being answered. Try again later.", 1_000);
-/** What Node calls these. */
-const FAULTS: Record<string, HttpFault> = {
-  ERR_HTTP_REQUEST_TIMEOUT: SLOW,
-  HPE_HEADER_OVERFLOW: TOO_LONG,
-};
 
 /** A connection of a client. */
 class Client implements Guest {
@@ -175,12 +165,13 @@ export class HttpListener {
     // That is no more than a wish, and this API has no other way.
     server.on("checkExpectation", (_, res) => this.#serve(res, false));
     server.on("clientError", (error: Error & { code?: string }, socket) => {
-      void this.#onClientError(socket as Socket, error.code ?? "");
+      void this.#onClientError(socket as Socket, faultOf(error.code));
     });
     return server;
   }
 
   #enter(socket: Socket): void {
+    if (this.#emptied !== undefined) return void socket.destroy();
     const client = new Client(socket, this.#options.clock.now());
     this.#clients.set(socket, client);
     socket.on("error", () => {});
@@ -246,11 +237,9 @@ export class HttpListener {
     await exchange.send(this.#service.refuse(fault), true);
   }
 
-  /** What came is no request, or did not come in time. */
-  async #onClientError(socket: Socket, code: string): Promise<void> {
+  /** What came is no request, or did not come in time, or its client is gone. */
+  async #onClientError(socket: Socket, fault: HttpFault | undefined): Promise<void> {
     const client = this.#clients.get(socket);
-    const fault = FAULTS[code] ?? (code.startsWith("HPE_") ? NO_HTTP : undefined);
-    // Else the client is gone.
     if (client === undefined || fault === undefined || !socket.writable) {
       return void socket.destroy();
     }
@@ -260,7 +249,9 @@ export class HttpListener {
       if (exchange.isAnswered) return client.close();
       exchange.abandon();
     }
-    socket.end(await rawAnswer(this.#service.refuse(fault), this.#options.headers));
+    const response = this.#service.refuse(fault);
+    for (const [name, value] of this.#options.headers) response.headers.set(name, value);
+    socket.end(await bytesOf(response));
     await linger(socket, this.#options.clock);
     client.close();
   }
@@ -273,19 +264,4 @@ export class HttpListener {
 
 function reasonOf({ status }: HttpFault): RefusalReason {
   return status === 408 ? "slow" : status === 503 ? "busy" : "malformed";
-}
-
-/** An answer for a client of whose request Node has made nothing that could be answered. */
-async function rawAnswer(
-  response: Response,
-  defaults: ExchangeSetting["headers"],
-): Promise<Uint8Array> {
-  const { status, headers } = response;
-  const body = await response.bytes();
-  headers.set("content-length", `${body.length}`);
-  headers.set("connection", "close");
-  for (const [name, value] of defaults) if (!headers.has(name)) headers.set(name, value);
-  const lines = Array.from(headers, ([name, value]) => `${name}: ${value}\r\n`).join("");
-  const head = `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\n${lines}\r\n`;
-  return Buffer.concat([Buffer.from(head, "latin1"), body]);
 }

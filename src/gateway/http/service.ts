@@ -1,6 +1,6 @@
 /** What a server of HTTP needs of whoever knows what its requests mean. */
 
-import { type ErrorCode, NetworkError } from "../../base/errors.ts";
+import type { HttpFault } from "./fault.ts";
 
 /** See the top of the file. */
 export interface HttpService {
@@ -20,26 +20,4 @@ export interface HttpService {
   refuse(fault: HttpFault): Response;
   /** What is told when {@linkcode HttpService.answer} throws. */
   fail(thrown: unknown): Response;
-}
-
-/** The statuses of a {@linkcode HttpFault}. */
-export type FaultStatus = 400 | 408 | 431 | 503;
-
-const CODES: Partial<Record<FaultStatus, ErrorCode>> = {
-  408: "DEADLINE_EXCEEDED",
-  503: "RESOURCE_EXHAUSTED",
-};
-
-/** What is wrong with a request before anybody looks at what it asks for. */
-export class HttpFault extends NetworkError {
-  /** What it is answered with. */
-  readonly status: FaultStatus;
-
-  /** @param reason What is wrong, and how to mend it. */
-  constructor(status: FaultStatus, reason: string, retryAfterMs?: number) {
-    const message = `Cannot read the request: ${reason}`;
-    super(CODES[status] ?? "PROTOCOL", message, { retryAfterMs });
-    this.name = "HttpFault";
-    this.status = status;
-  }
 }
