@@ -45,6 +45,8 @@ Deno.test("nodes with nothing in common but a file find each other, also when it
 
 Deno.test("nodes that share a data directory meet where no beacon does", async () => {
   await withTempDir(async (directory) => {
+    // Else the first one to start would name the network.
+    await shareNetwork(directory);
     const [one, other] = [new TestMachine(directory), new TestMachine(directory)];
     await using a = one.up("A");
     await using c = other.up("C", "--name=another");
