@@ -94,6 +94,9 @@ export class Front {
    */
   static async listen(options: FrontOptions): Promise<Front> {
     const { address, clock } = options;
+    // Where the stack of an error is looked at for the first time when the process has no descriptor
+    // left, Deno 2.9.6 panics: it opens a file for that.
+    void new Error().stack;
     const { server, port } = await listen(address, (socket) => front.#accept(socket));
     const front = new Front(options, server, port);
     front.#cancelWatch = every(clock, WATCH_MS, () => void front.#watch());

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { isLabel, safeName, safeText } from "../../src/base/safe_text.ts";
+import { isLabel, safeJson, safeLine, safeName, safeText } from "../../src/base/safe_text.ts";
 import { anyText } from "../support/any_text.ts";
 
 /** Harmful characters by what they do, each as it would stand in a text. */
@@ -104,6 +104,26 @@ Deno.test("no text ever holds a control but newline and tab, nor one that turns 
       assertEquals(safeText(safe), safe, "safe already");
     }),
     { numRuns: 5_000 },
+  );
+});
+
+Deno.test("a line is one line, and has nothing in it that acts", () => {
+  assertEquals(safeLine(" first\r\nsecond\t\tthird\u2028fourth\n"), "first second third fourth");
+  for (const control of [...Object.values(CONTROLS), ...DIRECTIONS]) {
+    const line = safeLine(`gpu${control}server`);
+    assert(!CONTROL.test(line) && !BIDI.test(line), JSON.stringify(line));
+  }
+});
+
+Deno.test("JSON that is shown is the same value, and nothing in it acts", () => {
+  fc.assert(
+    fc.property(hostileText, (text) => {
+      const value = { [text]: [text, 1, null] };
+      const json = safeJson(JSON.stringify(value));
+      assert(!CONTROL.test(json) && !BIDI.test(json), json);
+      assertEquals(JSON.parse(json), value);
+    }),
+    { numRuns: 2_000 },
   );
 });
 

@@ -75,7 +75,7 @@ Deno.test({
     const start = () => Gateway.start({ network, port: 0, token: TOKEN, logger: silentLogger });
     const error = await assertRejects(start, NetworkError);
     assertEquals(error.code, "PERMISSION_DENIED");
-    assertMatch(error.message, /Grant --allow-net\.$/);
+    assertMatch(error.message, /Grant --allow-net=127\.0\.0\.1:0\.$/);
   },
 });
 

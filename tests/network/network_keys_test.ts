@@ -216,7 +216,7 @@ Deno.test({
 });
 
 /** Of changes in a node's directories by a rotation: after so many it is killed. */
-const MOMENTS = [1, 2, 4, 7];
+const MOMENTS = [1, 2, 3, 10];
 
 Deno.test("a node that is killed at any moment of a rotation has one of both keyrings, and starts again", async () => {
   await withTempDir(async (directory) => {
@@ -249,6 +249,6 @@ Deno.test("a node that is killed at any moment of a rotation has one of both key
       await using again = machine.up("A");
       await ready(again);
     }));
-    assert(seen.has(2) || seen.has(1));
+    assert(seen.has(2), "none came as far as the new key");
   });
 });

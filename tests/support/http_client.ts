@@ -46,6 +46,14 @@ export class HttpClient implements Disposable {
     }
   }
 
+  /** All that has come and was no answer yet, when it has that text in it. */
+  async until(text: string): Promise<string> {
+    while (!this.#text.includes(text)) {
+      if (!await this.#read()) throw new Error(`The connection ended: ${this.#text}`);
+    }
+    return this.#text;
+  }
+
   /** All that comes until the server closes the connection. */
   async rest(): Promise<string> {
     while (await this.#read());

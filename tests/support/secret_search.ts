@@ -13,50 +13,71 @@ export interface Secret {
   readonly bytes: Uint8Array;
 }
 
-/** So many bytes in a row are no chance; of a shorter secret all of it. */
+/** So many bytes in a row are no chance, however much is searched. */
 const PIECE_BYTES = 12;
 /** What a piece is looked up by first: nearly all places fail here. */
 const SIEVE_BYTES = 3;
 
-/** Texts that may be bytes, and what bytes they are. */
-const WRITINGS: readonly { runs: RegExp; read(run: string): Buffer[] }[] = [
-  {
-    runs: /[0-9a-f]{16,}/gi,
-    read: (run) => shifts(2).map((at) => Buffer.from(run.slice(at), "hex")),
-  },
-  {
-    // `d5:48:4e`, `d5 48 4e`, `0xd5, 0x48`, `\xd5\x48`, `%D5%48`.
-    runs: /(?:(?:0x|\\x|%)?[0-9a-f]{2}(?:[\s:,]+|(?=\\x|%))){7,}(?:0x|\\x|%)?[0-9a-f]{2}/gi,
-    read: (run) => [Buffer.from(run.replaceAll(/0x|\\x|[%\s:,]/gi, ""), "hex")],
-  },
-  // Both alphabets: a Buffer reads either.
-  {
-    runs: /[A-Za-z0-9+/_-]{11,}/g,
-    read: (run) => shifts(4).map((at) => Buffer.from(run.slice(at), "base64")),
-  },
-  { runs: /[A-Z2-7]{13,}/gi, read: (run) => shifts(8).map((at) => fromBase32(run.slice(at))) },
-  // `213,72,78`, `[ 213, 72 ]` over several lines, `{"0":213,"1":72}`.
-  {
-    runs: /(?:(?:"\d+":\s*)?\d{1,3}[\s,;]+){7,}(?:"\d+":\s*)?\d{1,3}/g,
-    read: (run) => [
-      Buffer.from(run.replaceAll(/"\d+":/g, "").split(/[\s,;]+/).map(Number)),
-    ],
-  },
-];
+/** A kind of text that may be bytes, and what bytes it is. */
+interface Writing {
+  readonly runs: RegExp;
+  read(run: string): Buffer[];
+}
+
+/** All of them, where they are long enough for that many bytes. */
+function writingsOf(bytes: number): Writing[] {
+  const others = bytes - 1;
+  const runs = (letter: string, bits: number) =>
+    new RegExp(`${letter}{${Math.ceil(8 * bytes / bits)},}`, "gi");
+  return [
+    {
+      runs: runs("[0-9a-f]", 4),
+      read: (run) => shifts(2).map((at) => Buffer.from(run.slice(at), "hex")),
+    },
+    {
+      // `d5:48:4e`, `d5 48 4e`, `0xd5, 0x48`, `\xd5\x48`, `%D5%48`.
+      runs: new RegExp(
+        String.raw`(?:(?:0x|\\x|%)?[0-9a-f]{2}(?:[\s:,]+|(?=\\x|%))){${others},}` +
+          String.raw`(?:0x|\\x|%)?[0-9a-f]{2}`,
+        "gi",
+      ),
+      read: (run) => [Buffer.from(run.replaceAll(/0x|\\x|[%\s:,]/gi, ""), "hex")],
+    },
+    {
+      // Both alphabets: a Buffer reads either.
+      runs: runs("[a-z0-9+/_-]", 6),
+      read: (run) => shifts(4).map((at) => Buffer.from(run.slice(at), "base64")),
+    },
+    {
+      runs: runs("[a-z2-7]", 5),
+      read: (run) => shifts(8).map((at) => fromBase32(run.slice(at))),
+    },
+    {
+      // `213,72,78`, `[ 213, 72 ]` over several lines, `{"0":213,"1":72}`.
+      runs: new RegExp(
+        String.raw`(?:(?:"\d+":\s*)?\d{1,3}[\s,;]+){${others},}(?:"\d+":\s*)?\d{1,3}`,
+        "g",
+      ),
+      read: (run) => [Buffer.from(run.replaceAll(/"\d+":/g, "").split(/[\s,;]+/).map(Number))],
+    },
+  ];
+}
 
 /** See the top of the file. */
 export class SecretSearch {
   /** By every piece of a secret, forwards and backwards, as latin1. */
   readonly #pieces = new Map<string, string>();
   readonly #lengths: readonly number[];
+  readonly #writings: readonly Writing[];
   readonly #sieve = new Uint8Array(1 << (8 * SIEVE_BYTES));
   /** Secrets as one number. */
   readonly #numbers: readonly [string, string][];
 
-  constructor(secrets: readonly Secret[]) {
+  /** @param pieceBytes How many bytes in a row are too many; of a shorter secret it is all of it. */
+  constructor(secrets: readonly Secret[], pieceBytes = PIECE_BYTES) {
     const lengths = new Set<number>();
     for (const { name, bytes } of secrets) {
-      const length = Math.min(PIECE_BYTES, bytes.length);
+      const length = Math.min(pieceBytes, bytes.length);
       lengths.add(length);
       for (const way of [bytes, bytes.toReversed()]) {
         for (let at = 0; at + length <= way.length; at++) {
@@ -67,6 +88,7 @@ export class SecretSearch {
       }
     }
     this.#lengths = [...lengths];
+    this.#writings = writingsOf(Math.min(pieceBytes, ...lengths));
     this.#numbers = secrets.flatMap(({ name, bytes }) =>
       [bytes, bytes.toReversed()].map((way): [string, string] => [
         BigInt(`0x${Buffer.from(way).toString("hex")}`).toString(),
@@ -84,7 +106,7 @@ export class SecretSearch {
     // As characters of one byte each, some of them escaped.
     this.#look(Buffer.from(unescaped(text), "latin1"), found);
     for (const way of [text, [...text].reverse().join("")]) {
-      for (const { runs, read } of WRITINGS) {
+      for (const { runs, read } of this.#writings) {
         for (const [run] of way.matchAll(runs)) {
           for (const written of read(run)) this.#look(written, found);
         }

@@ -13,7 +13,7 @@ export const MAX_NEWCOMERS = 16;
 export const GRACE_MS = 20;
 /** Clients at a time that have been let in, and the most requests at a time. */
 export const MAX_KNOWN = 256;
-/** Strangers at a time after the process had no file descriptor left. */
+/** Strangers at a time after the process had hardly a file descriptor left. */
 export const THRIFTY_STRANGERS = 8;
 /** How long after. */
 export const THRIFT_MS = 60_000;
@@ -93,13 +93,13 @@ export class Seats<T extends Guest> {
   }
 
   /**
-   * The process has no file descriptor left: all strangers go, and half of those who are idle. For a
-   * while fewer strangers may be there.
+   * The process has hardly a file descriptor left: all strangers go but the one that came last, and
+   * half of those who are idle. For a while fewer strangers may be there.
    */
   thin(now: number): void {
     this.#thriftUntil = now + THRIFT_MS;
-    const idle = [...this.#idle];
-    for (const guest of [...this.#strangers, ...idle.slice(0, Math.ceil(idle.length / 2))]) {
+    const [strangers, idle] = [[...this.#strangers], [...this.#idle]];
+    for (const guest of [...strangers.slice(0, -1), ...idle.slice(0, Math.ceil(idle.length / 2))]) {
       this.#dismiss(guest);
     }
   }

@@ -1,152 +1,98 @@
-/** An answer on the wire: framed by its length where that is known, else piece by piece. */
+/** An answer as clients see it: with its length where that is known, else piece by piece. */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import { ManualClock } from "../../../src/base/manual_clock.ts";
-import { type AnswerSetting, writeAnswer } from "../../../src/gateway/http/answer.ts";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { eventually } from "../../support/eventually.ts";
-
-interface Wire {
-  readonly setting: AnswerSetting;
-  /** What each write has brought. */
-  readonly writes: string[];
-}
-
-function wire(setting: Partial<AnswerSetting> = {}): Wire {
-  const writes: string[] = [];
-  return {
-    writes,
-    setting: {
-      sink: {
-        write(bytes) {
-          writes.push(String.fromCharCode(...bytes.subarray(0, 60_000)));
-          return Promise.resolve(Math.min(bytes.length, 60_000));
-        },
-      },
-      clock: new ManualClock(),
-      headers: [["x-default", "1"]],
-      method: "GET",
-      isHttp10: false,
-      closes: false,
-      ...setting,
-    },
-  };
-}
-
-async function sent(response: Response, setting?: Partial<AnswerSetting>): Promise<string[]> {
-  const { writes, setting: all } = wire(setting);
-  await writeAnswer(response, all);
-  return writes.join("").split("\r\n");
-}
+import { get, type Handler, request, TestServer } from "./test_server.ts";
 
 /** A body whose pieces the test gives. */
-function given(): [Response, ReadableStreamDefaultController<Uint8Array>] {
+function given(): [Handler, ReadableStreamDefaultController<Uint8Array>] {
   let controller!: ReadableStreamDefaultController<Uint8Array>;
   const body = new ReadableStream<Uint8Array>({ start: (own) => void (controller = own) });
-  return [new Response(body), controller];
+  return [() => new Response(body), controller];
 }
 
 const encode = (text: string) => new TextEncoder().encode(text);
-const DATE = "date: Thu, 01 Jan 2026 00:00:00 GMT";
 
-Deno.test("a body that is there is sent with its length, in one write with the head", async () => {
-  const { writes, setting } = wire();
-  await writeAnswer(Response.json({ a: 1 }, { status: 404 }), setting);
-  assertEquals(writes.length, 1);
-  assertEquals(writes[0].split("\r\n"), [
-    "HTTP/1.1 404 Not Found",
-    "content-type: application/json",
-    "x-default: 1",
-    DATE,
+Deno.test("a body that is there is sent with its length, behind the headers of every answer", async () => {
+  const handler = () =>
+    Response.json({ a: 1 }, { status: 404, headers: { "X-B": "own", "content-length": "99" } });
+  await using server = await TestServer.start(handler, { headers: [["x-a", "1"], ["x-b", "2"]] });
+  const { status, head, body } = await (await server.connect(get("/"))).answer();
+  assertEquals([status, body], [404, '{"a":1}']);
+  const lines = head.toLowerCase().trimEnd().split("\r\n").slice(1);
+  assertEquals(lines.filter((line) => !/^(date|keep-alive|connection): /.test(line)).sort(), [
     "content-length: 7",
-    "",
-    '{"a":1}',
+    "content-type: application/json",
+    "x-a: 1",
+    "x-b: own",
   ]);
 });
 
-Deno.test("an answer's own headers go before those of every answer, and framing is not its own", async () => {
-  const headers = { "X-Default": "2", "x-name": "\u00ff", "content-length": "99" };
-  const lines = await sent(new Response("abc", { headers }));
-  assertEquals(lines.filter((line) => line.startsWith("x-")), ["x-default: 2", "x-name: \u00ff"]);
-  assertEquals(lines.filter((line) => /length/.test(line)), ["content-length: 3"]);
+Deno.test("an answer to HEAD, and one without a body, have none, and the connection goes on", async () => {
+  await using server = await TestServer.start(({ url }) =>
+    url.endsWith("/none") ? new Response(null, { status: 204 }) : new Response("abc")
+  );
+  const client = await server.connect(request("HEAD", "/"));
+  assertEquals((await client.answer()).body, "");
+  await client.send(get("/none"));
+  assertEquals((await client.answer()).status, 204);
+  await client.send(get("/"));
+  assertEquals((await client.answer()).body, "abc");
 });
 
-Deno.test("the client is told when the connection will be closed", async () => {
-  assert((await sent(new Response("a"), { closes: true })).includes("connection: close"));
-  assert(!(await sent(new Response("a"))).some((line) => line.startsWith("connection")));
-});
-
-Deno.test("an answer to HEAD, and one without a body, have none", async () => {
-  const head = await sent(new Response("abc"), { method: "HEAD" });
-  assertEquals(head.slice(-2), ["", ""]);
-  const none = await sent(new Response(null, { status: 204 }));
-  assertEquals(none.slice(-3), [DATE, "", ""]);
-  assertEquals((await sent(new Response(null))).slice(-3), ["content-length: 0", "", ""]);
-});
-
-Deno.test("the head goes out although the body is still being made, and each piece at once", async () => {
-  const { writes, setting } = wire();
-  const [response, body] = given();
-  const writing = writeAnswer(response, setting);
-  await eventually(() => writes.length === 1, { what: "the head" });
-  assert(writes[0].endsWith("transfer-encoding: chunked\r\n\r\n"));
+Deno.test("the head comes although the body is still being made, and each piece at once", async () => {
+  const [handler, body] = given();
+  await using server = await TestServer.start(handler);
+  const client = await server.connect(get("/"));
+  assertMatch(await client.until("\r\n\r\n"), /transfer-encoding: chunked/i);
   body.enqueue(encode("one"));
-  await eventually(() => writes.length === 2, { what: "the first piece" });
+  await client.until("3\r\none\r\n");
+  body.enqueue(new Uint8Array());
   body.enqueue(encode("two"));
-  body.enqueue(new Uint8Array());
-  body.enqueue(encode("three"));
-  await eventually(() => writes.length === 3, { what: "what was there together" });
+  await client.until("3\r\ntwo\r\n");
   body.close();
-  await writing;
-  assertEquals(writes.slice(1), ["3\r\none\r\n", "8\r\ntwothree\r\n", "0\r\n\r\n"]);
-});
-
-Deno.test("an empty piece is not taken for the end", async () => {
-  const { writes, setting } = wire();
-  const [response, body] = given();
-  const writing = writeAnswer(response, setting);
-  await eventually(() => writes.length === 1, { what: "the head" });
-  body.enqueue(new Uint8Array());
-  body.enqueue(encode("a"));
-  body.close();
-  await writing;
-  assertEquals(writes.slice(1).join(""), "1\r\na\r\n0\r\n\r\n");
+  await client.until("0\r\n\r\n");
 });
 
 Deno.test("a client of HTTP/1.0 gets the pieces as they are", async () => {
-  const { writes, setting } = wire({ isHttp10: true, closes: true });
-  const [response, body] = given();
-  const writing = writeAnswer(response, setting);
-  await eventually(() => writes.length === 1, { what: "the head" });
+  const [handler, body] = given();
+  await using server = await TestServer.start(handler);
+  const client = await server.connect("GET / HTTP/1.0\r\nAuthorization: yes\r\n\r\n");
+  assert(!(await client.until("\r\n\r\n")).toLowerCase().includes("chunked"));
   body.enqueue(encode("a"));
   body.close();
-  await writing;
-  assert(!writes[0].includes("chunked"));
-  assertEquals(writes.slice(1).join(""), "a");
+  assert((await client.rest()).endsWith("\r\n\r\na"));
 });
 
-Deno.test("megabytes arrive whole although the system takes them in parts", async () => {
-  const lines = await sent(new Response("x".repeat(1_000_000)));
-  assertEquals(lines.at(-1)!.length, 1_000_000);
+Deno.test("megabytes arrive whole, and are made no faster than they are read", async () => {
+  const count = 500;
+  let made = 0;
+  await using server = await TestServer.start(() =>
+    new Response(
+      new ReadableStream({
+        pull(controller) {
+          if (++made > count) return controller.close();
+          controller.enqueue(new Uint8Array(100_000).fill(0x78));
+        },
+      }),
+    )
+  );
+  const client = await server.connect(request("GET", "/", "Connection: close"));
+  await client.until("\r\n\r\n");
+  let before = -1;
+  await eventually(() => before === (before = made), { what: "a halt", intervalMs: 100 });
+  assert(made < count, `${made} pieces were made for a client that reads none`);
+  const rest = await client.rest();
+  assertEquals(rest.match(/x/g)?.length, count * 100_000);
 });
 
 Deno.test("a body that fails halfway is not ended as if it were whole", async () => {
-  const { writes, setting } = wire();
-  const [response, body] = given();
-  const writing = writeAnswer(response, setting);
-  await eventually(() => writes.length === 1, { what: "the head" });
+  const [handler, body] = given();
+  await using server = await TestServer.start(handler);
+  const client = await server.connect(get("/"));
+  body.enqueue(encode("one"));
+  await client.until("one");
   body.error(new Error("no disk"));
-  await assertRejects(() => writing, Error, "no disk");
-  assertEquals(writes.length, 1);
-});
-
-Deno.test("a body is made no further when nobody is there to read it", async () => {
-  const lost = Promise.withResolvers<undefined>();
-  const { writes, setting } = wire({ lost: lost.promise });
-  let isCancelled = false;
-  const body = new ReadableStream({ cancel: () => void (isCancelled = true) });
-  const writing = writeAnswer(new Response(body), setting);
-  await eventually(() => writes.length === 1, { what: "the head" });
-  lost.resolve(undefined);
-  await writing;
-  assert(isCancelled);
+  const all = await client.rest().catch(() => "reset");
+  assert(!all.includes("0\r\n\r\n"));
 });

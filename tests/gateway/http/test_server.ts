@@ -2,7 +2,7 @@
 
 import { NetworkError } from "../../../src/base/errors.ts";
 import { ManualClock } from "../../../src/base/manual_clock.ts";
-import { type ConnectionSource, HttpListener } from "../../../src/gateway/http/listener.ts";
+import { HttpListener, type HttpListenerOptions } from "../../../src/gateway/http/listener.ts";
 import type { HttpService } from "../../../src/gateway/http/service.ts";
 import { HttpClient } from "../../support/http_client.ts";
 import { type RecordingLogger, recordingLogger } from "../../support/recording_logger.ts";
@@ -17,25 +17,40 @@ export function request(method: string, path: string, ...headers: string[]): str
     .join("\r\n");
 }
 
+/** One without a body. */
+export const get = (path: string): string => request("GET", path);
+
+/** One with that body. */
+export const post = (path: string, body: string): string =>
+  request("POST", path, `Content-Length: ${body.length}`) + body;
+
+/** Says what it was asked, with the body. */
+export const echo: Handler = async (request) => {
+  const body = request.body === null ? "" : ` ${await request.text()}`;
+  return new Response(`${request.method} ${new URL(request.url).pathname}${body}`);
+};
+
 /** See the top of the file. It lets in whoever sends the header `authorization`. */
 export class TestServer implements AsyncDisposable {
   readonly clock = new ManualClock();
   readonly log: RecordingLogger = recordingLogger();
-  readonly listener: HttpListener;
   readonly #clients: HttpClient[] = [];
+  #listener!: HttpListener;
   #closed: Promise<void> | undefined;
 
-  /** @param source What connections come from, by default a socket of the system. */
-  constructor(
+  /** @param options What is to be different from others. */
+  static async start(
     handler: Handler,
-    source: ConnectionSource = Deno.listen({ hostname: "127.0.0.1", port: 0 }),
-  ) {
-    this.listener = new HttpListener({
-      source,
-      clock: this.clock,
-      logger: this.log.logger,
+    options: Partial<HttpListenerOptions> = {},
+  ): Promise<TestServer> {
+    const server = new TestServer();
+    server.#listener = await HttpListener.listen({
+      host: "127.0.0.1",
+      port: 0,
+      clock: server.clock,
+      logger: server.log.logger,
       headers: [],
-      service: {
+      service: () => ({
         admit: ({ headers }) =>
           headers.has("authorization") ? undefined : new Response("who?", { status: 401 }),
         answer: handler,
@@ -45,8 +60,14 @@ export class TestServer implements AsyncDisposable {
             headers: retryAfterMs === undefined ? {} : { "retry-after": `${retryAfterMs / 1_000}` },
           }),
         fail: (thrown) => new Response(`failed: ${thrown}`, { status: 500 }),
-      },
+      }),
+      ...options,
     });
+    return server;
+  }
+
+  get listener(): HttpListener {
+    return this.#listener;
   }
 
   /** Connects and sends that. */
@@ -62,7 +83,7 @@ export class TestServer implements AsyncDisposable {
     let isSettled = false;
     const settle = () => void (isSettled = true);
     promise.then(settle, settle);
-    for (let i = 0; i < 2_000 && !isSettled; i++) await this.clock.advance(1);
+    for (let i = 0; i < 1_900 && !isSettled; i++) await this.clock.advance(1);
     return await soon(promise, "what time was moved on for");
   }
 
