@@ -18,7 +18,9 @@ await withTempDir(async (directory) => {
   if (isJson) console.log(JSON.stringify(results));
   else {
     console.table(tableOf(results));
-    console.log("Other RPCs are those of existing peers: only an open node serves them, to anybody.");
+    console.log(
+      "Other RPCs are those of existing peers: only an open node serves them, to anybody.",
+    );
     for (const { credential, door, expected, outcome } of wrong) {
       console.log(`WRONG: ${credential} at ${door}: expected ${expected}, and was ${outcome}`);
     }

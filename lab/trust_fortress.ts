@@ -10,7 +10,7 @@ import { decodeJoinCode } from "../src/security/join_code.ts";
 import { type Credentials, NodeIdentity } from "../src/security/identity.ts";
 import type { InviteCode } from "../src/link/joining.ts";
 import { KeyringFile } from "../src/security/keyring_file.ts";
-import { NetworkKey } from "../src/security/network_key.ts";
+import type { NetworkKey } from "../src/security/network_key.ts";
 import { runningNodes } from "../src/network/data_directory.ts";
 import { hanzo, peerEvent, ready, TestMachine } from "../tests/support/nodes.ts";
 import type { TestProcess } from "../tests/support/process.ts";

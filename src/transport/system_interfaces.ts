@@ -10,12 +10,23 @@ const ASSUMED: readonly NetworkInterface[] = [
   { name: "lo", address: "127.0.0.1", netmask: "255.0.0.0" },
 ];
 
-/** The IPv4 interfaces of this machine; without `--allow-sys=networkInterfaces` its loopback. */
+/** What there was when they could be listed last. */
+let known: NetworkInterface[] | undefined;
+
+/**
+ * The IPv4 interfaces of this machine; without `--allow-sys=networkInterfaces` its loopback. While
+ * the process has no file descriptor left to ask for them, those of before.
+ */
 export function systemInterfaces(): NetworkInterface[] {
   if (!isGranted(LISTING)) return [...ASSUMED];
-  return Deno.networkInterfaces()
-    .filter(({ family }) => family === "IPv4")
-    .map(({ name, address, netmask }) => ({ name, address, netmask }));
+  try {
+    known = Deno.networkInterfaces()
+      .filter(({ family }) => family === "IPv4")
+      .map(({ name, address, netmask }) => ({ name, address, netmask }));
+  } catch (thrown) {
+    if (known === undefined) throw thrown;
+  }
+  return [...known];
 }
 
 /** Whether this machine has an address of IPv6, as far as it may be known. */
