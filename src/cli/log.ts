@@ -8,7 +8,7 @@ import {
   type LogRecord,
 } from "@logtape/logtape";
 import type { Logger } from "../base/log.ts";
-import { safeName } from "../base/safe_text.ts";
+import { safeJson, safeName } from "../base/safe_text.ts";
 
 /** What `--log-level` takes, the most talkative first. */
 export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const;
@@ -55,6 +55,6 @@ function jsonFormat(): (record: LogRecord) => string {
     const message = record.message.map((part) =>
       typeof part === "string" ? part : Deno.inspect(part)
     ).join("");
-    return format({ ...record, message: [message] });
+    return safeJson(format({ ...record, message: [message] }));
   };
 }

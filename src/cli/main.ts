@@ -59,7 +59,9 @@ export async function main(args: readonly string[]): Promise<number> {
   }
   if (name === "--version" || name === "-V") return await invoke("version", rest);
   if (!Object.hasOwn(COMMANDS, name)) {
-    printError(`There is no command ${JSON.stringify(name)}. See: hanzo-network --help`);
+    const { safeLine } = await import("../base/safe_text.ts");
+    const shown = JSON.stringify(safeLine(name));
+    printError(`There is no command ${shown}. See: hanzo-network --help`);
     return WRONG_USAGE;
   }
   return await invoke(name, rest);
@@ -120,13 +122,13 @@ async function invoke(name: string, args: readonly string[]): Promise<number> {
 async function fail(thrown: unknown, json: boolean): Promise<number> {
   const { NetworkError } = await import("../base/errors.ts");
   const { UsageError } = await import("./command.ts");
-  const { safeText } = await import("../base/safe_text.ts");
+  const { safeJson, safeLine } = await import("../base/safe_text.ts");
   const isUsage = thrown instanceof UsageError;
   const { code, message } = isUsage
     ? { code: "INVALID_ARGUMENT", message: thrown.message }
     : NetworkError.from(thrown);
-  if (json) console.log(JSON.stringify({ error: { code, message } }));
-  printError(safeText(message));
+  if (json) console.log(safeJson(JSON.stringify({ error: { code, message } })));
+  printError(safeLine(message));
   return isUsage ? WRONG_USAGE : FAILED;
 }
 

@@ -91,7 +91,9 @@ function parse(
   for (const { name: option, kind, value = "VALUE" } of specs) {
     const found = parsed[option];
     if (kind === "flag") {
-      if (typeof found === "boolean") values.set(option, [`${found}`]);
+      // The parser takes any value but "false" for true.
+      const typed = valueGiven(args, option) ?? found;
+      if (typeof found === "boolean") values.set(option, [`${typed}`]);
       continue;
     }
     const texts = found === undefined
@@ -105,6 +107,14 @@ function parse(
     if (texts.length > 0) values.set(option, texts);
   }
   return { positionals: (parsed._ as unknown[]).map(String), values };
+}
+
+/** What stands behind `--option=`, the last time. */
+function valueGiven(args: readonly string[], option: string): string | undefined {
+  const end = args.indexOf("--");
+  const given = (end === -1 ? args : args.slice(0, end))
+    .findLast((arg) => arg === `--${option}` || arg.startsWith(`--${option}=`));
+  return given?.slice(option.length + 3) || undefined;
 }
 
 /** The arguments with `=` where the parser would misunderstand a value, up to `--`. */

@@ -1,5 +1,7 @@
 /** Where a command writes: stdout for results, stderr for the rest. */
 
+import { safeJson } from "../base/safe_text.ts";
+
 /** Colours and weights that {@linkcode Terminal.style} knows. */
 export type Style = "bold" | "dim" | "red" | "green" | "yellow";
 
@@ -60,7 +62,7 @@ export class Terminal {
 
   /** Writes a value to stdout, on one line. */
   value(value: unknown): void {
-    this.write(`${JSON.stringify(value)}\n`);
+    this.write(`${safeJson(JSON.stringify(value))}\n`);
   }
 
   /** Writes one line to stderr. */

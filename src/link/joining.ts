@@ -228,11 +228,18 @@ function refused(verdict: "used" | "expired"): NetworkError {
 }
 
 function parseAnswer(line: string): Answer {
-  const value = parseBoundedJson(new TextEncoder().encode(line), {
-    maxBytes: MAX_LINE_BYTES,
-    maxDepth: 4,
-  });
-  return parseWith(answerSchema, value, "PROTOCOL", "Cannot read the inviter's answer");
+  const action = "Cannot read the inviter's answer";
+  let value: unknown;
+  try {
+    value = parseBoundedJson(new TextEncoder().encode(line), {
+      maxBytes: MAX_LINE_BYTES,
+      maxDepth: 4,
+    });
+  } catch {
+    // Not the reason's words: they quote what is around the fault, and that may be a key.
+    throw new NetworkError("PROTOCOL", `${action}: it is no JSON. Ask for a new code.`);
+  }
+  return parseWith(answerSchema, value, "PROTOCOL", action);
 }
 
 /** What the other side sends, line by line. */

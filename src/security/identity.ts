@@ -116,7 +116,7 @@ export class NodeIdentity {
     const made = await this.certified({ tag, serverName, secret, label });
     const { authority, certificate } = made;
     certificates.push({ tag, label, authority, certificate });
-    await this.#save();
+    await this.#saveIfRoom();
     return made;
   }
 
@@ -134,7 +134,12 @@ export class NodeIdentity {
     const kept = certificates.filter(({ tag }) => tags.has(tag));
     if (kept.length === certificates.length) return;
     this.#body.certificates = kept;
-    await this.#save();
+    await this.#saveIfRoom();
+  }
+
+  /** Certificates are signed again when they were not kept: no key fails because of them. */
+  async #saveIfRoom(): Promise<void> {
+    await this.#save().catch(() => {});
   }
 
   async #save(): Promise<void> {

@@ -41,6 +41,13 @@ Deno.test("values are given behind a blank or =, flags without, and the rest is 
   );
 });
 
+Deno.test("a flag is true or false, and nothing else", async () => {
+  const watch = async (...args: string[]) => (await read(...args)).options.flag("watch");
+  assertEquals(await watch("--watch=true"), true);
+  assertEquals([await watch("--watch=false"), await watch("--watch=0")], [false, false]);
+  await assertRejects(() => watch("--watch=perhaps"), UsageError, "expected true or false");
+});
+
 Deno.test("what is not given is not there", async () => {
   const { positionals, options } = await read();
   assertEquals(positionals, []);

@@ -18,21 +18,23 @@ import { memberCredentials, type Minting } from "../support/certificates.ts";
 import { systemDatagrams } from "../../src/transport/system_datagrams.ts";
 import { commandLine } from "../support/command_line.ts";
 import { eventually } from "../support/eventually.ts";
+import { Lan, lanUnavailable } from "../support/lan.ts";
 import { LocalNode } from "../support/local_node.ts";
-import { freeUdpPort, keepKeyring } from "../support/nodes.ts";
+import { freeUdpPort, keepKeyring, programArgs } from "../support/nodes.ts";
 import { makePool, RawPeer } from "../support/pool_lan.ts";
+import { skipUnless } from "../support/skip.ts";
 import { withTempDir } from "../support/temp.ts";
 import { Witness, type Witnessed } from "../support/witness.ts";
 
 /** A title, colours, both kinds of control sequences, directions, lines of its own, markup. */
 const HOSTILE = "gpu\x1b]0;owned\x07\x1b[31m\x9b2J\x9d0;x\x9c\x7f\u202egnp.exe\u2066\u200f\u061c" +
   "\r\nhanzo-network: forged\n✓ forged\tline\b<script>alert(1)</script>";
-/** What a terminal acts upon: all controls but newline and tab, and what turns the direction. */
+/** What a terminal acts upon: all controls but the newline, and what turns the direction. */
 const RAW =
   // deno-lint-ignore no-control-regex
-  /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
+  /[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
 
-/** Fails when a text does more than being shown. */
+/** Fails when a text does more than being shown, or has a line that somebody else has written. */
 function assertHarmless(what: string, text: string): void {
   const found = RAW.exec(text);
   if (found !== null) {
@@ -40,6 +42,8 @@ function assertHarmless(what: string, text: string): void {
     const around = text.slice(Math.max(0, found.index - 100), found.index + 50);
     throw new Error(`${what} has a raw U+${code.padStart(4, "0")}: ${JSON.stringify(around)}`);
   }
+  const forged = text.split("\n").find((line) => /^(hanzo-network: |✓ )?forged/.test(line));
+  if (forged !== undefined) throw new Error(`${what} has a forged line: ${forged}`);
 }
 
 /** Fails when a text that is kept would do more than being shown: it is cleaned before. */
@@ -55,12 +59,16 @@ function assertCleaned(what: string, value: unknown): void {
   }
 }
 
-/** Runs a command; says what it printed. */
+/** Runs a command, also for programs; says what it printed for people. */
 async function harmless(args: readonly string[], stdin?: string): Promise<string> {
   const name = args.join(" ").replaceAll(HOSTILE, "HOSTILE");
   const { stdout, stderr } = await commandLine(args, stdin);
   assertHarmless(`stdout of ${name}`, stdout);
   assertHarmless(`stderr of ${name}`, stderr);
+  const forPrograms = await commandLine([...args, "--json"], stdin);
+  assertHarmless(`stdout of ${name} --json`, forPrograms.stdout);
+  assertHarmless(`stderr of ${name} --json`, forPrograms.stderr);
+  if (forPrograms.stdout !== "") JSON.parse(forPrograms.stdout);
   return stdout + stderr;
 }
 
@@ -70,6 +78,7 @@ Deno.test("nothing that is typed on a command line comes back raw", async () => 
     const here = `--data-dir=${directory}`;
     const file = `${directory}/${HOSTILE.replaceAll("/", "")}`;
     const typed: string[][] = [
+      [HOSTILE],
       ["join", HOSTILE, here],
       ["join", `HANZO:1/${HOSTILE}`, here],
       ["join", "-", `--data-dir=${file}`],
@@ -88,6 +97,7 @@ Deno.test("nothing that is typed on a command line comes back raw", async () => 
       ["status", `--api=${HOSTILE}`, here],
       ["status", `--data-dir=${file}`],
       ["peers", HOSTILE, here],
+      ["doctor", HOSTILE, here],
       ["run", HOSTILE, here],
       ["run", HOSTILE, "--agent=calculator", here],
       ["run", "x", `--agent=${HOSTILE}`, here],
@@ -268,7 +278,7 @@ Deno.test("nothing that a hostile member says of itself, answers or refuses with
     const refuser = await scene.refuser(HOSTILE);
     const peer = `--peer=127.0.0.1:${refuser.address.port}`;
     const list = `--config=${directory}/${HOSTILE.replaceAll("/", "")}.json`;
-    const nodes = [scene.up("A", peer, list), scene.up("B", "--json", peer)];
+    const nodes = [scene.up("A", peer, list), scene.up("B", "--json", peer, list)];
     await Promise.all([nodes[0].until("is up in network"), nodes[1].until('"ready"')]);
 
     const evil = makePool("evil", {
@@ -375,7 +385,8 @@ Deno.test("what is typed after up comes back harmless", async () => {
       [`--discovery=${HOSTILE}`, 2],
     ];
     await Promise.all(typed.map(async ([option, expected], i) => {
-      const { code, stdout, stderr } = await scene.up(`node${i}`, option).ended();
+      const json = i % 2 === 0 ? ["--json"] : [];
+      const { code, stdout, stderr } = await scene.up(`node${i}`, option, ...json).ended();
       assertEquals(code, expected, `${JSON.stringify(option)}: ${stderr}`);
       assertHarmless(`stdout of up ${option.slice(0, 12)}`, stdout);
       assertHarmless(`stderr of up ${option.slice(0, 12)}`, stderr);
@@ -428,4 +439,30 @@ Deno.test("an open node shows what peers of other programs call themselves, and 
       assertHarmless("output of up", stdout + stderr);
     }
   });
+});
+
+const unavailable = await lanUnavailable();
+
+Deno.test({
+  name: "an interface may be called whatever its owner likes",
+  ignore: skipUnless(unavailable === undefined, `hosts on a LAN: ${unavailable}`),
+  fn: () =>
+    withTempDir(async (directory) => {
+      await using lan = await Lan.of("H");
+      const called = "\x1b[31m\x9b\u202ex";
+      const ip = (...args: string[]) => lan.start("H", "ip", args).status;
+      assertEquals((await ip("link", "add", called, "type", "bridge")).code, 0);
+      assertEquals((await ip("addr", "add", "10.88.0.1/24", "dev", called)).code, 0);
+      assertEquals((await ip("link", "set", called, "up")).code, 0);
+      for (const args of [["doctor"], ["doctor", "--json"]]) {
+        const process = lan.start(
+          "H",
+          Deno.execPath(),
+          programArgs(...args, `--data-dir=${directory}`),
+        );
+        const lines = await Array.fromAsync(process.lines());
+        assertStringIncludes(lines.join("\n"), "10.88.0.1");
+        assertHarmless(args.join(" "), `${lines.join("\n")}${process.stderrText()}`);
+      }
+    }),
 });

@@ -215,6 +215,31 @@ Deno.test({
     }),
 });
 
+Deno.test({
+  name: "with room for the key and for nothing more, a rotation is done or not, but never half",
+  ignore: skipUnless(cannotMount() === undefined, `a full disk: ${cannotMount()}`),
+  async fn() {
+    // Pages of the disk: the certificates of seven keys take three.
+    for (const free of [1, 2]) {
+      await withSmallDisk(256, async (disk) => {
+        await using node = await LocalNode.start({ nodeId: "a", dataDirectory: disk });
+        const { keys } = node.network;
+        for (let i = 0; i < 6; i++) await keys.rotate();
+        const before = keys.list();
+        const ballast = `${disk}/ballast`;
+        await Deno.writeFile(ballast, new Uint8Array(2 ** 18)).catch(() => {});
+        await Deno.truncate(ballast, (await Deno.stat(ballast)).size - free * 4_096);
+        await keys.rotate().then(
+          () => assertEquals(keys.list().keys[0].epoch, before.keys[0].epoch + 1),
+          () => assertEquals(keys.list(), before),
+        );
+        const kept = await new KeyringFile(disk, silentLogger).read();
+        assertEquals(kept?.keys[0].key.tag, keys.list().keys[0].tag);
+      });
+    }
+  },
+});
+
 /** Of changes in a node's directories by a rotation: after so many it is killed. */
 const MOMENTS = [1, 2, 3, 10];
 

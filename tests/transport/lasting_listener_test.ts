@@ -8,6 +8,7 @@ import {
   type LastingListenerOptions,
 } from "../../src/transport/lasting_listener.ts";
 import { eventually } from "../support/eventually.ts";
+import { soon } from "../support/soon.ts";
 import { WatchedClock } from "../support/watched_clock.ts";
 
 /** A listener whose servers say a word to everybody, and are the test's to break. */
@@ -58,7 +59,7 @@ class Rig implements Disposable {
     const { promise, resolve } = Promise.withResolvers<void>();
     last.once("connection", () => resolve());
     await this.clock.advance(2_000);
-    await promise;
+    await soon(promise, "the connection of the look");
     await eventually(() => this.clock.pending === 1, { what: "the end of the look" });
   }
 

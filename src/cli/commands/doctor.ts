@@ -1,6 +1,7 @@
 /** `doctor`: why a peer is not seen. */
 
 import { describeError, NetworkError } from "../../base/errors.ts";
+import { safeLine } from "../../base/safe_text.ts";
 import { hostFindings } from "../../network/diagnosis.ts";
 import type { Finding, Severity } from "../../network/diagnosis_facts.ts";
 import { DEFAULT_BROADCAST_PORT, leavesMachine } from "../../network/options.ts";
@@ -111,6 +112,7 @@ async function beaconPort(port: number): Promise<Finding> {
 
 function show({ severity, subject, message, mend }: Finding, terminal: Terminal): void {
   const [sign, style] = SIGNS[severity];
-  terminal.line(`${terminal.style(style, sign)} ${terminal.style("bold", subject)}: ${message}`);
-  if (mend !== undefined) terminal.line(`  → ${mend}`);
+  const what = terminal.style("bold", safeLine(subject));
+  terminal.line(`${terminal.style(style, sign)} ${what}: ${safeLine(message)}`);
+  if (mend !== undefined) terminal.line(`  → ${safeLine(mend)}`);
 }
