@@ -34,7 +34,7 @@ const SPARE_DESCRIPTORS = 4;
 const WATCH_MS = 2_000;
 /** How long until what it sends itself has come in. */
 const PATIENCE_MS = 1_000;
-/** The same when hardly a descriptor was left, and how long it waits before it looks then. */
+/** How long, when hardly a descriptor was left; and until it looks then. */
 const STARVED_MS = 200;
 /** Node takes those at once that wait, up to 128: so few may wait after that were too many. */
 const STARVED_BACKLOG = 8;
@@ -52,6 +52,7 @@ export class LastingListener {
   #cancelSoon: CancelTimer | undefined;
   #endLook: ((seen: Look) => void) | undefined;
   #closed = false;
+  #isWatching = false;
   #isThrifty = false;
   #starvedAt = -Infinity;
   /** Connections that are open. */
@@ -73,7 +74,7 @@ export class LastingListener {
     const listener = new LastingListener(options);
     listener.#server = await listener.#listen(options.backlog);
     listener.#port = (listener.#server.address() as net.AddressInfo).port;
-    listener.#cancelWatch = every(options.clock, WATCH_MS, () => void listener.#look(PATIENCE_MS));
+    listener.#cancelWatch = every(options.clock, WATCH_MS, () => void listener.#watch(PATIENCE_MS));
     return listener;
   }
 
@@ -101,26 +102,41 @@ export class LastingListener {
   }
 
   #starve(): void {
+    if (this.#closed) return;
     this.#starvedAt = this.#options.clock.now();
     this.#options.onStarved?.();
     this.#cancelSoon ??= this.#options.clock.after(STARVED_MS, () => {
       this.#cancelSoon = undefined;
-      void this.#look(STARVED_MS);
+      void this.#watch(STARVED_MS);
     });
   }
 
-  /** Dials itself, and listens anew when that does not come in. */
-  async #look(patienceMs: number): Promise<void> {
+  /** Looks whether connections come in, and listens anew when they do not. */
+  async #watch(patienceMs: number): Promise<void> {
     this.#proved = 0;
-    const { host, clock } = this.#options;
+    const { host, backlog, clock } = this.#options;
     const hostname = host === "::" ? "::1" : host === "0.0.0.0" ? "127.0.0.1" : host;
     const target = hostPort(hostname, this.#port);
-    if (this.#endLook !== undefined || !isGranted({ name: "net", host: target })) return;
+    if (this.#isWatching || !isGranted({ name: "net", host: target })) return;
+    this.#isWatching = true;
+    const seen = await this.#look(hostname, patienceMs);
+    if (seen !== "well") this.#starve();
+    const isOver = clock.now() - this.#starvedAt >= THRIFT_MS;
+    if (seen === "deaf") await this.#listenAnew(STARVED_BACKLOG);
+    else if (this.#isThrifty && isOver) await this.#listenAnew(backlog);
+    this.#isWatching = false;
+  }
+
+  /** Dials itself. */
+  async #look(hostname: string, patienceMs: number): Promise<Look> {
     const { promise, resolve } = Promise.withResolvers<Look>();
     const over = new AbortController();
     // When the process was busy meanwhile, what has come is seen only now.
-    const cancel = clock.after(patienceMs, () => void setImmediate(() => end("deaf")));
-    const end = this.#endLook = (seen) => {
+    const cancel = this.#options.clock.after(
+      patienceMs,
+      () => void setImmediate(() => end("deaf")),
+    );
+    const end = this.#endLook = (seen: Look) => {
       cancel();
       over.abort();
       resolve(seen);
@@ -133,16 +149,11 @@ export class LastingListener {
       // Whatever else there is, such as no port to dial from, is not the listener's.
       else if (!over.signal.aborted) end("well");
     }
-    const seen = await promise;
-    this.#endLook = undefined;
-    if (this.#closed) return;
-    if (seen !== "well") this.#starve();
-    if (seen === "deaf") return await this.#listenAnew(STARVED_BACKLOG);
-    const isEnough = clock.now() - this.#starvedAt >= THRIFT_MS;
-    if (this.#isThrifty && isEnough) await this.#listenAnew(this.#options.backlog);
+    return await promise;
   }
 
   async #listenAnew(backlog: number): Promise<void> {
+    if (this.#closed) return;
     this.#server.close();
     this.#isThrifty = backlog === STARVED_BACKLOG;
     try {
