@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from "node:url";
 import { NetworkError } from "../base/errors.ts";
-import { needGranted } from "../base/permissions.ts";
+import { isGranted, needGranted } from "../base/permissions.ts";
 import type { CapabilityOverrides } from "../device/capabilities.ts";
 import { TOOLS } from "../device/tools.ts";
 import { type RunningNode, runningNodes } from "../network/data_directory.ts";
@@ -63,7 +63,7 @@ export async function startDemoNode(
 ): Promise<DemoNode> {
   const { nodeId, capabilities } = device;
   const { directory, broadcastPort } = options;
-  needGranted("Cannot start the demo's nodes", { name: "run", command: Deno.execPath() });
+  needGranted("Cannot start the demo's nodes", { name: "run", command: program() });
   const file = `${directory}/${nodeId}.json`;
   await Deno.writeTextFile(file, JSON.stringify(capabilities));
   const child = thisProgram(grants(directory), [
@@ -141,11 +141,19 @@ function listed(path: string): string {
 }
 
 /** This program itself with other arguments, however it was started. */
+/** This Deno; or the one of the PATH, which is all that `--allow-run=deno` grants. */
+function program(): string {
+  const own = Deno.execPath();
+  const isOther = !isGranted({ name: "run", command: own }) &&
+    isGranted({ name: "run", command: "deno" });
+  return isOther ? "deno" : own;
+}
+
 function thisProgram(allowed: string[], args: string[]): Deno.Command {
   const start = Deno.build.standalone
     ? []
     : ["run", "--quiet", "--no-prompt", ...allowed, Deno.mainModule];
-  return new Deno.Command(Deno.execPath(), {
+  return new Deno.Command(program(), {
     args: [...start, ...args],
     env: { DENO_NO_UPDATE_CHECK: "1" },
     stdin: "piped",
