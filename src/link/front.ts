@@ -55,7 +55,7 @@ export class Front {
   readonly #gate: TlsGate | undefined;
   /** By remote host and port, the oldest first. */
   readonly #unproved = new Map<string, Guest>();
-  /** The same of those that made a call and have no link; the last call of the first is longest ago. */
+  /** The same of those that made a call and have no link, the one that called last at the end. */
   readonly #clients = new Map<string, Guest>();
   readonly #linked = new Map<string, Guest>();
   /** Of every connection, also of one that is over: the same. */

@@ -7,12 +7,22 @@ import type { FrameStream } from "./frame_stream.ts";
 /** A frame is sent when it has grown to this: 26,000 calls of 4 KiB a second, 6,000 unbounded. */
 const FLUSH_BYTES = 128 * 1024;
 
+/** Answers that the other side may leave waiting: to 16 calls of the longest, taken one by one. */
+const MAX_UNTAKEN_BYTES = 256 * 1024 * 1024;
+
+/** What the other side has asked for, as often as it likes. */
+const ANSWERS: ReadonlySet<Kind> = new Set([Kind.Item, Kind.End, Kind.Pong]);
+
 /** Gathers what is posted in one turn of the event loop into one frame. */
 export class Outbox {
   readonly #stream: FrameStream;
   readonly #load: () => ReportedLoad;
   readonly #writer = new FrameWriter();
-  readonly #frames: Uint8Array[] = [];
+  readonly #onUntaken: () => void;
+  readonly #frames: { readonly bytes: Uint8Array; readonly answerBytes: number }[] = [];
+  /** In the frame that is being written, and in those that wait. */
+  #answerBytes = 0;
+  #untakenBytes = 0;
   #loadSent: ReportedLoad | undefined;
   #flushScheduled = false;
   #writable = true;
@@ -20,10 +30,14 @@ export class Outbox {
   #lastCallPosted = 0;
   #lastCallSent = 0;
 
-  /** @param load How busy this node is now. */
-  constructor(stream: FrameStream, load: () => ReportedLoad) {
+  /**
+   * @param load How busy this node is now.
+   * @param onUntaken The other side asks on and on, and takes no answer.
+   */
+  constructor(stream: FrameStream, load: () => ReportedLoad, onUntaken: () => void) {
     this.#stream = stream;
     this.#load = load;
+    this.#onUntaken = onUntaken;
   }
 
   /** Whether the call with this number may have gone out. */
@@ -38,7 +52,9 @@ export class Outbox {
    */
   post(message: OutgoingMessage, patient = false): number {
     if (this.#sealed) return 0;
+    const before = this.#writer.length;
     const bodyBytes = this.#writer.message(message);
+    if (ANSWERS.has(message.kind)) this.#answerBytes += this.#writer.length - before;
     if (message.kind === Kind.Call) this.#lastCallPosted = message.call ?? 0;
     if (this.#writer.length >= FLUSH_BYTES) this.flush();
     else if (patient) setImmediate(this.#flushLater);
@@ -55,12 +71,17 @@ export class Outbox {
     this.#flushScheduled = false;
     if (this.#writer.length > 0) {
       this.#writeLoad();
-      this.#frames.push(this.#writer.take());
+      this.#frames.push({ bytes: this.#writer.take(), answerBytes: this.#answerBytes });
+      this.#untakenBytes += this.#answerBytes;
+      this.#answerBytes = 0;
     }
     if (this.#writable) this.#lastCallSent = this.#lastCallPosted;
     while (this.#writable && this.#frames.length > 0) {
-      this.#writable = this.#stream.send(this.#frames.shift()!);
+      const { bytes, answerBytes } = this.#frames.shift()!;
+      this.#untakenBytes -= answerBytes;
+      this.#writable = this.#stream.send(bytes);
     }
+    if (this.#untakenBytes > MAX_UNTAKEN_BYTES) this.#onUntaken();
   }
 
   /** The stream takes more again. */

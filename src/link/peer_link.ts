@@ -110,6 +110,10 @@ export class PeerLink {
     this.#outbox = new Outbox(options.stream, () => {
       const { running, queued, slots } = options.load();
       return { running, queued, slots, callsReceived: this.#callsReceived };
+    }, () => {
+      const message = "The peer takes no answers, and asks for more.";
+      // Not here: this may be in the middle of what it asks.
+      queueMicrotask(() => this.#lose(new NetworkError("PROTOCOL", message)));
     });
     this.#lastHeard = options.clock.now();
     this.#nextCall = options.dialled ? 1 : 2;
@@ -422,6 +426,14 @@ export class PeerLink {
     if (!this.#options.dialled) return;
     this.#outbox.flush();
     this.#finish({ type: "retired" });
+  }
+
+  #lose(error: NetworkError): void {
+    if (this.#state === "closed") return;
+    this.#outbox.close();
+    // It does not take the end of the stream either.
+    this.#stream.reset();
+    this.#end({ type: "lost", error });
   }
 
   /** Closes the stream; what was posted before is dropped where the stream had not taken it. */

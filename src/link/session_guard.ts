@@ -20,12 +20,12 @@ export type Excess =
   | "unread";
 
 /**
- * Frames that carry nothing come with those that do. A client of C's begins each call with two or
- * three window updates, and answers each frame of data with two more and a ping to measure the line;
- * 64 bytes is the least that an answer takes. So many may come for the calls that were begun and for
- * what was sent, and a hundred a second besides, when keepalive sends one in ten seconds. What is
- * left over is kept for as much as can be on its way: 16 MiB in frames of 8 KiB, with two for each.
- * A hundred of them cost 0.3 ms.
+ * Frames that carry nothing come with those that do. gRPC's client in C begins each call with two
+ * or three window updates, and answers each frame of data with two more and a ping to time the
+ * line; 64 bytes is the least that an answer takes. So many may come for the calls that were begun
+ * and for what was sent, and a hundred a second besides, where keepalive sends one in ten seconds.
+ * What is not used is kept for as much as can be on its way: 16 MiB in frames of 8 KiB, with two for
+ * each. A hundred of them cost 0.3 ms.
  */
 const IDLE_WORK = { burst: 200, perSecond: 100, most: 4_000 };
 const IDLE_WORK_PER_CALL = 4;
@@ -33,14 +33,14 @@ const IDLE_WORK_PER_BYTE_SENT = 1 / 64;
 
 /**
  * A call that is broken off costs 0.2 to 0.3 ms, and holds up all others for as long. A client does
- * it when its caller gives up: with 16 calls at a time, it can give all of them up six times a second
- * here. nghttp2 alone ends a connection after 1,000 at once.
+ * it when its caller gives up: of 16 calls at a time, it can give up all six times a second here.
+ * nghttp2 alone ends a connection after 1,000 at once.
  */
 const RESETS = { burst: 200, perSecond: 100, most: 200 };
 
 /**
- * Of a call: gRPC's own limit is 8 KiB, and calls of known clients have 8 to 12 fields. With 128 and
- * more Deno 2.9.6 refuses the call, and never frees what it took for that.
+ * Of a call: gRPC's own limit is 8 KiB, and calls of known clients have 8 to 12 fields. With more
+ * than 128 Deno 2.9.6 refuses the call, and never frees what it took for that.
  */
 const MAX_HEADER_FIELDS = 64;
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -151,18 +151,17 @@ class Allowance {
     this.#at = clock.now();
   }
 
-  /** More of them, or of one, but not more than are kept. */
+  /** More, and what the time since has brought, but not more than are kept. */
   earn(more: number): void {
-    this.#left = Math.min(this.#options.most, this.#left + more);
+    const { perSecond, most } = this.#options;
+    const now = this.#clock.now();
+    this.#left = Math.min(most, this.#left + more + (now - this.#at) / 1_000 * perSecond);
+    this.#at = now;
   }
 
   /** Whether there was one left. */
   spend(): boolean {
-    if (this.#left < 1) {
-      const now = this.#clock.now();
-      this.earn((now - this.#at) / 1_000 * this.#options.perSecond);
-      this.#at = now;
-    }
+    if (this.#left < 1) this.earn(0);
     if (this.#left < 1) return false;
     this.#left--;
     return true;

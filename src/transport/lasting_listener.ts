@@ -27,8 +27,15 @@ export interface LastingListenerOptions {
   readonly onStarved?: () => void;
 }
 
-/** What the process needs at the least besides its connections. */
-const SPARE_DESCRIPTORS = 4;
+/**
+ * Node takes those that wait at once, up to 128, and a server keeps some: where fewer descriptors are
+ * free than for that, only few may wait.
+ */
+const ROOMY_DESCRIPTORS = 128 + 80;
+/** So many. */
+const FEW_BACKLOG = 8;
+/** What must be free behind each connection: for the next that are taken, and for the rest. */
+const SPARE_DESCRIPTORS = FEW_BACKLOG + 4;
 
 /** Between two looks whether connections still come in. */
 const WATCH_MS = 2_000;
@@ -36,9 +43,7 @@ const WATCH_MS = 2_000;
 const PATIENCE_MS = 1_000;
 /** How long, when hardly a descriptor was left; and until it looks then. */
 const STARVED_MS = 200;
-/** Node takes those at once that wait, up to 128: so few may wait after that were too many. */
-const STARVED_BACKLOG = 8;
-/** How long after. */
+/** How long only few may wait after there was none. */
 const THRIFT_MS = 60_000;
 
 type Look = "well" | "deaf" | "starved";
@@ -72,7 +77,7 @@ export class LastingListener {
    */
   static async listen(options: LastingListenerOptions): Promise<LastingListener> {
     const listener = new LastingListener(options);
-    listener.#server = await listener.#listen(options.backlog);
+    listener.#server = await listener.#listen(listener.#backlog());
     listener.#port = (listener.#server.address() as net.AddressInfo).port;
     listener.#cancelWatch = every(options.clock, WATCH_MS, () => void listener.#watch(PATIENCE_MS));
     return listener;
@@ -114,16 +119,18 @@ export class LastingListener {
   /** Looks whether connections come in, and listens anew when they do not. */
   async #watch(patienceMs: number): Promise<void> {
     this.#proved = 0;
-    const { host, backlog, clock } = this.#options;
+    const { host, clock } = this.#options;
     const hostname = host === "::" ? "::1" : host === "0.0.0.0" ? "127.0.0.1" : host;
     const target = hostPort(hostname, this.#port);
     if (this.#isWatching || !isGranted({ name: "net", host: target })) return;
     this.#isWatching = true;
     const seen = await this.#look(hostname, patienceMs);
-    if (seen !== "well") this.#starve();
-    const isOver = clock.now() - this.#starvedAt >= THRIFT_MS;
-    if (seen === "deaf") await this.#listenAnew(STARVED_BACKLOG);
-    else if (this.#isThrifty && isOver) await this.#listenAnew(backlog);
+    if (seen === "deaf") await this.#listenAnew(FEW_BACKLOG);
+    else if (seen === "starved") this.#starve();
+    else if (this.#isThrifty && clock.now() - this.#starvedAt >= THRIFT_MS) {
+      this.#starvedAt = clock.now();
+      if (this.#backlog() !== FEW_BACKLOG) await this.#listenAnew(this.#options.backlog);
+    }
     this.#isWatching = false;
   }
 
@@ -155,7 +162,7 @@ export class LastingListener {
   async #listenAnew(backlog: number): Promise<void> {
     if (this.#closed) return;
     this.#server.close();
-    this.#isThrifty = backlog === STARVED_BACKLOG;
+    this.#starvedAt = this.#options.clock.now();
     try {
       this.#server = await this.#listen(backlog);
       if (this.#closed) this.#server.close();
@@ -164,7 +171,13 @@ export class LastingListener {
     }
   }
 
+  #backlog(): number {
+    const { host, backlog } = this.#options;
+    return hasDescriptors(host, ROOMY_DESCRIPTORS) ? backlog : FEW_BACKLOG;
+  }
+
   #listen(backlog: number): Promise<net.Server> {
+    this.#isThrifty = backlog === FEW_BACKLOG;
     const { host, createServer, action } = this.#options;
     const target = hostPort(host, this.#port);
     // Node's listener throws this where nobody can catch it.

@@ -4,12 +4,16 @@
  */
 
 import { assert, assertEquals, assertGreaterOrEqual, assertLess } from "@std/assert";
+import { grpcTransport } from "../../src/link/grpc_transport.ts";
 import { createDistributedNetwork } from "../../src/network/create.ts";
 import type { DistributedNetwork } from "../../src/network/distributed_network.ts";
+import { decodeKeyring } from "../../src/security/keyring.ts";
+import type { NetworkKey } from "../../src/security/network_key.ts";
 import { HEALTH_PATH } from "../link/http2/frames.ts";
 import { join, message, request } from "../link/goaway/frames.ts";
 import { HELLO, RawConnection } from "../link/http2/raw_connection.ts";
 import { eventually } from "../support/eventually.ts";
+import { memberOf } from "../support/members.ts";
 import { freeUdpPort, ready, TestMachine } from "../support/nodes.ts";
 import { startProcess, type TestProcess } from "../support/process.ts";
 import { skipUnless } from "../support/skip.ts";
@@ -101,8 +105,12 @@ class Scene implements AsyncDisposable {
     return network;
   }
 
-  /** A node that was not there before joins, and runs an agent on the node. */
+  /**
+   * The node takes a link that somebody else opens, and another node joins and runs an agent there,
+   * whichever of the two opens theirs.
+   */
   async assertJoins(nodeId: string): Promise<void> {
+    await eventually(() => this.#knock(), { what: "a link to the node", timeoutMs: 10_000 });
     await using network = await this.join(nodeId);
     await eventually(async () => await this.run("calculator", "1+1", network) === "2", {
       what: `a run that ${nodeId} asks for`,
@@ -119,10 +127,10 @@ class Scene implements AsyncDisposable {
   }
 
   /** Waits until enough calls were good since the counts began. */
-  async someCalls(): Promise<void> {
-    await eventually(() => this.counts.good >= SOME_CALLS, {
-      what: `${SOME_CALLS} calls`,
-      timeoutMs: 10_000,
+  async someCalls(count = SOME_CALLS): Promise<void> {
+    await eventually(() => this.counts.good >= count, {
+      what: `${count} calls`,
+      timeoutMs: 15_000,
     });
   }
 
@@ -139,6 +147,21 @@ class Scene implements AsyncDisposable {
     await this.#calls;
     await this.#member?.stop();
     await this.#node[Symbol.asyncDispose]();
+  }
+
+  /** Opens the stream of a link, and gives it up. */
+  async #knock(): Promise<boolean> {
+    const security = this.#isOpen ? undefined : await memberOf(await this.#key(), "knocker");
+    const address = { host: "127.0.0.1", port: this.port };
+    const stream = await grpcTransport({ security }).dial(address, AbortSignal.timeout(2_000));
+    stream.start({ onFrame() {}, onDrain() {}, onClose() {} });
+    stream.reset();
+    return true;
+  }
+
+  async #key(): Promise<NetworkKey> {
+    const ring = decodeKeyring(await Deno.readFile(`${this.#directory}/keyring.json`));
+    return ring.keys[0].key;
   }
 
   async #callOnAndOn(): Promise<void> {
@@ -182,6 +205,7 @@ Deno.test({
         let strangers: RawConnection[] = [];
         await scene.assertServedDuring(async () => {
           strangers = await connect(scene.port, ATTACKERS, words);
+          assertLess(scene.descriptors, DESCRIPTORS - 64);
           await scene.assertJoins("joins-during");
           await eventually(() => strangers.every(({ isOver }) => isOver), {
             what: `the end of all strangers: ${kind}`,
@@ -224,7 +248,7 @@ Deno.test({
         clients = await connect(scene.port, ATTACKERS, words);
         await scene.assertJoins("joins-during");
         await scene.someCalls();
-        assertLess(scene.descriptors, DESCRIPTORS / 2);
+        assertLess(scene.descriptors, DESCRIPTORS - 64);
       }, "clients");
       close(clients);
       await scene.assertRecovers("clients");
@@ -253,14 +277,15 @@ Deno.test({
       const face = JSON.stringify(new URL("../../mod.ts", import.meta.url));
       await Deno.writeTextFile(agents, `import { createAgent } from ${face};${HOARDER}`);
       await using scene = await Scene.open(directory, { agents: [agents] });
-      // The calculator has its thread then: Deno 2.9.6 panics when it starts one without descriptors.
+      // The calculator has its thread then: Deno 2.9.6 panics when it starts one without any left.
       await scene.someCalls();
       await scene.run("hoarder", "take all");
       // The strangers get what is left then: with one more Deno's listener takes nobody any more.
       assertGreaterOrEqual(scene.descriptors, DESCRIPTORS - 10);
       await scene.assertServedDuring(async () => {
         const strangers = await connect(scene.port, 20);
-        await scene.someCalls();
+        // Long enough for all that a node does now and then.
+        await scene.someCalls(4 * SOME_CALLS);
         assert(strangers.some(({ isOver }) => !isOver), "nobody took the last ones");
         close(strangers);
       }, "exhaustion");

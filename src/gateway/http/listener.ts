@@ -77,7 +77,7 @@ export class HttpListener {
   readonly #seats: Seats<Client>;
   readonly #clients = new Map<Socket, Client>();
   readonly #refusals: RefusalCounts;
-  #listener!: LastingListener;
+  #listener: LastingListener | undefined;
   #service!: HttpService;
   #answered = 0;
   #trimming: unknown;
@@ -113,7 +113,7 @@ export class HttpListener {
 
   /** The port that it listens on. */
   get port(): number {
-    return this.#listener.port;
+    return this.#listener!.port;
   }
 
   /** What has happened so far. */
@@ -132,7 +132,7 @@ export class HttpListener {
    * @param patienceMs How long clients may take to read the end of theirs.
    */
   async close(reason: NetworkError, patienceMs: number): Promise<void> {
-    this.#listener.close();
+    this.#listener!.close();
     for (const client of this.#seats.all()) {
       client.isLast = true;
       if (client.exchanges.size === 0) client.close();
@@ -147,6 +147,8 @@ export class HttpListener {
   }
 
   #createServer(): http.Server {
+    // Node looks no more after the times of those who came to the one that this replaces.
+    if (this.#listener !== undefined) this.#thin();
     const { headMs, requestMs, idleMs, checkMs } = this.#options.times ?? HTTP_TIMES;
     const server = http.createServer({
       maxHeaderSize: MAX_HEAD_BYTES,
