@@ -4,10 +4,10 @@
  */
 
 import net from "node:net";
-import { type Clock, every } from "../base/clock.ts";
-import { describeError, NetworkError } from "../base/errors.ts";
+import type { Clock } from "../base/clock.ts";
 import type { PeerCredential } from "../security/trust.ts";
-import { type Address, formatAddress, hostOf } from "./frame_stream.ts";
+import { LastingListener } from "../transport/lasting_listener.ts";
+import { type Address, hostOf } from "./frame_stream.ts";
 import type { FrontReport, RefusalReason } from "./refusals.ts";
 import { type LinkSecurity, TlsGate } from "./tls_gate.ts";
 
@@ -38,8 +38,6 @@ const MAX_LINKS_PER_HOST = 128;
 const HANDSHAKE_MS = 2_000;
 /** How long until the first call. Existing peers connect first and call then. */
 const FIRST_CALL_MS = 10_000;
-/** Between two looks whether connections still come in. */
-const WATCH_MS = 2_000;
 /** Waiting connections that the system keeps. */
 const BACKLOG = 511;
 
@@ -68,17 +66,11 @@ export class Front {
     "not-admitted": { count: 0, host: "" },
     flood: { count: 0, host: "" },
   };
-  #server: net.Server;
-  #port: number;
-  #cancelWatch = () => {};
-  /** Ends the look whether connections come in, if there is one. */
-  #endLook: ((cameIn: boolean) => void) | undefined;
+  #listener!: LastingListener;
   #closed = false;
 
-  private constructor(options: FrontOptions, server: net.Server, port: number) {
+  private constructor(options: FrontOptions) {
     this.#options = options;
-    this.#server = server;
-    this.#port = port;
     const { security } = options;
     this.#gate = security === undefined ? undefined : new TlsGate(security, {
       onSecure: (socket, peer) => this.#enter(socket, peer),
@@ -93,19 +85,27 @@ export class Front {
    * @throws {NetworkError} `PORT_IN_USE` when the port is taken; `PERMISSION_DENIED`.
    */
   static async listen(options: FrontOptions): Promise<Front> {
-    const { address, clock } = options;
+    const { address: { host, port }, clock } = options;
     // Where the stack of an error is looked at for the first time when the process has no descriptor
     // left, Deno 2.9.6 panics: it opens a file for that.
     void new Error().stack;
-    const { server, port } = await listen(address, (socket) => front.#accept(socket));
-    const front = new Front(options, server, port);
-    front.#cancelWatch = every(clock, WATCH_MS, () => void front.#watch());
+    const front = new Front(options);
+    front.#listener = await LastingListener.listen({
+      host,
+      port,
+      backlog: BACKLOG,
+      createServer: () => net.createServer((socket) => front.#accept(socket)),
+      clock,
+      action: "Cannot listen",
+      portOption: "--listen-port",
+      onStarved: () => front.#shed(),
+    });
     return front;
   }
 
   /** Where it listens, with the port that the system chose. */
   get address(): Address {
-    return { host: this.#options.address.host, port: this.#port };
+    return { host: this.#options.address.host, port: this.#listener.port };
   }
 
   /** What was refused so far. */
@@ -166,9 +166,7 @@ export class Front {
   /** Stops listening and ends the connections that nobody has taken; idempotent. */
   close(): void {
     this.#closed = true;
-    this.#cancelWatch();
-    this.#endLook?.(true);
-    this.#server.close();
+    this.#listener.close();
     for (const { socket, cancelTimer } of this.#unproved.values()) {
       cancelTimer();
       socket.destroy();
@@ -176,7 +174,6 @@ export class Front {
   }
 
   #accept(socket: net.Socket): void {
-    this.#endLook?.(true);
     socket.on("error", () => {});
     // Half of a frame must not wait for the other half's acknowledgement.
     socket.setNoDelay(true);
@@ -226,84 +223,12 @@ export class Front {
     return guest;
   }
 
-  /**
-   * When a process has no file descriptor left, Node's listener never accepts again and does not
-   * say so (Deno 2.9.6). So it dials itself, and listens anew when that does not come in.
-   */
-  async #watch(): Promise<void> {
-    const { host } = this.#options.address;
-    const hostname = host === "::" ? "::1" : host === "0.0.0.0" ? "127.0.0.1" : host;
-    if (
-      this.#endLook !== undefined ||
-      Deno.permissions.querySync({ name: "net", host: `${hostname}:${this.#port}` }).state !==
-        "granted"
-    ) return;
-    const late = new AbortController();
-    const { promise: cameIn, resolve } = Promise.withResolvers<boolean>();
-    const cancel = this.#options.clock.after(WATCH_MS / 2, () => end(false));
-    const end = (came: boolean) => {
-      cancel();
-      resolve(came);
-      late.abort();
-    };
-    this.#endLook = end;
-    try {
-      // It is closed at once, as everybody who is no node is in the end.
-      (await Deno.connect({ hostname, port: this.#port, signal: late.signal })).close();
-    } catch (thrown) {
-      // Links and all other business need them more.
-      if (/os error 2[34]\b/.test(describeError(thrown))) this.#shed();
-      const isGone = thrown instanceof Deno.errors.ConnectionRefused;
-      // No descriptor for that either: the next look tells. The rest are full queues.
-      if (isGone || !late.signal.aborted) end(!isGone);
-    }
-    const isWell = await cameIn;
-    this.#endLook = undefined;
-    if (!isWell && !this.#closed) await this.#listenAnew();
-  }
-
-  /** Lets go of everybody who has no link. */
+  /** Lets go of everybody who has no link: links and all other business need the descriptors. */
   #shed(): void {
     for (const peer of [...this.#unproved.keys(), ...this.#clients.keys()]) {
       this.refuse("crowd", peer);
     }
   }
-
-  async #listenAnew(): Promise<void> {
-    this.#server.close();
-    try {
-      const address = { ...this.#options.address, port: this.#port };
-      const { server } = await listen(address, (socket) => this.#accept(socket));
-      this.#server = server;
-      if (this.#closed) server.close();
-    } catch {
-      // The next look tries again.
-    }
-  }
-}
-
-function listen(
-  address: Address,
-  accept: (socket: net.Socket) => void,
-): Promise<{ server: net.Server; port: number }> {
-  const target = formatAddress(address);
-  // Node's listener throws this where nobody can catch it.
-  if (Deno.permissions.querySync({ name: "net", host: target }).state !== "granted") {
-    return Promise.reject(
-      new NetworkError(
-        "PERMISSION_DENIED",
-        `Cannot listen on ${target}: not permitted. Grant --allow-net.`,
-      ),
-    );
-  }
-  const server = net.createServer(accept);
-  return new Promise((resolve, reject) => {
-    // Later ones, too, which nobody else would catch.
-    server.on("error", (cause) => reject(listenError(target, cause)));
-    server.listen({ host: address.host, port: address.port, backlog: BACKLOG }, () => {
-      resolve({ server, port: (server.address() as net.AddressInfo).port });
-    });
-  });
 }
 
 /** The oldest of the host that has the most: one that floods hits itself first. */
@@ -318,16 +243,4 @@ function mostCrowded(guests: ReadonlyMap<string, Guest>): string | undefined {
 /** As gRPC names the other side of a connection. */
 function keyOf({ remoteAddress, remotePort }: net.Socket): string | undefined {
   return remoteAddress === undefined ? undefined : `${remoteAddress}:${remotePort}`;
-}
-
-function listenError(target: string, cause: Error): NetworkError {
-  const reason = describeError(cause);
-  if (/EADDRINUSE|AddrInUse|in use/i.test(reason)) {
-    return new NetworkError(
-      "PORT_IN_USE",
-      `Cannot listen on ${target}: the port is taken. Choose another with --listen-port.`,
-      { cause },
-    );
-  }
-  return new NetworkError("UNAVAILABLE", `Cannot listen on ${target}: ${reason}`, { cause });
 }

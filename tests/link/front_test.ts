@@ -320,7 +320,7 @@ Deno.test({
   async fn() {
     const error = await assertRejects(() => FrontRig.listen(), NetworkError);
     assertEquals(error.code, "PERMISSION_DENIED");
-    assertStringIncludes(error.message, "Grant --allow-net.");
+    assertStringIncludes(error.message, "Grant --allow-net");
   },
 });
 
