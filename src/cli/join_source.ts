@@ -28,6 +28,7 @@ export async function codeFromStdin(terminal: Terminal, signal: AbortSignal): Pr
   const stopped = Promise.withResolvers<never>();
   const onAbort = () => stopped.reject(new NetworkError("CANCELLED", "Cancelled."));
   signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) onAbort();
   try {
     // A read of a terminal cannot be given up; it ends with the process.
     return await Promise.race([scanStream(Deno.stdin.readable), stopped.promise]);

@@ -125,6 +125,7 @@ export async function joinByInvite(code: InviteCode, needs: JoinNeeds): Promise<
   const cancel = clock.after(PATIENCE_MS, () => socket.destroy());
   const onAbort = () => socket.destroy();
   signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) onAbort();
   try {
     const lines = new Lines(socket);
     socket.write(`${ASK}\n`);

@@ -66,29 +66,24 @@ Deno.test({
   fn: () =>
     withTempDir(async (parent) => {
       const directory = `${parent}/data`;
-      const umask = Deno.umask(0);
-      try {
-        const named = await up(directory, "a");
-        const auto = await claimNode(directory, undefined, "made-up");
-        await auto.publish(endpoint("made-up"), "token");
-        assertEquals(await modesBelow(parent), {
-          "data": "700",
-          "data/nodes": "700",
-          "data/nodes/a": "700",
-          "data/nodes/a/lock": "600",
-          "data/nodes/a/node.json": "600",
-          "data/nodes/a/token": "600",
-          "data/nodes/made-up": "700",
-          "data/nodes/made-up/auto": "600",
-          "data/nodes/made-up/lock": "600",
-          "data/nodes/made-up/node.json": "600",
-          "data/nodes/made-up/token": "600",
-        });
-        await named.release();
-        await auto.release();
-      } finally {
-        Deno.umask(umask);
-      }
+      const named = await up(directory, "a");
+      const auto = await claimNode(directory, undefined, "made-up");
+      await auto.publish(endpoint("made-up"), "token");
+      assertEquals(await modesBelow(parent), {
+        "data": "700",
+        "data/nodes": "700",
+        "data/nodes/a": "700",
+        "data/nodes/a/lock": "600",
+        "data/nodes/a/node.json": "600",
+        "data/nodes/a/token": "600",
+        "data/nodes/made-up": "700",
+        "data/nodes/made-up/auto": "600",
+        "data/nodes/made-up/lock": "600",
+        "data/nodes/made-up/node.json": "600",
+        "data/nodes/made-up/token": "600",
+      });
+      await named.release();
+      await auto.release();
     }),
 });
 

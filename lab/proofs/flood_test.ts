@@ -1,7 +1,7 @@
 /** A flood of beacons that are none: nothing is thrown, nothing grows, and all are accounted for. */
 
 import { assert, assertEquals } from "@std/assert";
-import { flood } from "../support/hostile_beacons.ts";
+import { flood } from "../../tests/support/hostile_beacons.ts";
 
 Deno.test("twenty thousand hostile beacons are counted by reason, and the tables stay small", async () => {
   const { sent, report, peers, foreign } = await flood(20_000, 7);

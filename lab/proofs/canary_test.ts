@@ -15,13 +15,13 @@ import {
   NetworkKey,
 } from "../../src/security/network_key.ts";
 import { silentLogger } from "../../src/base/log.ts";
-import { networkAuthority } from "../support/certificates.ts";
-import { eventually } from "../support/eventually.ts";
-import { freeUdpPort, keepKeyring } from "../support/nodes.ts";
-import { type Secret, SecretSearch } from "../support/secret_search.ts";
-import { skipUnless } from "../support/skip.ts";
-import { withTempDir } from "../support/temp.ts";
-import { Witness, type Witnessed } from "../support/witness.ts";
+import { networkAuthority } from "../../tests/support/certificates.ts";
+import { eventually } from "../../tests/support/eventually.ts";
+import { freeUdpPort, keepKeyring } from "../../tests/support/nodes.ts";
+import { type Secret, SecretSearch } from "../../tests/support/secret_search.ts";
+import { skipUnless } from "../../tests/support/skip.ts";
+import { withTempDir } from "../../tests/support/temp.ts";
+import { Witness, type Witnessed } from "../../tests/support/witness.ts";
 
 const ignore = skipUnless(Deno.build.os === "linux", "other systems have no /proc to look into");
 

@@ -9,15 +9,15 @@ import { createDistributedNetwork } from "../../src/network/create.ts";
 import type { DistributedNetwork } from "../../src/network/distributed_network.ts";
 import { decodeKeyring } from "../../src/security/keyring.ts";
 import type { NetworkKey } from "../../src/security/network_key.ts";
-import { HEALTH_PATH } from "../link/http2/frames.ts";
-import { join, message, request } from "../link/goaway/frames.ts";
-import { HELLO, RawConnection } from "../link/http2/raw_connection.ts";
-import { eventually } from "../support/eventually.ts";
-import { memberOf } from "../support/members.ts";
-import { freeUdpPort, ready, TestMachine } from "../support/nodes.ts";
-import { startProcess, type TestProcess } from "../support/process.ts";
-import { skipUnless } from "../support/skip.ts";
-import { withTempDir } from "../support/temp.ts";
+import { HEALTH_PATH } from "../../tests/link/http2/frames.ts";
+import { join, message, request } from "../../tests/link/goaway/frames.ts";
+import { HELLO, RawConnection } from "../../tests/link/http2/raw_connection.ts";
+import { eventually } from "../../tests/support/eventually.ts";
+import { memberOf } from "../../tests/support/members.ts";
+import { freeUdpPort, ready, TestMachine } from "../../tests/support/nodes.ts";
+import { startProcess, type TestProcess } from "../../tests/support/process.ts";
+import { skipUnless } from "../../tests/support/skip.ts";
+import { withTempDir } from "../../tests/support/temp.ts";
 
 const DESCRIPTORS = 256;
 /** What a node has open when nobody attacks it is 36 or so. */

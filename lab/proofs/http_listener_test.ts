@@ -2,16 +2,16 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { type RunningNode, runningNodes } from "../../src/network/data_directory.ts";
-import { eventually } from "../support/eventually.ts";
-import { HttpClient, HttpCrowd } from "../support/http_client.ts";
-import { peerEvent, ready, TestMachine } from "../support/nodes.ts";
-import { startProcess, type TestProcess } from "../support/process.ts";
-import { skipUnless } from "../support/skip.ts";
-import { withTempDir } from "../support/temp.ts";
+import { eventually } from "../../tests/support/eventually.ts";
+import { HttpClient, HttpCrowd } from "../../tests/support/http_client.ts";
+import { peerEvent, ready, TestMachine } from "../../tests/support/nodes.ts";
+import { startProcess, type TestProcess } from "../../tests/support/process.ts";
+import { skipUnless } from "../../tests/support/skip.ts";
+import { withTempDir } from "../../tests/support/temp.ts";
 
 const ignore = skipUnless(Deno.build.os !== "windows", "Windows has no ulimit");
 
-const FLOOD = new URL("../support/http_flood.ts", import.meta.url).pathname;
+const FLOOD = new URL("../../tests/support/http_flood.ts", import.meta.url).pathname;
 
 /** Far more than a node with so few file descriptors can hold. */
 const CROWD = 400;
