@@ -102,7 +102,7 @@ async function place(
 
 function directoryOf(path: string): string {
   const end = Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"));
-  return end < 0 ? "." : path.slice(0, end) || "/";
+  return end < 0 ? "./" : path.slice(0, end) || "/";
 }
 
 /** A rename is on the disk only when its directory is. */

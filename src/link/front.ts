@@ -5,9 +5,10 @@
 
 import net from "node:net";
 import type { Clock } from "../base/clock.ts";
+import { isGranted, needGranted } from "../base/permissions.ts";
 import type { PeerCredential } from "../security/trust.ts";
 import { LastingListener } from "../transport/lasting_listener.ts";
-import { type Address, hostOf } from "./frame_stream.ts";
+import { type Address, formatAddress, hostOf } from "./frame_stream.ts";
 import type { FrontReport, RefusalReason } from "./refusals.ts";
 import { type LinkSecurity, TlsGate } from "./tls_gate.ts";
 
@@ -32,6 +33,8 @@ const MAX_UNPROVED = 64;
  * not called for the longest time goes first, and calls again on another one.
  */
 const MAX_CLIENTS = 64;
+/** Devices that join, at a time. */
+const MAX_JOINING = 4;
 /** Links from one host: nobody runs so many nodes on one machine. */
 const MAX_LINKS_PER_HOST = 128;
 /** How long a TLS handshake may take. */
@@ -56,8 +59,12 @@ export class Front {
   /** The same of those that made a call and have no link, the one that called last at the end. */
   readonly #clients = new Map<string, Guest>();
   readonly #linked = new Map<string, Guest>();
+  /** Those that have an invite, the oldest first. */
+  readonly #joining = new Map<string, Guest>();
   /** Of every connection, also of one that is over: the same. */
   readonly #keys = new WeakMap<net.Socket, string>();
+  /** Of every connection whose end was not seen yet. */
+  readonly #live = new Set<string>();
   readonly #credentials = new Map<string, PeerCredential>();
   readonly #refused: FrontReport = {
     crowd: { count: 0, host: "" },
@@ -75,7 +82,7 @@ export class Front {
     this.#gate = security === undefined ? undefined : new TlsGate(security, {
       onSecure: (socket, peer) => this.#enter(socket, peer),
       onRefused: (reason, socket) => this.refuse(reason, this.#keys.get(socket)),
-      onJoining: (socket) => this.#forget(this.#keys.get(socket) ?? ""),
+      onJoining: (socket) => this.#join(this.#keys.get(socket) ?? ""),
     });
   }
 
@@ -89,6 +96,11 @@ export class Front {
     // Where the stack of an error is looked at for the first time when the process has no descriptor
     // left, Deno 2.9.6 panics: it opens a file for that.
     void new Error().stack;
+    const target = formatAddress({ host, port });
+    if (!isGranted({ name: "net", host: target })) {
+      // This port alone would be no use: a node dials others, wherever they are.
+      needGranted(`Cannot listen on ${target}`, { name: "net" });
+    }
     const front = new Front(options);
     front.#listener = await LastingListener.listen({
       host,
@@ -179,6 +191,9 @@ export class Front {
     socket.setNoDelay(true);
     const key = keyOf(socket);
     if (this.#closed || key === undefined) return void socket.destroy();
+    // From one port to two of this node's addresses: gRPC would take them for one connection.
+    if (this.#live.has(key)) return void socket.destroy();
+    this.#live.add(key);
     this.#keys.set(socket, key);
     this.#unproved.set(key, {
       socket,
@@ -186,6 +201,7 @@ export class Front {
       cancelTimer: this.#expire(key, this.#gate === undefined ? FIRST_CALL_MS : HANDSHAKE_MS),
     });
     socket.once("close", () => {
+      this.#live.delete(key);
       this.#credentials.delete(key);
       this.#forget(key);
     });
@@ -212,14 +228,25 @@ export class Front {
     this.#options.onConnection(socket, key);
   }
 
+  /** It has an invite; whoever serves it ends it in time. */
+  #join(key: string): void {
+    const guest = this.#forget(key);
+    if (guest === undefined) return;
+    this.#joining.set(key, guest);
+    if (this.#joining.size > MAX_JOINING) this.refuse("crowd", mostCrowded(this.#joining));
+  }
+
   #expire(key: string, afterMs: number): () => void {
     return this.#options.clock.after(afterMs, () => this.refuse("slow", key));
   }
 
   #forget(key: string): Guest | undefined {
-    const guest = this.#unproved.get(key) ?? this.#clients.get(key) ?? this.#linked.get(key);
+    let guest: Guest | undefined;
+    for (const guests of [this.#unproved, this.#clients, this.#linked, this.#joining]) {
+      guest ??= guests.get(key);
+      guests.delete(key);
+    }
     guest?.cancelTimer();
-    for (const guests of [this.#unproved, this.#clients, this.#linked]) guests.delete(key);
     return guest;
   }
 

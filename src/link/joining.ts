@@ -12,7 +12,8 @@ import type { Clock } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { parseWith } from "../base/schema.ts";
-import { identityOf, NodeIdentity } from "../security/identity.ts";
+import { withTimeLimit } from "../base/time_limit.ts";
+import { FINGERPRINT_BYTES, identityOf, NodeIdentity } from "../security/identity.ts";
 import { inviteAuthority, type Invites, type InviteVerdict } from "../security/invites.ts";
 import { decodeKeyring, type Keyring } from "../security/keyring.ts";
 import type { PeerCredential } from "../security/trust.ts";
@@ -21,10 +22,14 @@ import { type Address, formatAddress, hostOf } from "./frame_stream.ts";
 import { connectTime } from "./round_trip.ts";
 import type { JoiningPort } from "./tls_gate.ts";
 
-/** The longest line. */
-const MAX_LINE_BYTES = 2 * 1024 * 1024;
+/** The longest line with a keyring. */
+const MAX_ANSWER_BYTES = 2 * 1024 * 1024;
+/** The longest of a joiner: it may have no more than an invite that is used. */
+const MAX_WORDS_BYTES = 64;
 /** How long the other side may take, in milliseconds. */
 const PATIENCE_MS = 10_000;
+/** How long the system of the other side may take to answer at all. */
+const ANSWER_MS = 5_000;
 /** The joiner's first line. */
 const ASK = '{"join":1}';
 /** Its second: the keyring is kept. */
@@ -71,7 +76,7 @@ async function serveJoiner(
   { invites, handout, logger }: JoiningOptions,
 ): Promise<void> {
   const host = hostOf(`${socket.remoteAddress}:${socket.remotePort}`);
-  const lines = new Lines(socket);
+  const lines = new Lines(socket, MAX_WORDS_BYTES);
   // Only who has seen that this is the inviter asks, and only then the invite is its own.
   if (await lines.next() !== ASK) throw new NetworkError("PROTOCOL", "It asked for nothing.");
   const verdict = invites.claim(tag, identity);
@@ -119,7 +124,10 @@ export async function joinByInvite(code: InviteCode, needs: JoinNeeds): Promise<
   const authority = inviteAuthority(code.secret, name);
   const shown = await NodeIdentity.create().certified(authority);
   const socket = await dialAny(code.addresses, async (address, signal) => {
-    await connectTime(address, signal);
+    await withTimeLimit(
+      { clock, limitMs: ANSWER_MS, error: () => noAnswer(address, ANSWER_MS), signal },
+      (signal) => connectTime(address, signal),
+    );
     return await connect(address, { ...shown, fingerprint: code.fingerprint }, clock, signal);
   }, { clock, signal });
   const cancel = clock.after(PATIENCE_MS, () => socket.destroy());
@@ -127,7 +135,7 @@ export async function joinByInvite(code: InviteCode, needs: JoinNeeds): Promise<
   signal.addEventListener("abort", onAbort, { once: true });
   if (signal.aborted) onAbort();
   try {
-    const lines = new Lines(socket);
+    const lines = new Lines(socket, MAX_ANSWER_BYTES);
     socket.write(`${ASK}\n`);
     const answer = parseAnswer(await lines.next());
     if (answer.verdict !== "good") throw refused(answer.verdict);
@@ -179,7 +187,7 @@ function connect(
       socket.destroy();
       reject(error);
     };
-    const cancel = clock.after(PATIENCE_MS, () => settle(unreachable(target, "no answer in time")));
+    const cancel = clock.after(PATIENCE_MS, () => settle(noAnswer(address, PATIENCE_MS)));
     const onAbort = () => settle(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
     socket.on("error", (cause) => settle(handshakeError(target, cause)));
@@ -187,12 +195,21 @@ function connect(
   });
 }
 
+function noAnswer(address: Address, withinMs: number): NetworkError {
+  return new NetworkError(
+    "UNAVAILABLE",
+    `Cannot join: nothing at ${formatAddress(address)} answers within ${withinMs / 1_000} s. Is ` +
+      `the device that showed the code on, in the same network as this one, and does its firewall ` +
+      `let TCP port ${address.port} through?`,
+  );
+}
+
 const SOMEBODY_ELSE = "somebody else";
 
 /** Whether the certificate is of the public key that the code names. */
 function isFrom(certificate: Uint8Array, fingerprint: Uint8Array): boolean {
   const expected = Buffer.from(fingerprint).toString("hex");
-  return expected.length >= 32 && identityOf(certificate).startsWith(expected);
+  return expected.length >= 2 * FINGERPRINT_BYTES && identityOf(certificate).startsWith(expected);
 }
 
 function handshakeError(target: string, cause: Error): NetworkError {
@@ -204,11 +221,7 @@ function handshakeError(target: string, cause: Error): NetworkError {
       { cause },
     );
   }
-  return unreachable(target, reason, cause);
-}
-
-/** The device is there, and does not take the invite's name: then TLS fails. */
-function unreachable(target: string, reason: string, cause?: unknown): NetworkError {
+  // The device is there, and does not take the invite's name: then TLS fails.
   return new NetworkError(
     "PERMISSION_DENIED",
     `Cannot join: the device at ${target} does not know this code. It is of another network, a ` +
@@ -233,7 +246,7 @@ function parseAnswer(line: string): Answer {
   let value: unknown;
   try {
     value = parseBoundedJson(new TextEncoder().encode(line), {
-      maxBytes: MAX_LINE_BYTES,
+      maxBytes: MAX_ANSWER_BYTES,
       maxDepth: 4,
     });
   } catch {
@@ -246,9 +259,11 @@ function parseAnswer(line: string): Answer {
 /** What the other side sends, line by line. */
 class Lines {
   readonly #chunks: AsyncIterator<Uint8Array>;
+  readonly #maxBytes: number;
   #rest = Buffer.alloc(0);
 
-  constructor(socket: Duplex) {
+  constructor(socket: Duplex, maxBytes: number) {
+    this.#maxBytes = maxBytes;
     this.#chunks = socket[Symbol.asyncIterator]();
   }
 
@@ -264,7 +279,7 @@ class Lines {
       const { done, value } = await this.#chunks.next();
       if (done) throw new NetworkError("UNAVAILABLE", "the connection broke");
       this.#rest = Buffer.concat([this.#rest, value]);
-      if (this.#rest.length > MAX_LINE_BYTES) {
+      if (this.#rest.length > this.#maxBytes) {
         throw new NetworkError("PROTOCOL", "a line is too long");
       }
     }

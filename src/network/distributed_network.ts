@@ -10,6 +10,7 @@ import { MAX_TIMEOUT_MS } from "../tasks/task.ts";
 import { catalog, findAgent } from "./catalog.ts";
 import { diagnose } from "./diagnose.ts";
 import type { Finding } from "./diagnosis_facts.ts";
+import type { Trust } from "../security/trust.ts";
 import { type JoinQrOptions, makeJoinQr } from "./join_codes.ts";
 import type { JoinQr } from "./join_qr.ts";
 import { type NetworkKeys, networkKeys } from "./network_keys.ts";
@@ -231,12 +232,15 @@ export class DistributedNetwork implements AsyncDisposable {
    * @throws {NetworkError} `FAILED_PRECONDITION` when the network has no key, or does not run.
    */
   generateJoinQr(options: JoinQrOptions = {}): Promise<JoinQr> {
-    return makeJoinQr({ ...this.#parts, wallTime: () => this.#parts.clock.wallTime() }, options);
+    const { clock } = this.#parts;
+    const trust = () => this.#runningTrust();
+    return makeJoinQr({ ...this.#parts, trust, wallTime: () => clock.wallTime() }, options);
   }
 
   /** The keys of the network, and who was seen with them. */
   get keys(): NetworkKeys {
-    const { trust, pool, clock } = this.#parts;
+    const { pool, clock } = this.#parts;
+    const trust = () => this.#runningTrust();
     return networkKeys({ trust, pool, wallTime: () => clock.wallTime() });
   }
 
@@ -315,6 +319,10 @@ export class DistributedNetwork implements AsyncDisposable {
       this.#throwIfStopping();
     }
     this.#state = "running";
+  }
+
+  #runningTrust(): Trust | undefined {
+    return this.#state === "running" ? this.#parts.trust() : undefined;
   }
 
   #throwIfStopping(): void {

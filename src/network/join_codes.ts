@@ -3,6 +3,7 @@
 import { Buffer } from "node:buffer";
 import { NetworkError } from "../base/errors.ts";
 import type { Address } from "../link/frame_stream.ts";
+import { FINGERPRINT_BYTES } from "../security/identity.ts";
 import { INVITE_FOR_MS, type Invites } from "../security/invites.ts";
 import type { JoinCode } from "../security/join_code.ts";
 import type { Trust } from "../security/trust.ts";
@@ -42,8 +43,6 @@ export interface JoinCodeNeeds {
 
 /** More addresses than a code has room for. */
 const MAX_ADDRESSES = 4;
-/** Of SHA-256 of the public key: nobody finds another key with the same 128 bits. */
-const FINGERPRINT_BYTES = 16;
 
 /** See {@linkcode JoinQrOptions}. */
 export async function makeJoinQr(

@@ -10,8 +10,7 @@ import { type Keyring, merged, newKeyring } from "../security/keyring.ts";
 import { KeyringFile } from "../security/keyring_file.ts";
 import { KnownNodes } from "../security/known_nodes.ts";
 import { needDirectory } from "./data_directory.ts";
-import { defaultNodeId, systemHostName } from "./node_label.ts";
-import { systemRandom } from "../base/random.ts";
+import { hostLabel, systemHostName } from "./node_label.ts";
 
 /** How joining is to be. */
 export interface JoinOptions {
@@ -54,18 +53,26 @@ export async function joinNetwork(text: string, options: JoinOptions): Promise<J
   await makeDirectory(dataDirectory);
   const file = new KeyringFile(dataDirectory, logger);
   const before = await file.read();
-  const wasMember = before?.keys.some(({ key }) => key.tag === code.networkTag) ?? false;
+  const { networkName, networkTag, nodeId: inviter } = code;
+  if (before?.keys[0].key.tag === networkTag) {
+    // It has the newest key: an invite stays good for another device.
+    return { networkName, inviter, wasMember: true };
+  }
+  const isOfIt = (ring: Keyring | undefined): ring is Keyring =>
+    ring?.keys.some(({ key }) => key.tag === networkTag) ?? false;
+  const wasMember = isOfIt(before);
   if (before !== undefined && !wasMember && !leave) {
     await refuseToLeave(dataDirectory, before, code);
   }
   const keep = async (ring: Keyring) => {
-    const kept = wasMember ? merged(before!, ring, systemClock.wallTime()) : ring;
-    await file.write(kept);
+    // A node of this machine may have changed it meanwhile.
+    const present = await file.read();
+    await file.write(isOfIt(present) ? merged(present, ring, systemClock.wallTime()) : ring);
   };
-  if (code.kind === "static") await keep(newKeyring(code.networkName, code.key));
+  if (code.kind === "static") await keep(newKeyring(networkName, code.key));
   else {
     await checkRoom(dataDirectory);
-    const name = defaultNodeId(systemHostName(), systemRandom);
+    const name = hostLabel(systemHostName());
     try {
       await joinByInvite(code, { name, keep, clock: systemClock, signal });
     } catch (thrown) {
@@ -75,7 +82,7 @@ export async function joinNetwork(text: string, options: JoinOptions): Promise<J
       });
     }
   }
-  return { networkName: code.networkName, inviter: code.nodeId, wasMember };
+  return { networkName, inviter, wasMember };
 }
 
 async function makeDirectory(path: string): Promise<void> {

@@ -14,6 +14,9 @@ import { createPrivate, readPrivate, writePrivate } from "../base/private_file.t
 import { parseWith } from "../base/schema.ts";
 import { AUTHORITY_SECRET_BYTES, type NetworkKey, sha256Hex } from "./network_key.ts";
 
+/** Of SHA-256 of a public key, in bytes: nobody finds another key with the same 128 bits. */
+export const FINGERPRINT_BYTES = 16;
+
 /** What one side of a connection shows and believes; all as PEM. */
 export interface Credentials {
   /** Of the key that they are under: what they are asked for by. */

@@ -22,6 +22,7 @@ import { createHash } from "node:crypto";
 import { isIPv4 } from "node:net";
 import { NetworkError } from "../base/errors.ts";
 import { isLabel, safeName } from "../base/safe_text.ts";
+import { FINGERPRINT_BYTES } from "./identity.ts";
 import { INVITE_BYTES } from "./invites.ts";
 import { KEY_BYTES, NetworkKey, TAG_BYTES } from "./network_key.ts";
 
@@ -33,7 +34,7 @@ export interface JoinCodeFields {
   readonly networkName: string;
   /** The label of who shows it; empty when nobody in particular does. */
   readonly nodeId: string;
-  /** The first 16 bytes of SHA-256 of the public key of who shows it. */
+  /** {@linkcode FINGERPRINT_BYTES} of SHA-256 of the public key of who shows it. */
   readonly fingerprint: Uint8Array;
   /** Where who shows it can be dialled, all on one port. */
   readonly addresses: readonly { readonly host: string; readonly port: number }[];
@@ -58,7 +59,6 @@ export const MAX_CODE_LENGTH = 195;
 const PREFIX = "HANZO:1/";
 /** Five bits a character. */
 const MAX_BYTES = Math.floor(((MAX_CODE_LENGTH - PREFIX.length) * 5) / 8);
-const FINGERPRINT_BYTES = 16;
 const CHECKSUM_BYTES = 4;
 /** More than anybody pastes beside a code. */
 const MAX_TEXT_LENGTH = 4_096;
@@ -121,7 +121,9 @@ export function decodeJoinCode(text: string): JoinCode {
     throw refusal(
       bytes.length < 2
         ? "it is cut off: nearly all of it is missing"
-        : `it is cut off, or mistyped: ${missing} characters are missing`,
+        : `it is cut off, or mistyped: ${missing} character${
+          missing === 1 ? " is" : "s are"
+        } missing`,
     );
   }
   const content = bytes.subarray(0, expected - CHECKSUM_BYTES);
@@ -250,7 +252,12 @@ function fromBase32(text: string): Buffer {
   for (const letter of text) {
     const value = ALPHABET.indexOf(letter);
     if (value === -1) {
-      throw refusal(`it is mistyped: ${JSON.stringify(safeName(letter))} occurs in no code`);
+      const shown = safeName(letter);
+      throw refusal(
+        shown === ""
+          ? "it is mistyped: something in it cannot be shown"
+          : `it is mistyped: ${JSON.stringify(shown)} occurs in no code`,
+      );
     }
     waiting = ((waiting << 5) | value) & 0xfff;
     bits += 5;

@@ -104,7 +104,7 @@ Deno.test("who is of the network already is told so, and that its key is the new
     await scene.join("guest", [await scene.code()]);
     for (const stdin of [await scene.code(), await scene.code("static")]) {
       const { stdout } = await scene.join("guest", ["-"], stdin);
-      assertEquals(stdout, "This machine was in home already, and has its newest key now.\n");
+      assertEquals(stdout, "This machine was in home already, and has its newest key.\n");
     }
   });
 });

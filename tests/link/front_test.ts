@@ -105,6 +105,34 @@ Deno.test("of more than 64 that have not proved themselves the oldest goes", asy
 });
 
 Deno.test({
+  name: "two connections from one port to two of a node's addresses are not mixed up",
+  ignore: skipUnless(Deno.build.os === "linux", "other systems have only one address of their own"),
+  async fn() {
+    await using rig = await FrontRig.listen(members.server, "0.0.0.0");
+    const connect = (host: string, localPort?: number) => {
+      const socket = net.connect({
+        host,
+        port: rig.port,
+        localAddress: "127.0.0.1",
+        ...(localPort && { localPort }),
+      });
+      return socket.on("error", () => {}).resume();
+    };
+    for (let i = 0; i < 3; i++) {
+      const first = connect("127.0.0.1");
+      await new Promise((resolve) => first.once("connect", resolve));
+      const second = connect("127.0.0.2", first.localPort);
+      await eventually(() => second.closed, { what: "the end of the second" });
+      // The first one counts on, and its time runs.
+      await eventually(() => rig.clock.pending >= 2, { what: "its timer" });
+      await rig.clock.advance(2_000);
+      await eventually(() => first.closed, { what: "its end" });
+      assertEquals(rig.refused().slow, i + 1);
+    }
+  },
+});
+
+Deno.test({
   name: "a host that floods hits itself first: who came from another one keeps its place",
   ignore: skipUnless(
     Deno.networkInterfaces().some(({ family }) => family === "IPv6"),
@@ -320,7 +348,7 @@ Deno.test({
   async fn() {
     const error = await assertRejects(() => FrontRig.listen(), NetworkError);
     assertEquals(error.code, "PERMISSION_DENIED");
-    assertStringIncludes(error.message, "Grant --allow-net");
+    assertStringIncludes(error.message, "Grant --allow-net.");
   },
 });
 

@@ -8,9 +8,17 @@ import { ManualClock } from "../../src/base/manual_clock.ts";
 import type { FrameListener } from "../../src/link/frame_stream.ts";
 import { grpcTransport } from "../../src/link/grpc_transport.ts";
 import { type InviteCode, joinByInvite, joiningPort } from "../../src/link/joining.ts";
+import tls from "node:tls";
 import { NodeIdentity } from "../../src/security/identity.ts";
-import { INVITE_BYTES, INVITE_FOR_MS, Invites } from "../../src/security/invites.ts";
+import {
+  INVITE_BYTES,
+  INVITE_FOR_MS,
+  inviteAuthority,
+  Invites,
+} from "../../src/security/invites.ts";
 import { encodeKeyring, type Keyring, newKeyring } from "../../src/security/keyring.ts";
+import { eventually } from "../support/eventually.ts";
+import { WatchedClock } from "../support/watched_clock.ts";
 import { recordingLogger } from "../support/recording_logger.ts";
 
 class Inviter implements AsyncDisposable {
@@ -139,6 +147,57 @@ Deno.test("who knows the secret and is not the inviter gets nothing and gives no
   assertStringIncludes(error.message, "is not the device that showed the code");
   // It was not used by that.
   await join(code);
+});
+
+Deno.test("an inviter that nothing answers for is given up after five seconds, with what to look at", async () => {
+  // The system answers two, and lets the others wait for ever.
+  using deaf = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 1 });
+  const { port } = deaf.addr;
+  using _one = await Deno.connect({ hostname: "127.0.0.1", port });
+  using _two = await Deno.connect({ hostname: "127.0.0.1", port });
+  await using home = await inviter();
+  const code = { ...await home.code(), addresses: [{ host: "127.0.0.1", port }] };
+  const clock = new WatchedClock();
+  const { signal } = new AbortController();
+  const joining = joinByInvite(code, { name: "j", keep: () => Promise.resolve(), clock, signal });
+  const failure = assertRejects(() => joining, NetworkError);
+  await eventually(() => clock.pending > 0, { what: "the dial" });
+  await clock.advance(5_000);
+  const error = await failure;
+  assertEquals(error.code, "UNAVAILABLE");
+  assertStringIncludes(error.message, `does its firewall let TCP port ${port} through?`);
+  assertEquals(clock.pending, 0);
+});
+
+Deno.test("who has a used invite cannot make the inviter keep what it sends, nor stay in numbers", async () => {
+  await using home = await inviter();
+  const code = await home.code();
+  await join(code);
+  const shown = await NodeIdentity.create().certified(inviteAuthority(code.secret, "thief"));
+  const [{ host, port }] = code.addresses;
+  const come = async () => {
+    const socket = tls.connect({
+      host,
+      port,
+      servername: shown.serverName,
+      ca: shown.authority,
+      cert: shown.certificate,
+      key: shown.privateKey,
+      checkServerIdentity: () => undefined,
+    });
+    await new Promise((resolve) => socket.once("secureConnect", resolve));
+    return socket.on("error", () => {}).resume();
+  };
+  const talker = await come();
+  talker.write("x".repeat(65));
+  await eventually(() => talker.closed, { what: "the end of who says too much" });
+  const crowd: Awaited<ReturnType<typeof come>>[] = [];
+  for (let i = 0; i < 6; i++) crowd.push(await come());
+  // The oldest go; four may stay for as long as a join takes.
+  await eventually(() => crowd[0].closed && crowd[1].closed, { what: "the end of two" });
+  assertEquals(crowd.filter(({ closed }) => !closed).length, 4);
+  await join(await home.code());
+  for (const socket of crowd) socket.destroy();
 });
 
 Deno.test("of several addresses the one that answers is used", async () => {

@@ -238,6 +238,17 @@ Deno.test("an invite of one's own network brings the newest key, and takes nothi
   });
 });
 
+Deno.test("who has the newest key already uses up no invite, and is not told that it was used", async () => {
+  await withInviter(async (scene) => {
+    const code = await scene.invite();
+    await scene.join("guest", code);
+    assertEquals((await scene.join("guest", code)).wasMember, true, "its own, once more");
+    const other = await scene.invite();
+    assertEquals((await scene.join("guest", other)).wasMember, true);
+    assertEquals((await scene.join("another", other)).wasMember, false);
+  });
+});
+
 Deno.test("a static code of one's own network changes nothing, not even how many keys there were", async () => {
   await withInviter(async (scene) => {
     await scene.inviter.network.keys.rotate();

@@ -79,8 +79,8 @@ function show(qr: JoinQr, files: readonly string[], terminal: Terminal): void {
   if (kind === "static") {
     terminal.error(terminal.style(
       "red",
-      "This code is the key of the network: whoever sees it is in, until you run\n" +
-        "hanzo-network key rotate. Do not photograph, mail or print it where others are.",
+      "This code is the key of the network: whoever sees it is in, until ten\n" +
+        "seconds after hanzo-network key rotate --grace 0. Do not photograph, mail or print it.",
     ));
   }
   const until = expiresAt === null
@@ -92,7 +92,11 @@ function show(qr: JoinQr, files: readonly string[], terminal: Terminal): void {
     terminal.line(`On the other device: hanzo-network join ${names[0]}`);
     return;
   }
-  terminal.line(`To join ${name}: hanzo-network join --camera, or type after hanzo-network join`);
+  // Command lines can be seen by others: a key is not to stand there.
+  const typed = kind === "static"
+    ? "type it into hanzo-network join -"
+    : "type after hanzo-network join";
+  terminal.line(`To join ${name}: hanzo-network join --camera, or ${typed}`);
   terminal.line(qr.uri);
   terminal.line(`Good ${until}.`);
   if (terminal.columns < 60) {

@@ -50,7 +50,7 @@ export const command: Command = {
       const name = safeName(joined.networkName);
       terminal.line(
         joined.wasMember
-          ? `This machine was in ${name} already, and has its newest key now.`
+          ? `This machine was in ${name} already, and has its newest key.`
           : `This machine is in ${name} now. Start it: hanzo-network up`,
       );
     }
