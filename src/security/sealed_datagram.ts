@@ -161,7 +161,7 @@ export interface DatagramOpenerOptions {
    */
   readonly mayDecrypt?: (origin: string) => boolean;
   /**
-   * Starts of nodes that are remembered; the one that was silent longest is forgotten first.
+   * Starts of nodes that are remembered, by address; the one that was silent longest is forgotten first.
    *
    * What was sent in a start that is forgotten, or was never heard of, can be repeated once by who
    * has recorded it, as if from the same address. Of a beacon the worst that follows is what
@@ -184,7 +184,7 @@ interface Start {
 export class DatagramOpener {
   readonly #mayDecrypt: (origin: string) => boolean;
   readonly #maxStarts: number;
-  /** By tag and salt, the latest heard last. */
+  /** By {@linkcode startOf}, the latest heard last. */
   readonly #starts = new Map<string, Start>();
   readonly #materials = new Map<string, Material>();
 
@@ -207,7 +207,7 @@ export class DatagramOpener {
     if (!passesCheck(bytes, material)) return { type: "forged" };
     if (originOf(bytes) !== origin) return { type: "relocated" };
     const counter = counterOf(bytes);
-    const name = Buffer.from(bytes.subarray(TAG_AT, COUNTER_AT)).toString("latin1");
+    const name = startOf(bytes);
     const known = this.#starts.get(name);
     if (known !== undefined && !known.window.isNew(counter)) return { type: "replayed" };
     if (!this.#mayDecrypt(origin)) return { type: "rate" };
@@ -298,6 +298,18 @@ function bigEndian(bytes: Uint8Array, at: number): number {
 function originOf(bytes: Uint8Array): string {
   const at = ORIGIN_AT;
   return `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`;
+}
+
+/**
+ * What a counter belongs to: the key's tag, the salt and the origin. Every member can seal with a
+ * salt that it has heard; without the origin one could use up the counters of another.
+ */
+function startOf(bytes: Uint8Array): string {
+  const [named, origin] = [
+    bytes.subarray(TAG_AT, COUNTER_AT),
+    bytes.subarray(ORIGIN_AT, HEADER_BYTES),
+  ];
+  return Buffer.concat([named, origin]).toString("latin1");
 }
 
 function octetsOf(origin: string): number[] {

@@ -1,6 +1,7 @@
 /** Sealed datagrams: who can read them, how often, and what is refused at what price. */
 
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { createCipheriv, hkdfSync } from "node:crypto";
 import fc from "fast-check";
 import { NetworkError } from "../../src/base/errors.ts";
 import { seededRandom } from "../../src/base/random.ts";
@@ -160,6 +161,28 @@ Deno.test("a datagram is refused when it comes from another address than it was 
     assertEquals(outcome(opener.open(sealed, [KEY], elsewhere)), "relocated");
   }
   assertEquals(outcome(opener.open(sealed, [KEY], HERE)), '"here"', "the true one still counts");
+});
+
+Deno.test("who seals with the salt of another takes nothing away from it", () => {
+  const [victim, opener] = [new DatagramSealer(), new DatagramOpener()];
+  const heard = victim.seal(KEY, bytesOf("first"), HERE);
+  assertEquals(outcome(opener.open(heard, [KEY], HERE)), '"first"');
+  // A member, from its own address, with what it has heard and the highest counter that there is.
+  const forged = heard.slice();
+  forged.fill(0xff, COUNTER_AT, COUNTER_AT + 8);
+  forged.set([10, 0, 0, 66], COUNTER_AT + 8);
+  const secret = KEY.derive("beacon", 32);
+  const salt = heard.subarray(COUNTER_AT - 16, COUNTER_AT);
+  const subkey = hkdfSync("sha256", secret, salt, "hanzo-network/1 beacon boot", 32);
+  const nonce = new Uint8Array([0, 0, 0, 0, ...forged.subarray(COUNTER_AT, COUNTER_AT + 8)]);
+  const cipher = createCipheriv("aes-256-gcm", new Uint8Array(subkey), nonce);
+  cipher.setAAD(forged.subarray(0, CIPHERTEXT_AT));
+  forged.set(cipher.update(bytesOf("other")), CIPHERTEXT_AT);
+  cipher.final();
+  forged.set(cipher.getAuthTag(), CIPHERTEXT_AT + "other".length);
+  assertEquals(outcome(opener.open(withRightCheck(forged), [KEY], "10.0.0.66")), '"other"');
+  const next = victim.seal(KEY, bytesOf("second"), HERE);
+  assertEquals(outcome(opener.open(next, [KEY], HERE)), '"second"');
 });
 
 Deno.test("an address that no datagram can be sent from is refused where it is sealed", () => {
