@@ -70,6 +70,9 @@ export async function createPrivate(path: string, text: string): Promise<boolean
   return isNew;
 }
 
+/** What {@linkcode place} calls a file that is not whole yet. */
+const UNFINISHED = /\.[0-9a-f]{8}\.new$/;
+
 async function place(
   path: string,
   text: string | Uint8Array,
@@ -97,6 +100,20 @@ async function place(
   } catch (thrown) {
     await Deno.remove(temporary).catch(() => {});
     throw fileError("write", path, thrown);
+  }
+}
+
+/**
+ * Removes what processes that were killed have left in a directory when they wrote: nobody writes
+ * for as long as a minute.
+ */
+export async function removeUnfinished(directory: string): Promise<void> {
+  for await (const { name, isFile } of Deno.readDir(directory)) {
+    if (!isFile || !UNFINISHED.test(name)) continue;
+    const path = `${directory}/${name}`;
+    const { mtime } = await Deno.lstat(path).catch(() => ({ mtime: null }));
+    const isOld = mtime !== null && Date.now() - mtime.getTime() > 60_000;
+    if (isOld) await Deno.remove(path).catch(() => {});
   }
 }
 

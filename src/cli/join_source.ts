@@ -26,7 +26,7 @@ export async function codeFromFile(path: string): Promise<string> {
 export async function codeFromStdin(terminal: Terminal, signal: AbortSignal): Promise<string> {
   if (Deno.stdin.isTerminal()) terminal.error("Type or paste the code, and end it with Ctrl-D:");
   const stopped = Promise.withResolvers<never>();
-  const onAbort = () => stopped.reject(new NetworkError("CANCELLED", "Cancelled."));
+  const onAbort = () => stopped.reject(cancelled());
   signal.addEventListener("abort", onAbort, { once: true });
   if (signal.aborted) onAbort();
   try {
@@ -35,6 +35,10 @@ export async function codeFromStdin(terminal: Terminal, signal: AbortSignal): Pr
   } finally {
     signal.removeEventListener("abort", onAbort);
   }
+}
+
+function cancelled(): NetworkError {
+  return new NetworkError("CANCELLED", "Cancelled.");
 }
 
 /**
@@ -51,5 +55,10 @@ export async function codeFromCamera(
   await Deno.mkdir(directory, { recursive: true, mode: 0o700 });
   terminal.error("Hold the code in front of the camera …");
   const run = createCommandRunner({ clock: systemClock });
-  return await scanWithCamera({ run, directory, signal });
+  try {
+    return await scanWithCamera({ run, directory, signal });
+  } catch (thrown) {
+    if (signal.aborted) throw cancelled();
+    throw thrown;
+  }
 }

@@ -68,7 +68,8 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 async function help(name: string | undefined): Promise<number> {
-  if (name !== undefined && Object.hasOwn(COMMANDS, name)) return await invoke(name, ["--help"]);
+  const isCommand = name !== undefined && name !== "help" && !name.startsWith("-");
+  if (isCommand) return await main([name, "--help"]);
   const width = Math.max(...Object.keys(COMMANDS).map((command) => command.length));
   console.log([
     "One network out of all the devices you own.",

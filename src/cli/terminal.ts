@@ -50,9 +50,9 @@ export class Terminal {
     }
   }
 
-  /** Writes text to stdout as it is. */
-  write(text: string): void {
-    writeAll(Deno.stdout, text);
+  /** Writes text, or bytes, to stdout as they are. */
+  write(what: string | Uint8Array): void {
+    writeAll(Deno.stdout, typeof what === "string" ? encoder.encode(what) : what);
   }
 
   /** Writes one line to stdout. */
@@ -67,7 +67,7 @@ export class Terminal {
 
   /** Writes one line to stderr. */
   error(text: string): void {
-    writeAll(Deno.stderr, `${text}\n`);
+    writeAll(Deno.stderr, encoder.encode(`${text}\n`));
   }
 
   /** Whether styles are shown. */
@@ -83,7 +83,6 @@ export class Terminal {
   }
 }
 
-function writeAll(to: { writeSync(bytes: Uint8Array): number }, text: string): void {
-  let bytes = encoder.encode(text);
-  while (bytes.length > 0) bytes = bytes.subarray(to.writeSync(bytes));
+function writeAll(to: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) at += to.writeSync(bytes.subarray(at));
 }

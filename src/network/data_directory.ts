@@ -6,7 +6,7 @@
 import { sleep, systemClock } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import { isGranted, missingFlags, needGranted } from "../base/permissions.ts";
-import { writePrivate } from "../base/private_file.ts";
+import { removeUnfinished, writePrivate } from "../base/private_file.ts";
 import { systemRandom } from "../base/random.ts";
 import { isLabel } from "../base/safe_text.ts";
 
@@ -112,6 +112,7 @@ export async function claimNode(
 ): Promise<ClaimedNode> {
   needDirectory(directory, "read", "write");
   const nodes = `${directory}/nodes`;
+  await removeUnfinished(directory).catch(() => {});
   if (chosen !== undefined) {
     // It becomes a part of a path.
     if (!isLabel(chosen)) {
@@ -185,6 +186,7 @@ async function claim(nodes: string, nodeId: string): Promise<ClaimedNode | undef
   }
   // Of a node that was killed: whoever looks now must not find it here.
   await removeFiles(path);
+  await removeUnfinished(path);
   let released = false;
   return {
     nodeId,

@@ -8,8 +8,11 @@ import type { DistributedNetwork } from "./distributed_network.ts";
 import { joinNetwork } from "./join_network.ts";
 import type { NetworkOptions } from "./options.ts";
 
-/** What {@linkcode joinNetworkFromQr} takes: the options of the node, and one of its own. */
-export interface JoinFromQrOptions extends NetworkOptions {
+/**
+ * What {@linkcode joinNetworkFromQr} takes: the options of the node but the network's name, which
+ * comes with the code, and two of its own.
+ */
+export interface JoinFromQrOptions extends Omit<NetworkOptions, "name"> {
   /**
    * Whether to leave the network that this machine is in, when it has met other devices there.
    *

@@ -315,6 +315,13 @@ function check(options: ResolvedOptions): void {
       `Cannot create network: two agents are called "${twice}". Rename one.`,
     );
   }
+  if (options.openAcceptTasks && open === false && options.tls?.verifyPeers !== false) {
+    throw new NetworkError(
+      "INVALID_ARGUMENT",
+      "Cannot create network: openAcceptTasks is for an open network, where nobody shows who it " +
+        "is; members may run agents anyway. Leave it out, or open the network.",
+    );
+  }
   if (open !== false && options.tls !== undefined) {
     throw new NetworkError(
       "INVALID_ARGUMENT",

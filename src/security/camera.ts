@@ -103,6 +103,7 @@ export async function scanWithCamera(options: CameraOptions): Promise<string> {
       } catch (thrown) {
         unread = thrown;
       }
+      await Deno.remove(file).catch(() => {});
     }
     throw new NetworkError(
       "NOT_FOUND",
@@ -130,7 +131,8 @@ async function takePicture(
         timeoutMs: PICTURE_TIMEOUT_MS,
         signal,
       });
-      if (code === 0) return command;
+      // Some say that all is well where there is no camera.
+      if (code === 0 && await isThere(file)) return command;
       failed = command.name;
     } catch (thrown) {
       if (!(thrown instanceof NetworkError) || thrown.code === "CANCELLED") throw thrown;
@@ -147,6 +149,14 @@ async function takePicture(
   }
   if (denied) throw notPermitted(commands);
   return undefined;
+}
+
+async function isThere(file: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(file)).size > 0;
+  } catch {
+    return false;
+  }
 }
 
 function noCommand({ commands, install }: typeof COMMANDS[string]): NetworkError {

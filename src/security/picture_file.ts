@@ -172,9 +172,14 @@ function beginsWith(bytes: Uint8Array, beginning: readonly number[]): boolean {
   return beginning.every((byte, i) => bytes[i] === byte);
 }
 
-function notAPicture(bytes: Uint8Array): NetworkError {
+/** What these bytes are when they are a picture that cannot be read here. */
+export function otherKindOf(bytes: Uint8Array): string | undefined {
   const beginning = String.fromCharCode(...bytes.subarray(0, 64));
-  const kind = OTHER_KINDS.find(([pattern]) => pattern.test(beginning))?.[1];
+  return OTHER_KINDS.find(([pattern]) => pattern.test(beginning))?.[1];
+}
+
+function notAPicture(bytes: Uint8Array): NetworkError {
+  const kind = otherKindOf(bytes);
   return new NetworkError(
     "INVALID_ARGUMENT",
     "Cannot read a code from the picture: it is " +

@@ -4,13 +4,14 @@ import { NetworkError } from "../base/errors.ts";
 import { needGranted } from "../base/permissions.ts";
 import { fileError } from "../base/private_file.ts";
 import { beginsLikeCode } from "./join_code.ts";
-import { isPicture, MAX_PICTURE_BYTES } from "./picture_file.ts";
+import { isPicture, MAX_PICTURE_BYTES, otherKindOf } from "./picture_file.ts";
 import { readQrImage } from "./qr_reading.ts";
 
 /**
  * The code that is in something.
  *
- * @param source A file of PNG or JPEG, its bytes, or the code itself, which begins with `HANZO:`.
+ * @param source A file of PNG, JPEG or text, the bytes of a picture, or the code itself, which begins
+ * with `HANZO:`.
  * @throws {NetworkError} `INVALID_ARGUMENT` when it is no picture or has no code in it, is too
  * large or cannot be read; `PERMISSION_DENIED`.
  */
@@ -24,27 +25,32 @@ export async function scanQr(source: string | URL | Uint8Array): Promise<string>
       `Cannot read ${source.protocol}//${source.host}: only files are read. Save the picture first.`,
     );
   }
-  return await readQrImage(await readPicture(source));
+  return await codeIn(await readFile(source), `${source}`);
 }
 
 /**
- * The code in what a stream brings: a picture, or text.
+ * The code in what standard input brings: a picture, or text.
  *
  * @throws {NetworkError} As {@linkcode scanQr}.
  */
 export async function scanStream(stream: ReadableStream<Uint8Array>): Promise<string> {
-  const bytes = await readBounded(stream, "standard input");
-  if (isPicture(bytes)) return await readQrImage(bytes);
+  return await codeIn(await readBounded(stream, "standard input"), "standard input");
+}
+
+async function codeIn(bytes: Uint8Array, what: string): Promise<string> {
+  if (isPicture(bytes) || otherKindOf(bytes) !== undefined) return await readQrImage(bytes);
   const text = new TextDecoder().decode(bytes.subarray(0, 4_096)).trim();
-  if (beginsLikeCode(text)) return text;
+  // It may be broken into lines, or be one of several, as `invite` prints them.
+  const code = beginsLikeCode(text) ? text : text.split("\n").find(beginsLikeCode);
+  if (code !== undefined) return code;
   throw new NetworkError(
     "INVALID_ARGUMENT",
-    "Cannot use standard input: it is neither a picture (PNG or JPEG) nor a code, which begins " +
-      "with HANZO:1/.",
+    `Cannot use ${what}: it is neither a picture (PNG or JPEG) nor a code, which begins with ` +
+      "HANZO:1/.",
   );
 }
 
-async function readPicture(path: string | URL): Promise<Uint8Array> {
+async function readFile(path: string | URL): Promise<Uint8Array> {
   needGranted(`Cannot read ${path}`, { name: "read", path });
   let file: Deno.FsFile | undefined;
   try {

@@ -102,7 +102,7 @@ export class LastingListener {
     this.#open++;
     socket.once("close", () => this.#open--);
     if (this.#open <= this.#proved) return;
-    if (hasDescriptors(this.#options.host, SPARE_DESCRIPTORS)) this.#proved = this.#open;
+    if (hasDescriptors(SPARE_DESCRIPTORS)) this.#proved = this.#open;
     else this.#starve();
   }
 
@@ -172,8 +172,7 @@ export class LastingListener {
   }
 
   #backlog(): number {
-    const { host, backlog } = this.#options;
-    return hasDescriptors(host, ROOMY_DESCRIPTORS) ? backlog : FEW_BACKLOG;
+    return hasDescriptors(ROOMY_DESCRIPTORS) ? this.#options.backlog : FEW_BACKLOG;
   }
 
   #listen(backlog: number): Promise<net.Server> {
@@ -205,7 +204,9 @@ export class LastingListener {
 }
 
 /** Whether the process may open so many more files; true where it may not be tried. */
-function hasDescriptors(hostname: string, count: number): boolean {
+function hasDescriptors(count: number): boolean {
+  // Where nobody else can connect to it in that moment.
+  const hostname = "127.0.0.1";
   if (!isGranted({ name: "net", host: hostPort(hostname, 0) })) return true;
   const held: Deno.TcpListener[] = [];
   try {

@@ -163,7 +163,7 @@ Deno.test({
         [() => readPrivate("/x/y"), "--allow-read=/x/y"],
         [() => writePrivate("/x/y", ""), "--allow-read=/x --allow-write=/x"],
         [() => createPrivate("/x/y", ""), "--allow-read=/x --allow-write=/x"],
-        [() => writePrivate("y", ""), "--allow-read=. --allow-write=."],
+        [() => writePrivate("y", ""), "--allow-read=./ --allow-write=./"],
         [() => writePrivate("/y", ""), "--allow-read=/ --allow-write=/"],
       ] as const
     ) {

@@ -1,13 +1,13 @@
 /** `invite`: the code as people and programs get it, and the files that it is written to. */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { decodeJoinCode, type JoinCode } from "../../src/security/join_code.ts";
+import { decodeJoinCode } from "../../src/security/join_code.ts";
 import { newKeyring } from "../../src/security/keyring.ts";
 import { NetworkKey } from "../../src/security/network_key.ts";
 import { scanQr } from "../../src/security/scan.ts";
 import { commandLine } from "../support/command_line.ts";
 import { LocalNode } from "../support/local_node.ts";
-import { hanzo, keepKeyring } from "../support/nodes.ts";
+import { CLI, hanzo, keepKeyring } from "../support/nodes.ts";
 import { skipUnless } from "../support/skip.ts";
 import { cannotMount, withSmallDisk } from "../support/small_disk.ts";
 import { withTempDir } from "../support/temp.ts";
@@ -210,6 +210,30 @@ Deno.test("a file that is there is replaced, also its mode; where it led to stay
     if (hasModes) assertEquals([modeOf(file), modeOf(link)], ["600", "600"]);
     assert((await Deno.lstat(link)).isFile);
   });
+});
+
+Deno.test({
+  name: "what is no file is not replaced by one, and standard output takes a picture as it is",
+  ignore: skipUnless(Deno.build.os === "linux", "other systems have no /dev/full"),
+  fn: () =>
+    withNode(async (here, directory) => {
+      const link = `${directory}/device`;
+      await Deno.symlink("/dev/full", link);
+      for (const path of [link, directory]) {
+        for (const kind of ["png", "svg"]) {
+          assertStringIncludes(await failure(1, here, `--${kind}=${path}`), `Cannot write ${path}`);
+        }
+      }
+      assertEquals(await Deno.readLink(link), "/dev/full");
+
+      const cli = ["run", "-A", CLI, "invite", here];
+      const made = await new Deno.Command(Deno.execPath(), { args: [...cli, "--png", "-"] })
+        .output();
+      assertEquals(decodeJoinCode(await scanQr(made.stdout)).networkName, "home");
+      assertMatch(await invite(here, "--svg", "-"), /^<svg .*<\/svg>\n$/s);
+      assertStringIncludes(await failure(2, here, "--png=-", "--svg=-"), "takes one of");
+      assertEquals((await commandLine(["invite", here, "--png=-", "--json"])).code, 2);
+    }),
 });
 
 Deno.test("where no file can be written, that is said, and nothing is left", async () => {

@@ -181,6 +181,25 @@ Deno.test("a node that was killed is not found any more, and leaves its label to
   });
 });
 
+Deno.test("what a process left half written is gone at the next start, and only that", async () => {
+  await withTempDir(async (directory) => {
+    await (await claimNode(directory, "a", "unused")).release();
+    const long = new Date(Date.now() - 61_000);
+    const write = async (name: string, at: Date) => {
+      await Deno.writeTextFile(`${directory}/${name}`, "");
+      await Deno.utime(`${directory}/${name}`, at, at);
+    };
+    await write("keyring.json.0123abcd.new", long);
+    await write("nodes/a/identity.json.89abcdef.new", long);
+    await write("keyring.json.aaaaaaaa.new", new Date());
+    await write("mine.new", long);
+    await (await claimNode(directory, "a", "unused")).release();
+    const left = [...Deno.readDirSync(directory)].map(({ name }) => name).sort();
+    assertEquals(left, ["keyring.json.aaaaaaaa.new", "mine.new", "nodes"]);
+    assertEquals([...Deno.readDirSync(`${directory}/nodes/a`)].map(({ name }) => name), ["lock"]);
+  });
+});
+
 Deno.test("a node that is starting is not found before it can be asked", async () => {
   await withTempDir(async (directory) => {
     const claimed = await claimNode(directory, "a", "unused");

@@ -95,6 +95,7 @@ Deno.test("what does not fit is named with its value and with what may stand the
     [{ peers: ["http://gpu"] }, "a peer has no scheme"],
     [{ tlsCert: "a.pem" }, "tlsCert, tlsKey and tlsCa belong together"],
     [{ verifyPeers: false }, "verifyPeers is false, and a network with a key always verifies"],
+    [{ openAcceptTasks: true }, "openAcceptTasks is for an open network"],
     [{ open: true, tlsCert: "a", tlsKey: "b", tlsCa: "c" }, "to be open, and to have certificates"],
     [{ agents: [agent("a"), agent("b"), agent("a")] }, 'two agents are called "a". Rename one.'],
     [{ deviceCapabilities: { memory: -1 } }, "memory: expected a number of MB"],

@@ -98,6 +98,12 @@ Deno.test("one command that is permitted is enough", async () => {
   assertEquals(await scan(run), CODE);
 });
 
+Deno.test("a command that says that all is well and takes no picture is one that takes none", async () => {
+  assertEquals(await scan(machine({ "rpicam-still": 0, ffmpeg: SHOWN }).run), CODE);
+  const error = await failure(machine({ ffmpeg: 0 }).run);
+  assertStringIncludes(error.message, "ffmpeg takes no picture. Is a camera connected, and free?");
+});
+
 Deno.test("where one command has no camera or hangs, another may have one", async () => {
   for (const deed of [255, "DEADLINE_EXCEEDED", "UNAVAILABLE"] as const) {
     assertEquals(await scan(machine({ "rpicam-still": deed, ffmpeg: SHOWN }).run), CODE);

@@ -51,7 +51,10 @@ Deno.test("a file that is not there, a folder and a text say what they are", asy
     assertStringIncludes(await refusal(() => scanQr(directory)), "it is a directory");
     const text = `${directory}/code.txt`;
     await Deno.writeTextFile(text, "hello");
-    assertStringIncludes(await refusal(() => scanQr(text)), "neither PNG nor JPEG");
+    assertStringIncludes(
+      await refusal(() => scanQr(text)),
+      "neither a picture (PNG or JPEG) nor a code",
+    );
     await Deno.writeTextFile(text, drawSvg(CODE));
     assertStringIncludes(await refusal(() => scanQr(text)), "an SVG drawing");
   });
@@ -85,6 +88,18 @@ Deno.test("a stream may bring a code as text, wrapped as a mail program wraps it
   assertEquals(await scanStream(streamOf("\n", CODE, "\n")), CODE);
   const wrapped = `${CODE.slice(0, 20)}\r\n${CODE.slice(20)}`;
   assertEquals(await scanStream(streamOf(wrapped.slice(0, 7), wrapped.slice(7))), wrapped);
+});
+
+Deno.test("a code as text may be in a file, and one of several lines, as it is printed", async () => {
+  await withTempDir(async (directory) => {
+    const path = `${directory}/code.txt`;
+    const printed = `To join home: hanzo-network join --camera\n${CODE}\nGood for one device.\n`;
+    for (const text of [CODE, `\n${CODE}\n`, printed]) {
+      await Deno.writeTextFile(path, text);
+      assertEquals(await scanQr(path), CODE);
+      assertEquals(await scanStream(streamOf(text)), CODE);
+    }
+  });
 });
 
 Deno.test("a stream of anything else is refused, and what was in it is not shown", async () => {

@@ -5,7 +5,8 @@ import { type Keyring, newKeyring } from "../../src/security/keyring.ts";
 import { KeyringFile } from "../../src/security/keyring_file.ts";
 import { startProcess, type TestProcess } from "./process.ts";
 
-const CLI = new URL("../../cli.ts", import.meta.url).pathname;
+/** The program itself. */
+export const CLI: string = new URL("../../cli.ts", import.meta.url).pathname;
 
 /** What a command came to. */
 export interface CommandOutcome {

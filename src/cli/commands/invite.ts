@@ -1,6 +1,7 @@
 /** `invite`: a code by which another device joins. */
 
 import { NetworkError } from "../../base/errors.ts";
+import { needGranted } from "../../base/permissions.ts";
 import { writePrivate } from "../../base/private_file.ts";
 import { safeLine, safeName } from "../../base/safe_text.ts";
 import { dataDirectory } from "../../network/data_directory.ts";
@@ -35,16 +36,22 @@ export const command: Command = {
       value: "MINUTES",
       help: "how long the code is good, 1 to 1440 (default: 10)",
     },
-    { name: "png", kind: "text", value: "FILE", help: "write the picture to a file as PNG" },
-    { name: "svg", kind: "text", value: "FILE", help: "write the picture to a file as SVG" },
+    { name: "png", kind: "text", value: "FILE", help: "write the picture as PNG; - is stdout" },
+    { name: "svg", kind: "text", value: "FILE", help: "write the picture as SVG; - is stdout" },
   ],
   example: "hanzo-network invite --png code.png",
   async run({ positionals, options, terminal, signal }: Invocation) {
     if (positionals.length > 0) throw new UsageError("invite takes no arguments.");
+    const toStdout = (["png", "svg"] as const).filter((form) => options.text(form) === "-");
+    if (toStdout.length > (terminal.json ? 0 : 1)) {
+      throw new UsageError("Standard output takes one of: the PNG, the SVG, JSON.");
+    }
     const qr = await make(options, signal);
     const files = await writePictures(qr, options);
     const { uri, kind, expiresAt, networkName } = qr;
-    if (terminal.json) terminal.value({ uri, kind, expiresAt, networkName, files });
+    if (toStdout[0] === "png") terminal.write(await qr.png());
+    else if (toStdout[0] === "svg") terminal.write(qr.svg());
+    else if (terminal.json) terminal.value({ uri, kind, expiresAt, networkName, files });
     else show(qr, files, terminal);
     return 0;
   },
@@ -68,9 +75,23 @@ async function writePictures(qr: JoinQr, options: OptionValues): Promise<string[
   const png = options.text("png");
   const svg = options.text("svg");
   for (const [path, draw] of [[png, () => qr.png()], [svg, () => qr.svg()]] as const) {
-    if (path !== undefined) await writePrivate(path, await draw());
+    if (path === undefined || path === "-") continue;
+    await refuseSpecial(path);
+    await writePrivate(path, await draw());
   }
-  return [png, svg].filter((path) => path !== undefined);
+  return [png, svg].filter((path) => path !== undefined && path !== "-") as string[];
+}
+
+/** What is written takes the place of a file, or of a link to one: no device is to be lost so. */
+async function refuseSpecial(path: string): Promise<void> {
+  needGranted(`Cannot write ${path}`, { name: "read", path });
+  const there = await Deno.stat(path).catch(() => undefined);
+  if (there === undefined || there.isFile) return;
+  throw new NetworkError(
+    "INVALID_ARGUMENT",
+    `Cannot write ${path}: it is ${there.isDirectory ? "a directory" : "no regular file"}. ` +
+      `For standard output give -.`,
+  );
 }
 
 function show(qr: JoinQr, files: readonly string[], terminal: Terminal): void {
@@ -99,8 +120,13 @@ function show(qr: JoinQr, files: readonly string[], terminal: Terminal): void {
   terminal.line(`To join ${name}: hanzo-network join --camera, or ${typed}`);
   terminal.line(qr.uri);
   terminal.line(`Good ${until}.`);
-  if (terminal.columns < 60) {
-    throw new NetworkError("FAILED_PRECONDITION", "Cannot draw the code: the terminal is narrow.");
+  const drawing = qr.terminal({ colours: terminal.hasColours });
+  if (terminal.columns < 60 || terminal.rows <= drawing.length) {
+    throw new NetworkError(
+      "FAILED_PRECONDITION",
+      `Cannot draw the code: the terminal is smaller than 60 columns and ${drawing.length + 1} ` +
+        "lines. Enlarge it, or write a picture with --png FILE.",
+    );
   }
-  for (const line of qr.terminal({ colours: terminal.hasColours })) terminal.line(line);
+  for (const line of drawing) terminal.line(line);
 }

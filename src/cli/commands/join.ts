@@ -29,7 +29,7 @@ export const command: Command = {
   example: "hanzo-network join code.png",
   async run({ positionals: [source, ...rest], options, terminal, signal }: Invocation) {
     const usesCamera = options.flag("camera");
-    if (rest.length > 0 || (usesCamera && source !== undefined)) {
+    if (rest.length > 0 || source === "" || (usesCamera && source !== undefined)) {
       throw new UsageError("join takes one CODE, FILE or -, or --camera.");
     }
     const directory = dataDirectory(options.text("data-dir"), environment);
