@@ -32,6 +32,10 @@ Deno.test("wrong usage ends with 2 and one line that says what is right", async 
     [["up", "--discovery=smoke"], '--discovery is "smoke", expected udp'],
     [["up", "--node-id=-a"], "a node id is 1 to 63 letters"],
     [["up", "--open-accept-tasks"], "openAcceptTasks is for an open network"],
+    [["up", "--open=8.8.8.0/24"], "only private ranges"],
+    [["up", "--open=soon"], "expected an IPv4 range"],
+    [["up", "--tls-cert=a.pem"], "tlsCert, tlsKey and tlsCa belong together"],
+    [["up", "--agents=/no/such/file.ts"], "Cannot load the agents of /no/such/file.ts"],
     [["up", "--verify-peers=false"], "a network with a key always verifies"],
     [["help", "fly"], 'no command "fly"'],
     [["join", ""], "join takes one CODE, FILE or -"],
@@ -85,11 +89,6 @@ Deno.test("what fails ends with 1, one line without a stack, and with --json an 
       const [option, message] of [
         [`--listen-port=${port}`, `127.0.0.1:${port}: the port is taken`],
         [`--api-port=${new URL(api).port}`, "Choose another with --api-port"],
-        ["--open=8.8.8.0/24", "only private ranges"],
-        ["--open=soon", "expected an IPv4 range"],
-        ["--tls-cert=a.pem", "tlsCert, tlsKey and tlsCa belong together"],
-        ["--verify-peers=false", "a network with a key always verifies"],
-        ["--agents=/no/such/file.ts", "Cannot load the agents of /no/such/file.ts"],
       ]
     ) {
       const outcome = await machine.ask("C", "up", "--network-interface=lo", option);
