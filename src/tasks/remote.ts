@@ -12,6 +12,7 @@ import {
   type EmitAttemptEvent,
   parseAgentEvent,
   parseAnswer,
+  MAX_STREAMED_LENGTH,
   parseTask,
   type Task,
   type WireAnswer,
@@ -70,7 +71,7 @@ export function runRemotely(
         let taken: Promise<void> | void;
         try {
           const event = bytes === 0 ? STARTED : parseAgentEvent(body);
-          if (event.type === "token") streamed += event.text;
+          if (event.type === "token") streamed = longer(streamed, event.text);
           taken = emit(event);
         } catch (thrown) {
           return giveUp(thrown);
@@ -94,6 +95,16 @@ export function runRemotely(
     // The executor keeps the deadline, too, but may be out of reach.
     cancelDeadline = clock.after(task.timeoutMs, () => giveUp(deadlineExceeded(task)));
   });
+}
+
+/** An executor that lies must not fill the memory of who believes it. */
+function longer(streamed: string, text: string): string {
+  if (streamed.length + text.length <= MAX_STREAMED_LENGTH) return streamed + text;
+  throw new NetworkError(
+    "RESOURCE_EXHAUSTED",
+    `The answer is longer than ${MAX_STREAMED_LENGTH / 2 ** 20} million characters. Let the agent ` +
+      "say less, or write it to a file.",
+  );
 }
 
 /** Answers a peer's call by running the task here. */

@@ -34,6 +34,9 @@ export const MAX_TIMEOUT_MS = 7 * 24 * 3_600_000;
 /** The longest JSON of a task, of an event and of an answer. */
 export const MAX_TASK_BYTES = 16 * 1024 * 1024;
 
+/** What a caller keeps of the tokens of one attempt elsewhere, in UTF-16 units. */
+export const MAX_STREAMED_LENGTH = 64 * 1024 * 1024;
+
 const taskSchema: z.ZodType<Task> = z.object({
   taskId: z.string().regex(ULID_PATTERN),
   attempt: z.number().int().min(1).max(1000),

@@ -126,6 +126,30 @@ Deno.test("an answer beyond the bound of a message is refused, not cut", async (
   assertEquals(outcome.error?.code, "RESOURCE_EXHAUSTED");
 });
 
+Deno.test("an executor that streams without end is stopped before it fills the caller's memory", async () => {
+  const piece = "x".repeat(4 * 1024 * 1024);
+  let pieces = 0;
+  let wasStopped = false;
+  const endless = createAgent({
+    name: "helper",
+    description: "Never ends",
+    run: async function* () {
+      try {
+        for (;; pieces++) yield piece;
+      } finally {
+        wasStopped = true;
+      }
+    },
+  });
+  const rig = await Rig.open(endless);
+  const outcome = rig.run({ agent: "helper" });
+  for (let i = 0; i < 100 && outcome.error === undefined; i++) await rig.advance(5);
+  assertEquals(outcome.error?.code, "RESOURCE_EXHAUSTED");
+  assertStringIncludes(outcome.error!.message, "longer than 64 million characters");
+  await rig.advance(5);
+  assert(wasStopped && pieces < 20, `${pieces} pieces`);
+});
+
 Deno.test("a task beyond the bound of a message is refused before anything is sent", async () => {
   const rig = await Rig.open();
   const outcome = rig.run({ prompt: "x".repeat(MAX_BODY_BYTES) });
