@@ -96,6 +96,7 @@ export type {
   NetworkStatus,
   PeerHealth,
   PeerStatus,
+  RefusedBy,
   SecurityStatus,
   UnreachedStatus,
 } from "./src/network/status.ts";
@@ -106,5 +107,7 @@ export {
   type RouterState,
   RoutingStrategy,
 } from "./src/routing/strategy.ts";
+export type { Eviction } from "./src/security/eviction.ts";
+export type { KnownNode } from "./src/security/known_nodes.ts";
 export { scanQr } from "./src/security/scan.ts";
 export type { RunningTask } from "./src/tasks/executor.ts";

@@ -404,7 +404,7 @@ Deno.test({
       await eventually(async () => (await scene.addKeysOf("guest")).keys.length === 2, {
         what: "the new key on the guest",
       });
-      await scene.on("away", [["key", "evict", "C", "--json"]]);
+      await scene.on("away", [["key", "evict", "C", "--keep=A", "--json"]]);
       await eventually(async () => (await scene.addKeysOf("home")).keys.length === 3, {
         what: "the new key at home",
       });

@@ -58,6 +58,8 @@ export interface NetworkErrorOptions {
   cause?: unknown;
   /** When a refusal may be repeated, in milliseconds from now. */
   retryAfterMs?: number;
+  /** Whether nobody answered at all, as where a firewall drops what comes in. */
+  unanswered?: boolean;
 }
 
 /**
@@ -79,19 +81,22 @@ export class NetworkError extends Error {
   readonly code: ErrorCode;
   /** When a refusal may be repeated, in milliseconds from now. */
   readonly retryAfterMs?: number;
+  /** Whether nobody answered at all, as where a firewall drops what comes in. */
+  readonly unanswered?: boolean;
 
   /**
    * Makes an error.
    *
    * @param code What went wrong, for programs.
    * @param message What went wrong and how to mend it, for people.
-   * @param options The cause, and when to try again.
+   * @param options The cause, when to try again, and whether anybody answered.
    */
   constructor(code: ErrorCode, message: string, options: NetworkErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "NetworkError";
     this.code = code;
     if (options.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs;
+    if (options.unanswered !== undefined) this.unanswered = options.unanswered;
   }
 
   /**

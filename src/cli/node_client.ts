@@ -6,7 +6,13 @@ import { type Clock, doneWithin, systemClock } from "../base/clock.ts";
 import { ERROR_CODES, type ErrorCode, NetworkError } from "../base/errors.ts";
 import { isGranted, needGranted } from "../base/permissions.ts";
 import type { ErrorBody, RunBody } from "../gateway/control_api.ts";
-import type { InviteBody, NodeBody, RotateBody } from "../gateway/key_routes.ts";
+import type {
+  EvictAnswer,
+  EvictBody,
+  InviteBody,
+  NodeBody,
+  RotateBody,
+} from "../gateway/key_routes.ts";
 import { dataDirectory, type RunningNode, runningNodes } from "../network/data_directory.ts";
 import type { Finding } from "../network/diagnosis_facts.ts";
 import type { JoinQrFields } from "../network/join_qr.ts";
@@ -103,8 +109,8 @@ export class NodeClient {
     return this.#answer("keys/rotate", signal, body);
   }
 
-  /** Moves all but one node to a new key. */
-  evict(body: NodeBody, signal?: AbortSignal): Promise<KeyList> {
+  /** Moves all but some nodes to a new key. */
+  evict(body: EvictBody, signal?: AbortSignal): Promise<EvictAnswer> {
     return this.#answer("keys/evict", signal, body);
   }
 

@@ -3,7 +3,13 @@
 import { systemClock } from "../base/clock.ts";
 import { safeName } from "../base/safe_text.ts";
 import type { DeviceCapabilities } from "../device/capabilities.ts";
-import type { AddressStatus, NetworkStatus, PeerStatus } from "../network/status.ts";
+import type {
+  AddressStatus,
+  NetworkStatus,
+  PeerStatus,
+  RefusedBy,
+  UnreachedStatus,
+} from "../network/status.ts";
 import { table } from "./table.ts";
 import type { Style, Terminal } from "./terminal.ts";
 import { cutToWidth, displayWidth } from "./width.ts";
@@ -48,25 +54,22 @@ export function statusLine(status: NetworkStatus, terminal: Terminal): string {
 export function statusReport(status: NetworkStatus, terminal: Terminal, now: number): string[] {
   const { lines, hasWays } = tableOf(status, terminal, now);
   const peers = byName(Object.values(status.peers));
+  const refusers = new Set(status.refusedBy.map(({ nodeId }) => nodeId));
   return [
     statusLine(status, terminal),
     "",
     ...lines,
-    ...peers.filter(({ state }) => state !== "alive").flatMap((peer) =>
+    // What a refuser says is said once.
+    ...peers.filter((peer) => peer.state !== "alive" && !refusers.has(peer.nodeId)).flatMap((
+      peer,
+    ) =>
       note(
         `${peer.nodeId} (${peer.state}, ${way(peer, now)}): ${trouble(peer)}`,
         terminal,
         "yellow",
       )
     ),
-    ...status.unreached.flatMap(({ address, via, nodeId, problem }) =>
-      note(
-        `Nobody is linked at ${address}${nodeId === null ? "" : ` (${nodeId})`}, listed by ${via}` +
-          `${problem === null ? "." : `: ${problem}`}`,
-        terminal,
-        "dim",
-      )
-    ),
+    ...unreachedNotes(status.unreached, terminal),
     ...status.nameConflicts.flatMap(({ nodeId, host, isOlder }) =>
       note(
         isOlder
@@ -77,6 +80,7 @@ export function statusReport(status: NetworkStatus, terminal: Terminal, now: num
         "red",
       )
     ),
+    ...refusalNotes(status.refusedBy, terminal),
     // Where the table has no room for it.
     ...hasWays
       ? []
@@ -194,6 +198,34 @@ function byName(peers: readonly PeerStatus[]): PeerStatus[] {
 /** `alive`, or `alive, exo` for a peer of another program. */
 function showState({ state, kind }: PeerStatus): string {
   return kind === "node" ? state : `${state}, ${kind}`;
+}
+
+/** Where nobody is linked, and why. */
+export function unreachedNotes(
+  unreached: readonly UnreachedStatus[],
+  terminal: Terminal,
+): string[] {
+  return unreached.flatMap(({ address, via, nodeId, problem }) =>
+    note(
+      `Nobody is linked at ${address}${nodeId === null ? "" : ` (${nodeId})`}, listed by ${via}` +
+        `${problem === null ? "." : `: ${problem}`}`,
+      terminal,
+      "dim",
+    )
+  );
+}
+
+/** Who refuses this node, and why. */
+export function refusalNotes(refusedBy: readonly RefusedBy[], terminal: Terminal): string[] {
+  return refusedBy.flatMap(({ nodeId, address, code, reason }) =>
+    note(
+      `${
+        nodeId === null ? "The node" : nodeId
+      } at ${address} refuses this node (${code}): ${reason}`,
+      terminal,
+      "red",
+    )
+  );
 }
 
 /** `10.0.0.2:5681 by eth0, 1.2 ms, last seen 4.2 s ago`. */

@@ -3,6 +3,8 @@
 import { z } from "zod";
 import { parseWith } from "../base/schema.ts";
 import type { DistributedNetwork } from "../network/distributed_network.ts";
+import type { KeyList } from "../network/network_keys.ts";
+import type { Eviction } from "../security/eviction.ts";
 import type { JsonBodies } from "./json_bodies.ts";
 
 /** What `POST /control/v1/invite` takes. */
@@ -17,14 +19,40 @@ export interface RotateBody {
   graceMs?: number;
 }
 
-/** What `POST /control/v1/keys/evict` and `…/forget` take. */
+/** What `POST /control/v1/keys/evict` takes. */
+export interface EvictBody {
+  /** The labels of those that are to be out; at least one. */
+  nodes: string[];
+  /** The labels of those that stay whatever was seen of them. */
+  keep?: string[];
+  /** Only says who would be out. */
+  dryRun?: boolean;
+}
+
+/** What it answers. */
+export interface EvictAnswer extends KeyList {
+  /** Who is out, and who stays. */
+  eviction: Eviction;
+}
+
+/** What `POST /control/v1/keys/forget` takes. */
 export interface NodeBody {
   node: string;
 }
 
+/** As many as can be known. */
+const MAX_LABELS = 4_096;
+
 const inviteSchema: z.ZodType<InviteBody> = z.strictObject({ validMs: z.number().optional() });
 const rotateSchema: z.ZodType<RotateBody> = z.strictObject({ graceMs: z.number().optional() });
-const nodeSchema: z.ZodType<NodeBody> = z.strictObject({ node: z.string().max(256) });
+const labelSchema = z.string().max(256);
+const labelsSchema = z.array(labelSchema).max(MAX_LABELS);
+const evictSchema: z.ZodType<EvictBody> = z.strictObject({
+  nodes: labelsSchema.min(1),
+  keep: labelsSchema.optional(),
+  dryRun: z.boolean().optional(),
+});
+const nodeSchema: z.ZodType<NodeBody> = z.strictObject({ node: labelSchema });
 
 /** A route: what it answers to a request. */
 export type KeyRoute = (request: Request) => Promise<Response>;
@@ -53,8 +81,9 @@ export function keyRoutes(
       return list();
     },
     "POST /control/v1/keys/evict": async (request) => {
-      await network.keys.evict((await read(request, nodeSchema)).node);
-      return list();
+      const { nodes, ...options } = await read(request, evictSchema);
+      const eviction = await network.keys.evict(nodes, options);
+      return Response.json({ ...network.keys.list(), eviction } satisfies EvictAnswer);
     },
     "POST /control/v1/keys/forget": async (request) => {
       await network.keys.forget((await read(request, nodeSchema)).node);

@@ -157,10 +157,11 @@ export function encodeFrame(messages: readonly OutgoingMessage[], load?: Reporte
  * Reads one frame. Bodies are views of `bytes`, not copies. Unknown fields are skipped, so that a
  * later version may add some.
  *
- * @throws {NetworkError} `PROTOCOL` when a length or number goes beyond the bytes there are, or
- * there are too many messages.
+ * @throws {NetworkError} `PROTOCOL` when there is nothing in it, a length or number goes beyond the
+ * bytes there are, or there are too many messages.
  */
 export function decodeFrame(bytes: Uint8Array): Frame {
+  if (bytes.length === 0) throw new NetworkError("PROTOCOL", "Cannot read frame: it is empty.");
   const reader = new Reader(bytes);
   const messages: Message[] = [];
   let load: ReportedLoad | undefined;

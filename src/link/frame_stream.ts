@@ -56,8 +56,8 @@ export interface LinkTransport {
   /**
    * Opens a stream to the node at `address`.
    *
-   * @throws {NetworkError} `UNAVAILABLE` when nobody answers there, with `refused` in the message
-   * when the host answered that no process listens.
+   * @throws {NetworkError} `UNAVAILABLE`: `unanswered` when nobody answers there, with `refused` in
+   * the message when the host says that no process listens.
    */
   dial(address: Address, signal: AbortSignal): Promise<FrameStream>;
   /**

@@ -1,29 +1,29 @@
 /** Links over gRPC: the service `hanzo.network.v1.Network` of `proto/`, served and dialled. */
 
-import type { ClientDuplexStream, ServerDuplexStream, ServiceError } from "@grpc/grpc-js";
+import type { ServerDuplexStream, ServiceError } from "@grpc/grpc-js";
 import * as grpc from "@grpc/grpc-js";
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import type tls from "node:tls";
 import { type Clock, systemClock } from "../base/clock.ts";
-import { describeError, NetworkError } from "../base/errors.ts";
 import type { Credentials } from "../security/identity.ts";
 import type { PeerCredential } from "../security/trust.ts";
+import { watchAnswers } from "./answered_calls.ts";
 import {
   type Address,
   formatAddress,
   type FrameListener,
   type FrameStream,
-  type FrameStreamHandler,
   hostOf,
   type LinkTransport,
 } from "./frame_stream.ts";
 import { Front } from "./front.ts";
 import { installGoawayGuard } from "./goaway_guard.ts";
+import { GrpcFrameStream } from "./grpc_frame_stream.ts";
 import { MAX_FRAME_BYTES } from "./call.ts";
-import { messageLimits } from "./message_limits.ts";
+import { type MessageLimit, messageLimits } from "./message_limits.ts";
 import { connectTime, notLinked } from "./round_trip.ts";
-import { guardSession } from "./session_guard.ts";
+import { guardSession, type SessionGuard } from "./session_guard.ts";
 import { type LinkSecurity, peerCredential } from "./tls_gate.ts";
 
 const LINK_PATH = "/hanzo.network.v1.Network/Link";
@@ -48,8 +48,14 @@ export const CLIENT_OPTIONS: grpc.ChannelOptions = {
   "grpc.service_config_disable_resolution": 1,
 };
 
-/** Of other services: no link's frame, but a question or the news. */
-const MAX_SERVICE_MESSAGE_BYTES = 1024 * 1024;
+/** Nodes do not compress: what a link carries is small, or compressed already. */
+const LINK_LIMIT: MessageLimit = {
+  maxBytes: MAX_FRAME_BYTES,
+  compressed: false,
+  maxMessages: Infinity,
+};
+/** Of other services, all of whose methods take one message: a question or the news. */
+const SERVICE_LIMIT: MessageLimit = { maxBytes: 1024 * 1024, compressed: true, maxMessages: 1 };
 
 const SERVER_OPTIONS: grpc.ServerOptions = {
   ...CHANNEL_OPTIONS,
@@ -72,10 +78,6 @@ const LINK_SERVICE = {
     responseDeserialize: (bytes: Buffer): Uint8Array => bytes,
   },
 } satisfies grpc.ServiceDefinition;
-
-type Duplex =
-  | ServerDuplexStream<Uint8Array, Uint8Array>
-  | ClientDuplexStream<Uint8Array, Uint8Array>;
 
 /** A service on the port of the links. */
 export interface GrpcService {
@@ -102,28 +104,27 @@ export function grpcTransport(options: GrpcTransportOptions = {}): LinkTransport
   installGoawayGuard();
   // It would print to the console what is thrown here as an error anyway.
   grpc.setLogVerbosity(grpc.logVerbosity.NONE);
-  const { security } = options;
   return {
-    dial: (...args) => dial(security, ...args),
+    dial: (...args) => dial(options, ...args),
     measure: connectTime,
     listen: (...args) => listen(options, ...args),
   };
 }
 
 async function dial(
-  security: LinkSecurity | undefined,
+  { security, clock = systemClock }: GrpcTransportOptions,
   address: Address,
   signal: AbortSignal,
 ): Promise<FrameStream> {
   // gRPC does not let go of a connection that is being made. So one that can be given up is made
   // first: a dial into the void, of which there may be many, ends here.
   await connectTime(address, signal);
-  if (security === undefined) return await open(undefined, undefined, address, signal);
+  if (security === undefined) return await open(undefined, undefined, clock, address, signal);
   let refusal: unknown;
   // The other side may not have heard of the newest key yet.
   for (const credentials of security.credentials()) {
     try {
-      return await open(security, credentials, address, signal);
+      return await open(security, credentials, clock, address, signal);
     } catch (thrown) {
       if (signal.aborted) throw thrown;
       // What the newest fails with tells most.
@@ -136,6 +137,7 @@ async function dial(
 function open(
   security: LinkSecurity | undefined,
   shown: Credentials | undefined,
+  clock: Clock,
   address: Address,
   signal: AbortSignal,
 ): Promise<FrameStream> {
@@ -171,7 +173,8 @@ function open(
       signal.removeEventListener("abort", onAbort);
       cut();
       client.close();
-      reject(notLinked(target, cause.details || cause.message, shown !== undefined));
+      const by = security === undefined ? "open" : security.isOwnTls ? "tls" : "keyed";
+      reject(notLinked(target, cause.details || cause.message, by));
     };
     signal.addEventListener("abort", onAbort, { once: true });
     call.once("error", onError);
@@ -180,6 +183,7 @@ function open(
       call.off("error", onError);
       resolve(
         new GrpcFrameStream(call, address.host, credential, {
+          clock,
           reset: () => call.cancel(),
           release: () => client.close(),
         }),
@@ -246,13 +250,14 @@ async function listen(
   address: Address,
   accept: (stream: FrameStream) => void,
 ): Promise<FrameListener> {
-  const limits = messageLimits((path) =>
-    path === LINK_PATH
-      // Nodes do not compress: what a link carries is small, or compressed already.
-      ? { maxBytes: MAX_FRAME_BYTES, compressed: false }
-      : { maxBytes: MAX_SERVICE_MESSAGE_BYTES, compressed: true }
-  );
-  const server = new grpc.Server({ ...SERVER_OPTIONS, interceptors: [limits] });
+  const limits = messageLimits({
+    limitOf: (path) => path === LINK_PATH ? LINK_LIMIT : SERVICE_LIMIT,
+    clock,
+    onFlood: (peer) => front.refuse("flood", peer),
+  });
+  const guards = new Map<string, SessionGuard>();
+  const answers = watchAnswers((peer, stream) => guards.get(peer)?.answered(stream));
+  const server = new grpc.Server({ ...SERVER_OPTIONS, interceptors: [limits, answers] });
   // TLS has been dealt with when a connection gets there.
   const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
   const front = await Front.listen({
@@ -260,7 +265,8 @@ async function listen(
     clock,
     security,
     onConnection: (socket, peer) => {
-      guardSession(socket, clock, () => front.refuse("flood", peer));
+      guards.set(peer, guardSession(socket, clock, () => front.refuse("flood", peer)));
+      socket.once("close", () => guards.delete(peer));
       injector.injectConnection(socket);
     },
   });
@@ -275,6 +281,7 @@ async function listen(
       call.sendMetadata(new grpc.Metadata());
       accept(
         new GrpcFrameStream(call, hostOf(from), front.credentialOf(from), {
+          clock,
           // gRPC has nothing harder for a call that it serves; closing the listener cuts it off.
           reset: () => call.end(),
           release: () => front.unlink(from),
@@ -313,82 +320,4 @@ function proving(
   );
 }
 
-/** What carries one stream, at this side. */
-interface Connection {
-  /** Breaks the stream off. */
-  reset(): void;
-  /** The stream is over. */
-  release(): void;
-}
-
-class GrpcFrameStream implements FrameStream {
-  readonly #call: Duplex;
-  readonly #connection: Connection;
-  readonly remoteHost: string;
-  readonly credential: PeerCredential | undefined;
-  #handler: FrameStreamHandler | undefined;
-  #closed = false;
-  /** How it ended, which may be before it was started. */
-  #end: { readonly error: NetworkError | undefined } | undefined;
-
-  constructor(
-    call: Duplex,
-    remoteHost: string,
-    credential: PeerCredential | undefined,
-    connection: Connection,
-  ) {
-    this.#call = call;
-    this.remoteHost = remoteHost;
-    this.credential = credential;
-    this.#connection = connection;
-    call.on("error", (cause) => this.#finish(streamError(cause)));
-    // A server call whose connection broke reports only this.
-    call.on("cancelled", () => {
-      this.#finish(new NetworkError("UNAVAILABLE", "the connection broke"));
-    });
-  }
-
-  start(handler: FrameStreamHandler): void {
-    if (this.#end !== undefined) return handler.onClose(this.#end.error);
-    this.#handler = handler;
-    const call = this.#call;
-    call.on("end", () => this.#finish(undefined));
-    call.on("drain", () => handler.onDrain());
-    call.on("data", (frame: Uint8Array) => handler.onFrame(frame));
-  }
-
-  send(frame: Uint8Array): boolean {
-    return this.#closed || this.#call.write(frame);
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#call.end();
-  }
-
-  reset(): void {
-    if (this.#end !== undefined) return;
-    this.#closed = true;
-    this.#connection.reset();
-    this.#finish(undefined);
-  }
-
-  #finish(error: NetworkError | undefined): void {
-    if (this.#end !== undefined) return;
-    // Whatever gRPC calls the end of a stream that this side has closed, it is no error.
-    this.#end = { error: this.#closed ? undefined : error };
-    this.close();
-    this.#connection.release();
-    this.#handler?.onClose(this.#end.error);
-  }
-}
-
 function ignore(): void {}
-
-function streamError(cause: Error & { code?: unknown; details?: string }): NetworkError {
-  const isTooLong = cause.code === grpc.status.RESOURCE_EXHAUSTED;
-  // The message of a gRPC error begins with its number.
-  const reason = cause.details || describeError(cause);
-  return new NetworkError(isTooLong ? "PROTOCOL" : "UNAVAILABLE", reason, { cause });
-}

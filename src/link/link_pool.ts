@@ -1,7 +1,7 @@
 /** The links of this node: at most one in use per peer, whoever dialled it. */
 
 import { type Clock, doneWithin } from "../base/clock.ts";
-import { NetworkError } from "../base/errors.ts";
+import { type ErrorCode, NetworkError } from "../base/errors.ts";
 import type { PeerCredential } from "../security/trust.ts";
 import { type NodeDescription, parseNodeDescription } from "../membership/node_description.ts";
 import type { FrontReport } from "./refusals.ts";
@@ -29,6 +29,16 @@ export interface LinkPoolHandler {
   onNotice(topic: string, body: Uint8Array, link: PeerLink): void;
   /** A peer claims the label of another one, or this node's own, and was refused. */
   onConflict(nodeId: string, remoteHost: string, bootId: string): void;
+  /** A peer refuses this node, and says why. */
+  onRefused(by: Refuser, error: NetworkError): void;
+}
+
+/** Who refuses this node. */
+export interface Refuser {
+  /** Where it accepts links. */
+  readonly address: Address;
+  /** Who it is, where it has said so: it dialled this node, which would have taken it. */
+  readonly peer: NodeDescription | undefined;
 }
 
 /** What a pool is made of. */
@@ -45,7 +55,16 @@ export interface LinkPoolOptions {
    *
    * @throws {NetworkError} `NAME_CONFLICT` when another one has its label; `PERMISSION_DENIED`.
    */
-  readonly vouch: (nodeId: string, credential: PeerCredential | undefined) => void;
+  readonly vouch: (
+    nodeId: string,
+    credential: PeerCredential | undefined,
+    host: string,
+  ) => void;
+  /**
+   * The label under which a peer with this certificate will be vouched for; undefined where only
+   * what it says of itself can tell.
+   */
+  readonly expects: (credential: PeerCredential) => string | undefined;
   /** Silence after which a link no longer defends its peer's label against another claim. */
   readonly suspectAfterMs: number;
   readonly handler: LinkPoolHandler;
@@ -55,6 +74,13 @@ export interface LinkPoolOptions {
 const DIAL_TIMEOUT_MS = 3_000;
 /** How long a peer may take to hear a goodbye; one that is cut off never does. */
 const GOODBYE_TIMEOUT_MS = 1_000;
+
+/** Refusals that stand until something changes; not that this node is slow, or has dialled itself. */
+const DECISIONS: ReadonlySet<ErrorCode> = new Set([
+  "NAME_CONFLICT",
+  "PERMISSION_DENIED",
+  "PROTOCOL",
+]);
 
 /** See the top of the file. */
 export class LinkPool {
@@ -81,7 +107,7 @@ export class LinkPool {
       if (this.#closing.signal.aborted || !this.#options.allows(stream.remoteHost)) {
         return stream.close();
       }
-      this.#open(stream, false);
+      this.#open(stream);
     });
     return this.#listener.address;
   }
@@ -125,7 +151,7 @@ export class LinkPool {
       throw signal.reason;
     }
     return await new Promise<PeerLink>((resolve, reject) => {
-      this.#open(stream, true, { resolve, reject });
+      this.#open(stream, { address, resolve, reject });
     });
   }
 
@@ -187,15 +213,16 @@ export class LinkPool {
     await this.#listener?.close();
   }
 
+  /** @param dial Of a link that this side opens. */
   #open(
     stream: FrameStream,
-    dialled: boolean,
-    dial?: { resolve(link: PeerLink): void; reject(error: NetworkError): void },
+    dial?: { address: Address; resolve(link: PeerLink): void; reject(error: NetworkError): void },
   ): void {
     const { clock, self, load, handler } = this.#options;
     const link = new PeerLink({
       stream,
-      dialled,
+      dialled: dial !== undefined,
+      takes: dial !== undefined && this.#takes(stream),
       clock,
       load,
       introduction: () => JSON.stringify({ ...self(), wallTime: clock.wallTime() }),
@@ -209,12 +236,20 @@ export class LinkPool {
       onNotice: handler.onNotice,
       onClose: (end, link) => {
         this.#greeting.delete(link);
-        // Nobody else closes a link that is not open yet.
         dial?.reject("error" in end ? end.error : stopping());
+        if (end.type === "refused" && end.byPeer) this.#refused(link, dial?.address, end.error);
         this.#remove(link, end);
       },
     });
     if (link.state === "greeting") this.#greeting.add(link);
+  }
+
+  /** Whether it is clear that the node at the other end will be taken, before it says who it is. */
+  #takes({ credential }: FrameStream): boolean {
+    const nodeId = credential && this.#options.expects(credential);
+    return nodeId !== undefined && nodeId !== this.#options.self().nodeId &&
+      // With a link its boot id matters, too.
+      this.#claims(nodeId).length === 0;
   }
 
   /** Takes or refuses who wants to be linked. */
@@ -240,25 +275,37 @@ export class LinkPool {
     }
     // Not earlier: who is vouched for is remembered under that label.
     this.#vouch(peer, remoteHost, credential);
-    const defended = this.#links.get(peer.nodeId)?.some((link) =>
-      // Of two, the one that was started first has the label: a boot id tells the time.
+    const defended = this.#claims(peer.nodeId).some((link) =>
+      // Of two the one that was started first has the label: a boot id tells the time.
       link.state !== "closed" && link.peer.bootId < peer.bootId &&
       this.#options.clock.now() - link.lastHeard < this.#options.suspectAfterMs
     );
     if (defended) throw conflict();
+    for (const other of this.#greeting) {
+      if (!other.hasAdmitted || other.peer.nodeId !== peer.nodeId) continue;
+      if (other.peer.bootId > peer.bootId) other.close();
+    }
     return peer;
   }
 
   /** Who says that it is another one is told to the owner, as one that claims a taken label. */
   #vouch(peer: NodeDescription, remoteHost: string, credential: PeerCredential | undefined): void {
     try {
-      this.#options.vouch(peer.nodeId, credential);
+      this.#options.vouch(peer.nodeId, credential, remoteHost);
     } catch (thrown) {
       if (thrown instanceof NetworkError && thrown.code === "NAME_CONFLICT") {
         this.#options.handler.onConflict(peer.nodeId, remoteHost, peer.bootId);
       }
       throw thrown;
     }
+  }
+
+  /** The links of those who are called that, also where they have not said yet that they want one. */
+  #claims(nodeId: string): PeerLink[] {
+    const greeting = [...this.#greeting].filter((link) =>
+      link.hasAdmitted && link.peer.nodeId === nodeId
+    );
+    return [...this.#links.get(nodeId) ?? [], ...greeting];
   }
 
   #add(link: PeerLink): void {
@@ -303,6 +350,13 @@ export class LinkPool {
     });
   }
 
+  #refused(link: PeerLink, dialled: Address | undefined, error: NetworkError): void {
+    if (!DECISIONS.has(error.code)) return;
+    const peer = link.hasAdmitted ? link.peer : undefined;
+    const address = dialled ?? (peer && { host: link.remoteHost, port: peer.listenPort });
+    if (address !== undefined) this.#options.handler.onRefused({ address, peer }, error);
+  }
+
   #remove(link: PeerLink, end: LinkEnd): void {
     for (const [nodeId, links] of this.#links) {
       if (!links.includes(link)) continue;
@@ -333,6 +387,7 @@ function noAnswer(address: Address): NetworkError {
     "UNAVAILABLE",
     `Cannot reach ${formatAddress(address)}: no answer within ${DIAL_TIMEOUT_MS} ms. ` +
       `Is it on, and does its firewall let the port through?`,
+    { unanswered: true },
   );
 }
 

@@ -155,6 +155,7 @@ function refused(to: Address): NetworkError {
   return new NetworkError(
     "UNAVAILABLE",
     `Cannot reach ${formatAddress(to)}: connection refused. Is a node running there?`,
+    { unanswered: true },
   );
 }
 

@@ -37,8 +37,8 @@ export type LinkEnd =
   | { readonly type: "retired" }
   /** This side closed it. */
   | { readonly type: "closed" }
-  /** One side refused the other when they introduced themselves. */
-  | { readonly type: "refused"; readonly error: NetworkError }
+  /** One side refused the other when they introduced themselves: this one, or the peer. */
+  | { readonly type: "refused"; readonly byPeer: boolean; readonly error: NetworkError }
   /** It broke. */
   | { readonly type: "lost"; readonly error: NetworkError };
 
@@ -47,6 +47,13 @@ export interface LinkOptions {
   readonly stream: FrameStream;
   /** Whether this side opened the stream. */
   readonly dialled: boolean;
+  /**
+   * Whether this side, which has dialled, takes whoever answers: by the certificate it knows already
+   * who that is. The other side then has a link a round trip earlier.
+   *
+   * @default {false}
+   */
+  readonly takes?: boolean;
   readonly clock: Clock;
   /** This node's own description, as JSON. */
   readonly introduction: () => string;
@@ -65,7 +72,7 @@ export interface LinkOptions {
 }
 
 /**
- * - `greeting`: one side has not introduced itself yet.
+ * - `greeting`: one side has not introduced itself, or not said yet that it takes the other.
  * - `open`: calls go both ways.
  * - `retiring`: no new calls; those that run go on.
  * - `closed`: over; nothing is sent or delivered any more.
@@ -118,11 +125,9 @@ export class PeerLink {
     this.#lastHeard = options.clock.now();
     this.#nextCall = options.dialled ? 1 : 2;
     this.#cancelGreetingTimer = options.clock.after(GREETING_TIMEOUT_MS, () => {
+      const missing = this.#peer === undefined ? "introduce itself" : "say that it takes this node";
       this.#refuse(
-        new NetworkError(
-          "DEADLINE_EXCEEDED",
-          "Cannot open link: the peer did not introduce itself.",
-        ),
+        new NetworkError("DEADLINE_EXCEEDED", `Cannot open link: the peer did not ${missing}.`),
       );
     });
     this.#stream.start({
@@ -132,12 +137,14 @@ export class PeerLink {
         this.#streamOver.resolve();
         this.#finish(
           this.#greetingFailed !== undefined
-            ? { type: "refused", error: this.#greetingFailed }
+            ? { type: "refused", byPeer: false, error: this.#greetingFailed }
             : { type: "lost", error: error ?? linkLost() },
         );
       },
     });
-    if (options.dialled) this.#post({ kind: Kind.Hello, body: options.introduction() });
+    if (!options.dialled) return;
+    this.#post({ kind: Kind.Hello, body: options.introduction() });
+    if (options.takes) this.#sayYes();
   }
 
   /** Where the link is in its life. */
@@ -163,13 +170,18 @@ export class PeerLink {
   /**
    * Who is on the other side.
    *
-   * @throws {NetworkError} `FAILED_PRECONDITION` before the link was open.
+   * @throws {NetworkError} `FAILED_PRECONDITION` before this side has admitted it.
    */
   get peer(): NodeDescription {
     if (this.#peer === undefined) {
-      throw new NetworkError("FAILED_PRECONDITION", "Cannot name the peer: the link is not open.");
+      throw new NetworkError("FAILED_PRECONDITION", "Cannot name the peer: it was not admitted.");
     }
     return this.#peer;
+  }
+
+  /** Whether this side has admitted the other. */
+  get hasAdmitted(): boolean {
+    return this.#peer !== undefined;
   }
 
   /** When something last arrived, on the local clock. */
@@ -289,13 +301,13 @@ export class PeerLink {
       }
     } catch (thrown) {
       const error = NetworkError.from(thrown, "PROTOCOL", "Cannot read what the peer sent");
-      if (this.#peer === undefined) this.#refuse(error);
+      if (this.#state === "greeting") this.#refuse(error);
       else this.#finish({ type: "lost", error });
     }
   }
 
   #handle(message: Message): void {
-    if (this.#peer === undefined) return this.#greet(message);
+    if (this.#state === "greeting" && !this.#greet(message)) return;
     switch (message.kind) {
       case Kind.Call:
         return this.#serve(message);
@@ -329,26 +341,45 @@ export class PeerLink {
         this.#retireReceived = true;
         return this.retire();
       case Kind.Goodbye:
-        return this.#finish({ type: "goodbye" });
+        return this.#finish(readGoodbye(message));
       default:
         // A kind of a later version: ignoring it is what lets versions mix.
     }
   }
 
-  #greet(message: Message): void {
+  /** Takes a message of before both have admitted each other; says whether it is to be handled. */
+  #greet(message: Message): boolean {
     if (message.kind === Kind.Goodbye) {
-      const error = readError(message);
-      return this.#finish({ type: "refused", error });
+      const end = readGoodbye(message);
+      // Whoever waits for the link is to hear why there is none.
+      this.#finish(end.type === "goodbye" ? { type: "lost", error: readError(message) } : end);
+      return false;
+    }
+    if (this.#peer !== undefined) {
+      // Who dials and does not want what has answered says goodbye; anything else is a yes.
+      this.#opened();
+      return this.state !== "closed";
     }
     if (message.kind !== Kind.Hello) {
       throw new NetworkError("PROTOCOL", "Cannot open link: the peer did not introduce itself.");
     }
     this.#peer = this.#admitted(message.body);
-    if (this.#peer === undefined) return;
+    if (this.#peer === undefined) return false;
+    if (this.#options.dialled) {
+      // It has introduced itself, so it takes this node; and it cannot know yet that it is taken.
+      this.#opened();
+      if (!this.#options.takes) this.#sayYes();
+    } else this.#post({ kind: Kind.Hello, body: this.#options.introduction() });
+    return false;
+  }
+
+  /** What every version answers, and takes for a sign of life. */
+  #sayYes(): void {
+    this.#post({ kind: Kind.Ping, call: 0 });
+  }
+
+  #opened(): void {
     this.#cancelGreetingTimer();
-    if (!this.#options.dialled) {
-      this.#post({ kind: Kind.Hello, body: this.#options.introduction() });
-    }
     this.#state = "open";
     this.#options.onOpen(this);
   }
@@ -367,7 +398,7 @@ export class PeerLink {
     this.#greetingFailed = error;
     this.#post({ kind: Kind.Goodbye, errorCode: error.code, body: reasonOf(error) });
     this.#outbox.flush();
-    this.#finish({ type: "refused", error });
+    this.#finish({ type: "refused", byPeer: false, error });
   }
 
   #serve(message: Message): void {
@@ -471,6 +502,12 @@ function readError(message: Message): NetworkError {
   return new NetworkError(code, text === "" ? "The peer left." : text, {
     ...(message.retryAfterMs > 0 ? { retryAfterMs: message.retryAfterMs } : {}),
   });
+}
+
+function readGoodbye(message: Message): LinkEnd {
+  return message.errorCode === undefined
+    ? { type: "goodbye" }
+    : { type: "refused", byPeer: true, error: readError(message) };
 }
 
 function lostCall(wasSent: boolean, cause: NetworkError): NetworkError {

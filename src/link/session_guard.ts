@@ -5,6 +5,7 @@
 
 import type net from "node:net";
 import type { Clock } from "../base/clock.ts";
+import { Allowance } from "./allowance.ts";
 import { END_STREAM, FrameScanner, FrameType, type ScannedFrame } from "./frame_scanner.ts";
 import { HeaderEstimate } from "./header_block.ts";
 
@@ -12,9 +13,11 @@ import { HeaderEstimate } from "./header_block.ts";
 export type Excess =
   /** Frames that carry nothing: pings, settings, window updates, priorities, empty ones. */
   | "idle-work"
-  /** Calls that were broken off as soon as they had begun. */
+  /** Data in small pieces. */
+  | "pieces"
+  /** Calls that were broken off before they were answered. */
   | "resets"
-  /** Headers. */
+  /** Headers, or what is none. */
   | "headers"
   /** Answers that it does not read. */
   | "unread";
@@ -32,11 +35,30 @@ const IDLE_WORK_PER_CALL = 4;
 const IDLE_WORK_PER_BYTE_SENT = 1 / 64;
 
 /**
+ * DATA with less carries nothing: the shortest message of a link has four bytes, behind five of
+ * gRPC's.
+ */
+const LEAST_DATA_BYTES = 9;
+
+/**
+ * Frames of DATA, each of which costs 1.5 µs. A link is let to send 100,000 messages a second, with
+ * one frame for each, and what is long comes in frames of kilobytes: nobody gets here who keeps to
+ * that.
+ */
+const PIECES = { burst: 100_000, perSecond: 200_000, most: 100_000 };
+
+/**
  * A call that is broken off costs 0.2 to 0.3 ms, and holds up all others for as long. A client does
  * it when its caller gives up: of 16 calls at a time, it can give up all six times a second here.
  * nghttp2 alone ends a connection after 1,000 at once.
  */
 const RESETS = { burst: 200, perSecond: 100, most: 200 };
+/**
+ * Calls that were answered, and may still be broken off: some answers come before the whole question
+ * has, and gRPC's client in C then breaks off the rest. It begins no other call before, so there are
+ * 16 of its own and as many whose answers are on their way.
+ */
+const MAX_ANSWERED = 64;
 
 /**
  * Of a call: gRPC's own limit is 8 KiB, and calls of known clients have 8 to 12 fields. With more
@@ -55,115 +77,107 @@ export class SessionGuard {
   readonly #scanner: FrameScanner;
   readonly #estimate = new HeaderEstimate();
   readonly #idleWork: Allowance;
+  readonly #pieces: Allowance;
   readonly #resets: Allowance;
-  #bytesSent = 0;
+  /** Streams, the one that was answered last at the end. */
+  readonly #answered = new Set<number>();
+  /** Of the block that is coming in. */
+  #headerBytes = 0;
   #excess: Excess | undefined;
 
   constructor(clock: Clock) {
     this.#idleWork = new Allowance(clock, IDLE_WORK);
+    this.#pieces = new Allowance(clock, PIECES);
     this.#resets = new Allowance(clock, RESETS);
     this.#scanner = new FrameScanner({
       onFrame: (frame) => this.#count(frame),
-      onHeaders: (block) => this.#weigh(block),
+      onHeaders: (fragment) => this.#weigh(fragment),
+      onHeadersEnd: () => this.#endHeaders(),
     });
+  }
+
+  /** Allows for what comes back when so many bytes were sent. */
+  earnFor(bytesSent: number): void {
+    if (bytesSent > 0) this.#idleWork.earn(bytesSent * IDLE_WORK_PER_BYTE_SENT);
+  }
+
+  /** The call on this stream has been answered: to break it off now costs nothing. */
+  answered(stream: number): void {
+    this.#answered.add(stream);
+    const [oldest] = this.#answered;
+    if (this.#answered.size > MAX_ANSWERED) this.#answered.delete(oldest);
   }
 
   /**
    * Takes what came in.
    *
-   * @param bytesSent On this connection so far.
    * @returns What is too much, if anything is.
    */
-  take(chunk: Uint8Array, bytesSent: number): Excess | undefined {
-    this.#idleWork.earn((bytesSent - this.#bytesSent) * IDLE_WORK_PER_BYTE_SENT);
-    this.#bytesSent = bytesSent;
+  take(chunk: Uint8Array): Excess | undefined {
     this.#scanner.push(chunk);
-    if (this.#scanner.headerBytes > MAX_HEADER_BYTES) this.#excess ??= "headers";
     return this.#excess;
   }
 
-  #count({ type, flags, length }: ScannedFrame): void {
-    if (type === FrameType.Reset && !this.#resets.spend()) this.#excess ??= "resets";
+  #count(frame: ScannedFrame): void {
+    const { type, stream } = frame;
     if (type === FrameType.Headers) this.#idleWork.earn(IDLE_WORK_PER_CALL);
-    const carries = type === FrameType.Headers ||
-      length > 0 && (type === FrameType.Data || type === FrameType.Continuation) ||
-      type === FrameType.Data && (flags & END_STREAM) !== 0;
-    if (!carries && !this.#idleWork.spend()) this.#excess ??= "idle-work";
+    if (type === FrameType.Reset && !this.#answered.delete(stream) && !this.#resets.spend()) {
+      this.#excess ??= "resets";
+    }
+    if (type === FrameType.Data && !this.#pieces.spend()) this.#excess ??= "pieces";
+    if (!carries(frame) && !this.#idleWork.spend()) this.#excess ??= "idle-work";
   }
 
-  #weigh(block: Uint8Array): void {
-    const cost = this.#estimate.of(block);
-    // What cannot be read ends the connection anyway.
-    if (cost === undefined) return;
+  /** At once, and not when they are complete: so does nghttp2, and keeps what it has read. */
+  #weigh(fragment: Uint8Array): void {
+    this.#headerBytes += fragment.length;
+    const cost = this.#estimate.push(fragment);
     if (
-      cost.fields > MAX_HEADER_FIELDS || cost.bytes > MAX_HEADER_LIST_BYTES ||
-      block.length > MAX_HEADER_BYTES
+      cost === undefined || cost.fields > MAX_HEADER_FIELDS ||
+      cost.bytes > MAX_HEADER_LIST_BYTES || this.#headerBytes > MAX_HEADER_BYTES
     ) this.#excess ??= "headers";
   }
+
+  #endHeaders(): void {
+    this.#headerBytes = 0;
+    if (!this.#estimate.end()) this.#excess ??= "headers";
+  }
+}
+
+/** Whether a frame has anything that a call is made of. Headers of gRPC need no CONTINUATION. */
+function carries({ type, flags, length }: ScannedFrame): boolean {
+  if (type !== FrameType.Data) return type === FrameType.Headers;
+  return length >= LEAST_DATA_BYTES || (flags & END_STREAM) !== 0;
 }
 
 /**
  * Lets a guard see all that comes in on a connection, ahead of whoever else reads it.
  *
  * @param onExcess Called at most once; the connection is over then.
+ * @returns The guard, which wants to know what is answered.
  */
 export function guardSession(
   socket: net.Socket,
   clock: Clock,
   onExcess: (excess: Excess) => void,
-): void {
+): SessionGuard {
   const guard = new SessionGuard(clock);
   const emit = socket.emit as (...args: unknown[]) => boolean;
+  let bytesSent = 0;
   let isOver = false;
   // A listener cannot keep what came from the others.
   socket.emit = (event: string, ...args: unknown[]): boolean => {
     if (event !== "data") return emit.call(socket, event, ...args);
     if (isOver) return false;
+    guard.earnFor(socket.bytesWritten - bytesSent);
+    bytesSent = socket.bytesWritten;
     const excess = socket.writableLength > MAX_UNREAD_BYTES
       ? "unread"
-      : guard.take(args[0] as Uint8Array, socket.bytesWritten);
+      : guard.take(args[0] as Uint8Array);
     if (excess === undefined) return emit.call(socket, event, ...args);
     isOver = true;
     onExcess(excess);
     return false;
   };
-}
-
-interface AllowanceOptions {
-  /** At once, at the beginning. */
-  readonly burst: number;
-  readonly perSecond: number;
-  /** At once, ever. */
-  readonly most: number;
-}
-
-/** So many at once, and more as time passes and as they are earned. */
-class Allowance {
-  readonly #clock: Clock;
-  readonly #options: AllowanceOptions;
-  #left: number;
-  #at: number;
-
-  constructor(clock: Clock, options: AllowanceOptions) {
-    this.#clock = clock;
-    this.#options = options;
-    this.#left = options.burst;
-    this.#at = clock.now();
-  }
-
-  /** More, and what the time since has brought, but not more than are kept. */
-  earn(more: number): void {
-    const { perSecond, most } = this.#options;
-    const now = this.#clock.now();
-    this.#left = Math.min(most, this.#left + more + (now - this.#at) / 1_000 * perSecond);
-    this.#at = now;
-  }
-
-  /** Whether there was one left. */
-  spend(): boolean {
-    if (this.#left < 1) this.earn(0);
-    if (this.#left < 1) return false;
-    this.#left--;
-    return true;
-  }
+  return guard;
 }

@@ -18,6 +18,12 @@ export interface LinkSecurity {
   credentials(): readonly Credentials[];
   /** Whether who connects must show a certificate that the authority has signed. */
   readonly verifiesPeers: boolean;
+  /**
+   * Whether the certificates are of the operator's own authority: nobody can be invited then.
+   *
+   * @default {false}
+   */
+  readonly isOwnTls?: boolean;
   /** Whether this peer is one of the network now. */
   admits(peer: PeerCredential): boolean;
   /** Those who have no certificate of the network yet, and an invite. */

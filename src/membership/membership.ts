@@ -38,6 +38,8 @@ export interface MembershipPorts {
   tellAll(rumour: Rumour): void;
   /** Another node at `host` has this node's own label. */
   conflict(host: string, bootId: string): void;
+  /** Nobody is linked, and this one answers again and again without letting this node in. */
+  shunned(nodeId: string, reason: string): void;
 }
 
 /** A link as membership sees it. */
@@ -73,6 +75,8 @@ const MAX_URGENT = 32;
 /** Another address must be faster by this factor and by this much to be worth a new link. */
 const FASTER_BY = 1.5;
 const FASTER_BY_MS = 0.5;
+/** Who answers without a link for so long does not just start, or end. */
+const SHUNNED_AFTER_MS = 1_000;
 /** A link is not moved again before this. */
 const MOVE_PAUSE_MS = 30_000;
 
@@ -90,6 +94,8 @@ export class Membership {
   #beats: CancelTimer[] = [];
   #incarnation = 0;
   #version = 0;
+  /** Whether it was told who shuns this node, which is then alone. */
+  #hasToldShunned = false;
   #stopped = false;
 
   constructor(options: MembershipOptions) {
@@ -164,6 +170,22 @@ export class Membership {
     return this.#table.get(nodeId)?.state !== "alive";
   }
 
+  /** A node has dialled this one, and does not want it: whatever its beacons say, it is there. */
+  refused(description: NodeDescription, address: PeerAddress, reason: string): void {
+    const isKnown = this.#table.has(description.nodeId);
+    if (!isKnown && this.#strangers.isFullOf(address.host)) return;
+    this.#apply({ type: "refused", description, address, reason });
+  }
+
+  /** Who is of the network, or what this node shows, has changed: who had failed is tried at once. */
+  reconsider(): void {
+    for (const { nodeId, state } of this.peers()) {
+      if (state !== "alive") this.#apply({ type: "reconsidered", nodeId });
+    }
+    this.#seeds.reconsider(this.#options.clock.now());
+    this.#dialSeeds();
+  }
+
   /** These are to be dialled as long as they are listed; replaces what `via` listed before. */
   list(via: string, seeds: readonly Seed[]): void {
     this.#seeds.list(via, seeds, this.#options.clock.now());
@@ -176,6 +198,7 @@ export class Membership {
     const { wallTime } = description;
     const clockAheadMs = wallTime && wallTime - this.#options.clock.wallTime();
     this.#missed.forget(description.nodeId);
+    this.#hasToldShunned = false;
     this.#apply({ type: "linked", description, address: { ...address, via }, clockAheadMs });
   }
 
@@ -321,9 +344,9 @@ export class Membership {
   }
 
   #tick(): void {
-    for (const { nodeId, state, owesSince } of this.peers()) {
+    for (const { nodeId, state, owesSince, pingsUnanswered } of this.peers()) {
       // Of one that owes nothing, time changes nothing: most, in a large network.
-      if (state === "alive" && owesSince === undefined) continue;
+      if (state === "alive" && owesSince === undefined && pingsUnanswered === 0) continue;
       this.#hear(nodeId);
       this.#apply({ type: "tick", nodeId });
     }
@@ -368,8 +391,8 @@ export class Membership {
 
   #react({ type, peer }: PeerEvent, because: TableEvent): void {
     const { ports, clock } = this.#options;
-    const { nodeId, bootId, incarnation, owesSince = 0, vouchedAt = -Infinity } = peer;
-    // Who has found it out tells the others; whoever only repeats it does not.
+    const { nodeId, bootId, incarnation, owesSince = -Infinity, vouchedAt = -Infinity } = peer;
+    // Who has found it out tells the others; not whoever only repeats it, or hears it all the same.
     const isOwnEvidence = because.type === "tick" && vouchedAt < owesSince;
     if (type === "peer-suspect" && isOwnEvidence) {
       ports.tellAll({ say: "suspect", nodeId, bootId, incarnation });
@@ -392,23 +415,39 @@ export class Membership {
     try {
       const found = await this.#dialler.dial(nodeId, reason, peer.addresses);
       if (found === undefined) {
-        throw new NetworkError("UNAVAILABLE", "no answer since the beacon before the last one");
+        throw new NetworkError("UNAVAILABLE", "no answer since the beacon before the last one", {
+          unanswered: true,
+        });
       }
       if (found.nodeId !== nodeId) {
         throw new NetworkError("UNAVAILABLE", `Node "${found.nodeId}" answers there now.`);
       }
       this.#hear(nodeId);
     } catch (thrown) {
-      return this.#apply({
+      const error = NetworkError.from(thrown);
+      this.#apply({
         type: "dial-failed",
         nodeId,
         reason: describeError(thrown),
-        refused: thrown instanceof NetworkError && /refused/.test(thrown.message),
+        refused: thrown instanceof NetworkError && /refused/.test(error.message),
+        unanswered: error.unanswered ?? false,
       });
+      return this.#tellIfShunned(nodeId, error);
     }
     // The link may be lost again already, or it was seen meanwhile.
     const now = this.#table.get(nodeId);
     if (now !== undefined) this.#scheduleDial(now);
+  }
+
+  #tellIfShunned(nodeId: string, { code, message, unanswered }: NetworkError): void {
+    const { clock, ports } = this.#options;
+    const { failingSince = Infinity } = this.#table.get(nodeId) ?? {};
+    // Who says why is told by the link, and not only to a node that is alone.
+    if (code !== "UNAVAILABLE" || unanswered || this.#hasToldShunned) return;
+    if (clock.now() - failingSince < SHUNNED_AFTER_MS) return;
+    if (this.peers().some(({ state }) => state === "alive")) return;
+    this.#hasToldShunned = true;
+    ports.shunned(nodeId, message);
   }
 
   #dialSeeds(): void {
@@ -437,7 +476,10 @@ export class Membership {
     } catch (thrown) {
       const isSelf = thrown instanceof NetworkError && thrown.code === "FAILED_PRECONDITION";
       if (isSelf) this.#seeds.reached(state, this.#options.nodeId, clock.now());
-      else this.#seeds.failed(state, describeError(thrown), clock.now());
+      else {
+        const { unanswered = false } = NetworkError.from(thrown);
+        this.#seeds.failed(state, { problem: describeError(thrown), unanswered }, clock.now());
+      }
     }
   }
 }

@@ -53,6 +53,8 @@ export interface Peer {
   readonly since: number;
   /** Since when it owes an answer: to a ping, or because its link is lost. */
   readonly owesSince: number | undefined;
+  /** Pings since the last one that it answered, whatever else was heard of it. */
+  readonly pingsUnanswered: number;
   /** When another node last said that it reaches it. */
   readonly vouchedAt: number | undefined;
   /** Smoothed round trip of its answers, in milliseconds. */
@@ -62,6 +64,8 @@ export interface Peer {
   /** Since when dialling it fails, and why it did the last time. */
   readonly failingSince: number | undefined;
   readonly lastFailure: string | undefined;
+  /** Whether nobody answered at all when dialling it failed. */
+  readonly unanswered: boolean;
 }
 
 /** What became of a peer. */

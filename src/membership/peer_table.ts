@@ -3,7 +3,7 @@
  * the events to tell. Nothing here reads a clock, sends or waits.
  */
 
-import { backOff } from "./back_off.ts";
+import { backOff, backOffAnswered } from "./back_off.ts";
 import type { NodeDescription } from "./node_description.ts";
 import type { KnownAddress, Peer, PeerAddress, PeerEvent } from "./peer.ts";
 
@@ -41,8 +41,21 @@ export type TableEvent =
   | { type: "link-lost"; nodeId: string; reason: string }
   /** It said goodbye. */
   | { type: "goodbye"; nodeId: string }
-  /** It could not be dialled; `refused` when its hosts say that nothing listens there. */
-  | { type: "dial-failed"; nodeId: string; reason: string; refused: boolean }
+  /**
+   * It could not be dialled; `refused` when its hosts say that nothing listens there, `unanswered`
+   * when nobody said anything but that.
+   */
+  | {
+    type: "dial-failed";
+    nodeId: string;
+    reason: string;
+    refused: boolean;
+    unanswered: boolean;
+  }
+  /** It dialled this node, and does not want it. */
+  | { type: "refused"; description: NodeDescription; address: PeerAddress; reason: string }
+  /** Something has changed here, which may be what was in its way. */
+  | { type: "reconsidered"; nodeId: string }
   /** Time has passed. */
   | { type: "tick"; nodeId: string };
 
@@ -71,6 +84,8 @@ export interface TableChange {
 }
 
 const MAX_ADDRESSES = 8;
+/** Pings that one may leave unanswered: they may wait behind all that a slow link has to carry. */
+const MAX_PINGS_UNANSWERED = 5;
 /** A link that was open for less is dialled again only when so much has passed. */
 const LEAST_LINK_MS = 250;
 /** The weight of the newest round trip in the smoothed one; RFC 6298 has 1/8 for a fuller stream. */
@@ -92,6 +107,7 @@ export function apply(
   const peer = table.get(nodeId);
   if (event.type === "sighted") return sighted(peer, event, now, self, options);
   if (event.type === "linked") return linked(peer, event, now);
+  if (event.type === "refused") return refused(peer, event, now);
   if (peer === undefined) return { nodeId, peer, events: [] };
   switch (event.type) {
     case "listed":
@@ -99,7 +115,11 @@ export function apply(
     case "described":
       return changed({ ...peer, description: event.description }, "peer-updated");
     case "pinged":
-      return changed({ ...peer, owesSince: peer.owesSince ?? now });
+      return changed({
+        ...peer,
+        owesSince: peer.owesSince ?? now,
+        pingsUnanswered: peer.pingsUnanswered + 1,
+      });
     case "heard":
       return heard(peer, event, now);
     case "vouched":
@@ -120,6 +140,8 @@ export function apply(
       return gone(peer, "left", now);
     case "dial-failed":
       return dialFailed(peer, event, now);
+    case "reconsidered":
+      return changed(peer.dialAt === undefined ? peer : { ...peer, dialAt: now });
     case "tick":
       return tick(peer, now, options);
   }
@@ -133,27 +155,9 @@ function sighted(
   options: PeerTableOptions,
 ): TableChange {
   if (peer === undefined) {
-    const discovered: Peer = {
-      nodeId,
-      bootId,
-      incarnation: 0,
-      state: "discovered",
-      linked: false,
-      linkedHost: undefined,
-      addresses: [address],
-      description: undefined,
-      clockAheadMs: undefined,
-      lastHeard: now,
-      sightedAt: now,
-      since: now,
-      owesSince: undefined,
-      vouchedAt: undefined,
-      roundTripMs: undefined,
-      dialAt: self < nodeId ? now : now + options.politeDialMs,
-      failingSince: undefined,
-      lastFailure: undefined,
-    };
-    return changed(discovered, "peer-discovered");
+    const dialAt = self < nodeId ? now : now + options.politeDialMs;
+    const met = { ...stranger(nodeId, bootId, address, now), sightedAt: now, dialAt };
+    return changed(met, "peer-discovered");
   }
   if (peer.state === "alive") {
     // While it answers, only the link says what is true; another way to it is worth knowing.
@@ -166,9 +170,13 @@ function sighted(
   }
   const restarted = peer.bootId !== bootId;
   const addresses = inFront(peer.addresses, address);
-  const moved = addresses[0] !== peer.addresses[0];
+  const isAnswered = peer.failingSince !== undefined && !peer.unanswered;
+  const moved = isAnswered
+    // It was there, wherever it is: only what was not known yet may be another way.
+    ? !peer.addresses.some((one) => isSame(one, address))
+    : addresses[0] !== peer.addresses[0];
   // It is seen again: no reason to wait out a pause, nor, where a link is open, for TCP to notice.
-  const isNews = restarted || moved || peer.state === "suspect";
+  const isNews = restarted || moved || (peer.state === "suspect" && !isAnswered);
   return changed({
     ...peer,
     // Of a link that is still open only the link itself tells whose it is.
@@ -178,6 +186,32 @@ function sighted(
     lastHeard: peer.state === "discovered" ? now : peer.lastHeard,
     dialAt: isNews ? Math.min(peer.dialAt ?? now, now) : peer.dialAt,
   });
+}
+
+/** One of which nothing is known but where it is. */
+function stranger(nodeId: string, bootId: string, address: PeerAddress, now: number): Peer {
+  return {
+    nodeId,
+    bootId,
+    incarnation: 0,
+    state: "discovered",
+    linked: false,
+    linkedHost: undefined,
+    addresses: [address],
+    description: undefined,
+    clockAheadMs: undefined,
+    lastHeard: now,
+    sightedAt: undefined,
+    since: now,
+    owesSince: undefined,
+    pingsUnanswered: 0,
+    vouchedAt: undefined,
+    roundTripMs: undefined,
+    dialAt: undefined,
+    failingSince: undefined,
+    lastFailure: undefined,
+    unanswered: false,
+  };
 }
 
 function linked(
@@ -201,11 +235,13 @@ function linked(
     sightedAt: peer?.sightedAt,
     since: peer?.state === "alive" ? peer.since : now,
     owesSince: undefined,
+    pingsUnanswered: 0,
     vouchedAt: undefined,
     roundTripMs: isSameStart ? peer.roundTripMs : undefined,
     dialAt: undefined,
     failingSince: undefined,
     lastFailure: undefined,
+    unanswered: false,
   };
   if (peer?.state === "alive") return changed(next);
   return changed(next, peer?.state === "suspect" ? "peer-recovered" : "peer-joined");
@@ -223,13 +259,14 @@ function heard(
     lastHeard: Math.max(peer.lastHeard, at),
     linkedHost: host ?? peer.linkedHost,
     owesSince: hasAnswered ? undefined : peer.owesSince,
+    pingsUnanswered: roundTripMs === undefined ? peer.pingsUnanswered : 0,
     roundTripMs: roundTripMs === undefined
       ? peer.roundTripMs
       : peer.roundTripMs === undefined
       ? roundTripMs
       : peer.roundTripMs + ROUND_TRIP_WEIGHT * (roundTripMs - peer.roundTripMs),
   };
-  if (peer.state !== "suspect" || at <= peer.since) return changed(next);
+  if (peer.state !== "suspect" || at <= peer.since || isDeaf(next)) return changed(next);
   return changed(
     {
       ...next,
@@ -239,6 +276,7 @@ function heard(
       dialAt: undefined,
       failingSince: undefined,
       lastFailure: undefined,
+      unanswered: false,
     },
     "peer-recovered",
   );
@@ -276,7 +314,7 @@ function linkLost(peer: Peer, reason: string, now: number): TableChange {
 
 function dialFailed(
   peer: Peer,
-  { reason, refused }: TableEvent & { type: "dial-failed" },
+  { reason, refused, unanswered }: TableEvent & { type: "dial-failed" },
   now: number,
 ): TableChange {
   if (peer.state === "alive") return changed({ ...peer, dialAt: undefined });
@@ -287,10 +325,36 @@ function dialFailed(
     ...peer,
     // The next attempt begins with another address, if one is known.
     addresses: [...peer.addresses.slice(1), peer.addresses[0]],
-    dialAt: now + backOff(failingSince, now),
+    dialAt: now + (unanswered ? backOff : backOffAnswered)(failingSince, now),
     failingSince,
     lastFailure: reason,
+    unanswered,
   });
+}
+
+function refused(
+  before: Peer | undefined,
+  { description: { nodeId, bootId }, address, reason }: TableEvent & { type: "refused" },
+  now: number,
+): TableChange {
+  // A link that is open says more.
+  if (before?.linked) return changed(before);
+  const peer = before ?? stranger(nodeId, bootId, address, now);
+  const failingSince = peer.failingSince ?? now;
+  return changed(
+    {
+      ...peer,
+      bootId,
+      addresses: withAddress(peer.addresses, address),
+      lastHeard: peer.state === "discovered" ? now : peer.lastHeard,
+      // What it has just said it would say again.
+      dialAt: now + backOffAnswered(failingSince, now),
+      failingSince,
+      lastFailure: reason,
+      unanswered: false,
+    },
+    ...(before === undefined ? ["peer-discovered" as const] : []),
+  );
 }
 
 function tick(
@@ -309,10 +373,19 @@ function tick(
     // A new connection may come through where the old one waits for TCP to try again.
     return changed({ ...suspected(peer, now), dialAt: now }, "peer-suspect");
   }
+  if (state === "alive" && isDeaf(peer)) {
+    const lastFailure = "it is heard, and answers nothing: it may not hear this node";
+    return changed({ ...suspected(peer, now), dialAt: now, lastFailure }, "peer-suspect");
+  }
   if (state === "suspect" && owesFor > deadAfterMs && now - vouchedAt > vouchedForMs) {
     return gone(peer, "dead", now, `no answer for ${Math.round(owesFor / 1000)} s`);
   }
   return changed(peer);
+}
+
+/** Whether it does not seem to hear this node, though it may be heard. */
+function isDeaf({ pingsUnanswered }: Peer): boolean {
+  return pingsUnanswered > MAX_PINGS_UNANSWERED;
 }
 
 function suspected(peer: Peer, now: number): Peer {

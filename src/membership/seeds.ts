@@ -1,6 +1,6 @@
 /** Addresses that are to be tried as long as somebody lists them, whoever may be there. */
 
-import { backOff } from "./back_off.ts";
+import { backOff, backOffAnswered } from "./back_off.ts";
 
 /** One node that somebody has listed. */
 export interface Seed {
@@ -77,10 +77,22 @@ export class Seeds {
     this.#change(via, seed, { nodeId, dialAt: now, failingSince: undefined, problem });
   }
 
-  /** Nobody answered at a seed. */
-  failed({ via, seed, failingSince = Infinity }: SeedState, problem: string, now: number): void {
+  /** Nobody answered at a seed, or nobody who wants a link. */
+  failed(
+    { via, seed, failingSince = Infinity }: SeedState,
+    { problem, unanswered }: { problem: string; unanswered: boolean },
+    now: number,
+  ): void {
     const since = Math.min(failingSince, now);
-    this.#change(via, seed, { dialAt: now + backOff(since, now), failingSince: since, problem });
+    const pause = (unanswered ? backOff : backOffAnswered)(since, now);
+    this.#change(via, seed, { dialAt: now + pause, failingSince: since, problem });
+  }
+
+  /** What has failed is tried at once. */
+  reconsider(now: number): void {
+    for (const { via, seed, failingSince } of this.all()) {
+      if (failingSince !== undefined) this.#change(via, seed, { dialAt: now });
+    }
   }
 
   #change(via: string, seed: Seed, change: Partial<SeedState>): void {

@@ -179,12 +179,16 @@ const DROPS: Record<DropReason, { severity: Severity; what: string; mend?: strin
 };
 
 /** What came in and was not used. */
-export function aboutDatagrams({ udp }: DiagnosisFacts): Finding[] {
+export function aboutDatagrams({ udp, status }: DiagnosisFacts): Finding[] {
   if (udp === undefined) return [];
   const found: Finding[] = [];
   for (const [reason, { count, host }] of Object.entries(udp.dropped)) {
     if (count === 0) continue;
-    const { severity, what, mend } = DROPS[reason as DropReason];
+    const { severity, what } = DROPS[reason as DropReason];
+    const mend = status.security.mode === "tls" && reason === "sealed"
+      // Nobody can be invited, nor join.
+      ? "if that is your device, start both with certificates of your own, or both without"
+      : DROPS[reason as DropReason].mend;
     const message = `${count} datagrams on UDP port ${udp.port} ${what} (the last from ${host})`;
     found.push({ severity, subject: "beacons", message, ...(mend && { mend }) });
   }

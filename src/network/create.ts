@@ -15,7 +15,7 @@ import {
 } from "../device/capabilities.ts";
 import { detectDeviceCapabilities } from "../device/detect.ts";
 import { DeviceReader, type DeviceReading } from "../device/reading.ts";
-import type { LinkTransport } from "../link/frame_stream.ts";
+import { formatAddress, type LinkTransport } from "../link/frame_stream.ts";
 import { shieldEnvironment } from "../link/grpc_environment.ts";
 import { joiningPort } from "../link/joining.ts";
 import type { JoiningPort, LinkSecurity } from "../link/tls_gate.ts";
@@ -41,11 +41,12 @@ import type { Credentials } from "../security/identity.ts";
 import { Invites } from "../security/invites.ts";
 import { KeyedTrust } from "../security/keyed_trust.ts";
 import type { NetworkKey } from "../security/network_key.ts";
-import type { Trust } from "../security/trust.ts";
+import type { PeerCredential, Trust } from "../security/trust.ts";
 import { candidateList } from "./candidates.ts";
 import { usualDataDirectory } from "./data_directory.ts";
 import { makeDiscoveries } from "./discoveries.ts";
 import { DistributedNetwork } from "./distributed_network.ts";
+import { Evicted } from "./evicted.ts";
 import { systemHostName } from "./node_label.ts";
 import { makeNeighbours } from "./neighbours.ts";
 import { KeyExchange, KEYRING_TOPIC } from "./key_exchange.ts";
@@ -57,8 +58,9 @@ import {
   resolveOptions,
 } from "./options.ts";
 import { reachOf } from "./reach.ts";
+import { Refusers } from "./refusers.ts";
 import type { NameConflict } from "./status.ts";
-import { makeTrust, trustMode } from "./trusts.ts";
+import { makeTrust, trustMode, verifiesPeers } from "./trusts.ts";
 import { VERSION } from "./version.ts";
 
 /** What a node stands on: the system in a program, a simulation in a test. */
@@ -92,8 +94,10 @@ const NO_KEYS: readonly NetworkKey[] = [];
 const DESCRIPTION_TOPIC = "description";
 /** Refused claims of labels that are kept for the status. */
 const MAX_CONFLICTS = 16;
-/** How long one is shown after the last claim: four beacons and some. */
+/** How long one is shown after the last claim by a beacon: four of them and some. */
 const CONFLICT_FOR_MS = 12_000;
+/** The same by a link: who was refused tries again within half a minute. */
+const REFUSED_FOR_MS = 45_000;
 
 /**
  * Makes one node of a network; nothing happens before its `start()`.
@@ -138,11 +142,30 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     throw new NetworkError("INTERNAL", "Nobody can be trusted before the start.");
   };
   const newId = ulidMaker(clock, random);
-  const conflicts: (NameConflict & { seenAt: number })[] = [];
+  const conflicts: (NameConflict & { until: number })[] = [];
 
-  const noteConflict = (id: string, host: string, bootId: string) => {
+  const refusers = new Refusers({
+    clock,
+    logger,
+    nodeAt: (address) =>
+      membership.peers().find(({ addresses }) =>
+        addresses.some((one) => formatAddress(one) === address)
+      )?.nodeId,
+  });
+  const evicted = new Evicted();
+  /** Whether who connects, or is dialled, is of the network; its label may be another one's. */
+  const admits = (peer: PeerCredential) => {
+    if (believed().admits(peer)) return true;
+    const known = believed().known?.identityOf(peer.names[0]);
+    if (known === undefined || known === peer.identity) evicted.note(peer);
+    return false;
+  };
+
+  const noteConflict = (id: string, host: string, bootId: string, shownForMs: number) => {
+    const until = clock.now() + shownForMs;
+    evicted.forget(id);
     const known = conflicts.find((one) => one.nodeId === id && one.host === host);
-    if (known !== undefined) return void (known.seenAt = clock.now());
+    if (known !== undefined) return void (known.until = Math.max(known.until, until));
     // A boot id tells the time of a start.
     const isOlder = id === nodeId && bootId < description.bootId;
     logger.error(
@@ -152,12 +175,12 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
         : 'A second node, at {host}, calls itself "{nodeId}" and is refused',
       { nodeId: id, host },
     );
-    if (conflicts.push({ nodeId: id, host, isOlder, seenAt: clock.now() }) > MAX_CONFLICTS) {
+    if (conflicts.push({ nodeId: id, host, isOlder, until }) > MAX_CONFLICTS) {
       conflicts.shift();
     }
   };
   const currentConflicts = () =>
-    conflicts.filter(({ seenAt }) => clock.now() - seenAt < CONFLICT_FOR_MS)
+    conflicts.filter(({ until }) => clock.now() < until)
       .map(({ nodeId, host, isOlder }): NameConflict => ({ nodeId, host, isOlder }));
 
   const calculator = createCalculatorAgent({ clock });
@@ -184,7 +207,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
   checkOffer(description);
   const self = () => description;
   // What is not accepted is not offered.
-  const acceptsTasks = (isSecure && tls?.verifyPeers !== false) || resolved.openAcceptTasks;
+  const acceptsTasks = verifiesPeers(resolved) || resolved.openAcceptTasks;
   const offered = () => acceptsTasks ? description : { ...description, agents: [] };
 
   const neighbours = open === false || !resolved.existingPeers ? undefined : makeNeighbours({
@@ -202,8 +225,9 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
       security: isSecure
         ? {
           credentials: () => believed().credentials(),
-          verifiesPeers: tls?.verifyPeers ?? true,
-          admits: (peer) => believed().admits(peer),
+          verifiesPeers: verifiesPeers(resolved),
+          isOwnTls: tls !== undefined,
+          admits,
           joining: {
             credentials: () => joining?.credentials() ?? NO_CREDENTIALS,
             serve: (socket, peer) => joining?.serve(socket, peer),
@@ -215,7 +239,8 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     self: offered,
     load: () => executor,
     allows,
-    vouch: (id, credential) => believed().vouch(id, credential),
+    vouch: (id, credential, host) => exchange!.vouch(id, credential, host),
+    expects: (credential) => believed().expects?.(credential),
     suspectAfterMs: 3 * resolved.healthCheckIntervalMs,
     handler: {
       onLinked: (link) => {
@@ -224,6 +249,8 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
           nodeId === link.peer.nodeId && host === link.remoteHost
         );
         if (settled >= 0) conflicts.splice(settled, 1);
+        evicted.forget(link.peer.nodeId);
+        refusers.forget(link.peer.nodeId);
         membership.linked(link.peer, addressOf(link));
         exchange?.linked(link);
       },
@@ -239,7 +266,12 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
         if (topic === DESCRIPTION_TOPIC) takeDescription(body, peer, membership);
         if (topic === RUMOUR_TOPIC) takeRumour(body, peer, membership);
       },
-      onConflict: noteConflict,
+      onConflict: (id, host, bootId) => noteConflict(id, host, bootId, REFUSED_FOR_MS),
+      onRefused: (by, error) => {
+        refusers.note(by, error);
+        if (by.peer === undefined) return;
+        membership.refused(by.peer, { ...by.address, via: "link" }, error.message);
+      },
     },
   });
 
@@ -258,7 +290,11 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
       measure: (address) => pool.measure(address),
       tell: (id, rumour) => pool.get(id)?.notify(RUMOUR_TOPIC, JSON.stringify(rumour)),
       tellAll: (rumour) => pool.notifyAll(RUMOUR_TOPIC, JSON.stringify(rumour)),
-      conflict: (host, bootId) => noteConflict(nodeId, host, bootId),
+      conflict: (host, bootId) => noteConflict(nodeId, host, bootId, CONFLICT_FOR_MS),
+      shunned: (id, reason) => {
+        if (evicted.has(id)) return;
+        logger.warn('No link to "{nodeId}", which is there: {reason}', { nodeId: id, reason });
+      },
     },
   });
 
@@ -306,7 +342,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     openTrust: async () => {
       const opened = await makeTrust(resolved, clock);
       trust = opened;
-      const made = exchange = new KeyExchange({ trust: opened, pool, logger });
+      const made = exchange = new KeyExchange({ trust: opened, pool, clock, logger });
       if (opened instanceof KeyedTrust) {
         invites = new Invites(clock, opened.nodeIdentity, nodeId);
         joining = joiningPort({ invites, handout: () => opened.handout(), clock, logger });
@@ -319,6 +355,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
       opened.start(() => {
         settle();
         made.changed();
+        membership.reconsider();
       });
     },
     detect: () => platform.detect(resolved.deviceCapabilities),
@@ -331,6 +368,8 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     dispatcher,
     candidates,
     conflicts: currentConflicts,
+    refusedBy: () => refusers.current(),
+    evicted,
     builtinAgents: new Set([monitor.name, calculator.agent.name]),
     foreign: () => neighbours?.peers.list() ?? [],
     dispose: () => {

@@ -46,6 +46,7 @@ export async function diagnose(
     wallTime: clock.wallTime(),
     leavesMachine: leavesMachine(options),
     refused: parts.pool.refused(),
+    trustProblems: parts.trust()?.problems?.() ?? [],
     open: options.open,
     interfaces,
     portWasTaken: options.listenPort === undefined &&

@@ -171,7 +171,7 @@ function aboutPeers({ status, udp, sightedAgo }: DiagnosisFacts): Finding[] {
 }
 
 function aboutPeer(peer: PeerStatus, hasUdp: boolean, sightedAgo: number | undefined): Finding[] {
-  const { nodeId, state, address, latencyMs, failing, problem } = peer;
+  const { nodeId, state, address, latencyMs, failing, problem, evicted } = peer;
   const subject = `peer ${nodeId}`;
   if (state === "alive") {
     const wasDialled = peer.addresses.every(({ via }) => via === "link");
@@ -186,12 +186,15 @@ function aboutPeer(peer: PeerStatus, hasUdp: boolean, sightedAgo: number | undef
     const trip = latencyMs === null ? "" : `, ${Number(latencyMs.toPrecision(2))} ms away`;
     return [{ severity: "ok", subject, message: `linked at ${address}${trip}` }];
   }
+  if (evicted) return [{ severity: "info", subject, message: problem ?? "it was evicted" }];
   if (failing?.direction === "to") {
+    const port = failing.address.split(":").at(-1);
     return [{
       severity: "error",
       subject,
       message: `its beacons arrive, but dialling ${failing.address} fails: ${failing.reason}`,
-      mend: `let TCP port ${failing.address.split(":").at(-1)} through the firewall of ${nodeId}`,
+      // Where something has answered, no firewall is in the way, and the reason says what helps.
+      ...(failing.unanswered && { mend: `let TCP port ${port} through the firewall of ${nodeId}` }),
     }];
   }
   return [{

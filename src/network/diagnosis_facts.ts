@@ -2,6 +2,7 @@
 
 import type { FrontReport } from "../link/refusals.ts";
 import type { UdpReport } from "../discovery/udp_report.ts";
+import type { TrustProblem } from "../security/trust.ts";
 import type { NetworkInterface } from "../transport/interfaces.ts";
 import type { MissingPermission } from "./missing_permissions.ts";
 import type { NetworkStatus } from "./status.ts";
@@ -42,6 +43,8 @@ export interface DiagnosisFacts {
   readonly leavesMachine: boolean;
   /** What was refused where links are accepted; undefined before the start. */
   readonly refused: FrontReport | undefined;
+  /** What is wrong with the certificates that this node shows. */
+  readonly trustProblems: readonly TrustProblem[];
   /** To whom the node is open: nobody, every private address, or a CIDR range. */
   readonly open: boolean | string;
   /** The interfaces of this machine. */

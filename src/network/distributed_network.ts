@@ -239,9 +239,9 @@ export class DistributedNetwork implements AsyncDisposable {
 
   /** The keys of the network, and who was seen with them. */
   get keys(): NetworkKeys {
-    const { pool, clock } = this.#parts;
+    const { pool, membership, clock } = this.#parts;
     const trust = () => this.#runningTrust();
-    return networkKeys({ trust, pool, wallTime: () => clock.wallTime() });
+    return networkKeys({ trust, pool, membership, wallTime: () => clock.wallTime() });
   }
 
   /**

@@ -1,7 +1,10 @@
 /** What can be asked of, and done to, the keys of a network. */
 
 import type { LinkPool } from "../link/link_pool.ts";
+import type { Membership } from "../membership/membership.ts";
+import type { Eviction } from "../security/eviction.ts";
 import { acceptedKeys, MAX_GRACE_MS } from "../security/keyring.ts";
+import type { KnownNode } from "../security/known_nodes.ts";
 import { NetworkError } from "../base/errors.ts";
 import { safeName } from "../base/safe_text.ts";
 import type { Trust } from "../security/trust.ts";
@@ -20,17 +23,14 @@ export interface KeyStatus {
 }
 
 /** A node that was seen, with who it is. Times are in milliseconds since 1970. */
-export interface MemberStatus {
-  /** Its label. */
-  readonly nodeId: string;
-  /** SHA-256 of its public key, in hexadecimal digits. */
-  readonly identity: string;
-  /** When it was first linked. */
-  readonly firstSeen: number;
-  /** When it was last linked anew. */
-  readonly lastSeen: number;
+export interface MemberStatus extends KnownNode {
   /** The key that its link is under; null while it has none. */
   readonly tag: string | null;
+  /**
+   * Whether the last key that it is known to have counts for it. If not, it was evicted, or away for
+   * longer than that key counted, and has to join anew; but not where it is a node of this machine.
+   */
+  readonly counts: boolean;
 }
 
 /** The keys of a network and who was seen with them. */
@@ -41,7 +41,7 @@ export interface KeyList {
   readonly identity: string;
   /** The newest first. */
   readonly keys: readonly KeyStatus[];
-  /** Every node that was ever seen, in the order of their labels. */
+  /** Every node that was ever seen and not forgotten, in the order of their labels. */
   readonly members: readonly MemberStatus[];
 }
 
@@ -64,12 +64,23 @@ export interface NetworkKeys {
    */
   rotate(options?: { graceMs?: number }): Promise<void>;
   /**
-   * Moves all but one node to a new key: that one is cut off at once and cannot come back.
+   * Moves all but some nodes to a new key: those are cut off at once and cannot come back. So are all
+   * that may be one of them under another label: who was first seen less than a day ago, or only ever
+   * at an address of theirs. One that is honest has to join anew.
    *
+   * @param nodeIds The label of the node that is to be out, or the labels of several.
+   * @param options.keep The labels of nodes that stay whatever was seen of them: devices that joined
+   * today, for example.
+   * @param options.dryRun Only says who would be out, and changes nothing.
+   * @returns Who is out, and who stays: one that is not a device of yours is to be evicted, too.
    * @throws {NetworkError} `NOT_FOUND` when no such node was ever seen here; `INVALID_ARGUMENT`
-   * when it is this one; `FAILED_PRECONDITION`.
+   * when it is this one, or is to be kept as well; `FAILED_PRECONDITION`; `RESOURCE_EXHAUSTED` when
+   * the key cannot be kept, and nothing has changed.
    */
-  evict(nodeId: string): Promise<void>;
+  evict(
+    nodeIds: string | readonly string[],
+    options?: { keep?: readonly string[]; dryRun?: boolean },
+  ): Promise<Eviction>;
   /**
    * Lets another device have a label that one was seen with before: a device that was set up anew.
    *
@@ -83,14 +94,18 @@ export interface NetworkKeys {
 export interface NetworkKeysNeeds {
   readonly trust: () => Trust | undefined;
   readonly pool: Pick<LinkPool, "get">;
+  readonly membership: Pick<Membership, "reconsider">;
   readonly wallTime: () => number;
 }
 
 /** The keys of a node's network. */
-export function networkKeys({ trust, pool, wallTime }: NetworkKeysNeeds): NetworkKeys {
+export function networkKeys(
+  { trust, pool, membership, wallTime }: NetworkKeysNeeds,
+): NetworkKeys {
   return {
     list() {
-      const { ring, identity, known } = keyedTrust(trust(), "list the keys");
+      const keyed = keyedTrust(trust(), "list the keys");
+      const { ring, identity, known } = keyed;
       return {
         networkName: ring.networkName,
         identity,
@@ -100,10 +115,10 @@ export function networkKeys({ trust, pool, wallTime }: NetworkKeysNeeds): Networ
           acceptedUntil: acceptedUntil ?? null,
           acceptedFor: onlyFor?.size ?? null,
         })),
-        members: known.list().map((one) => ({
-          ...one,
-          tag: pool.get(one.nodeId)?.credential?.tag ?? null,
-        })),
+        members: known.list().map((one) => {
+          const tag = pool.get(one.nodeId)?.credential?.tag ?? null;
+          return { ...one, tag, counts: tag !== null || keyed.counts(one) };
+        }),
       };
     },
     async rotate({ graceMs = MAX_GRACE_MS } = {}) {
@@ -115,13 +130,15 @@ export function networkKeys({ trust, pool, wallTime }: NetworkKeysNeeds): Networ
       }
       await keyedTrust(trust(), "rotate the key").rotate(graceMs);
     },
-    async evict(nodeId) {
-      await keyedTrust(trust(), "evict a node").evict(nodeId);
+    async evict(nodeIds, options) {
+      const labels = typeof nodeIds === "string" ? [nodeIds] : nodeIds;
+      return await keyedTrust(trust(), "evict a node").evict(labels, options);
     },
     async forget(nodeId) {
       const believed = trust();
       if (believed === undefined) keyedTrust(believed, "forget a node");
-      else if (await believed.known?.forget(nodeId)) return;
+      // Whoever has the label now, and was refused for it, is not to wait.
+      else if (await believed.known?.forget(nodeId)) return membership.reconsider();
       throw new NetworkError(
         "NOT_FOUND",
         `Cannot forget "${safeName(nodeId)}": no such node was ever seen here. ` +

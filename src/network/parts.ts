@@ -13,8 +13,9 @@ import type { Invites } from "../security/invites.ts";
 import type { Trust } from "../security/trust.ts";
 import type { NetworkInterface } from "../transport/interfaces.ts";
 import type { Discoveries } from "./discoveries.ts";
+import type { Evicted } from "./evicted.ts";
 import type { ResolvedOptions } from "./options.ts";
-import type { NameConflict } from "./status.ts";
+import type { NameConflict, RefusedBy } from "./status.ts";
 
 /** The parts of a node. */
 export interface NetworkParts {
@@ -40,6 +41,9 @@ export interface NetworkParts {
   readonly interfaces: () => readonly NetworkInterface[];
   readonly candidates: () => readonly Candidate[];
   readonly conflicts: () => NameConflict[];
+  readonly refusedBy: () => RefusedBy[];
+  /** Who was evicted and still tries to take part. */
+  readonly evicted: Pick<Evicted, "has">;
   readonly builtinAgents: ReadonlySet<string>;
   /** Peers of other programs. */
   readonly foreign: () => readonly ForeignPeer[];

@@ -4,12 +4,11 @@ import type { Clock } from "../base/clock.ts";
 import { UNKNOWN_DEVICE } from "../device/capabilities.ts";
 import type { ForeignPeer } from "../discovery/foreign_peers.ts";
 import { formatAddress } from "../link/frame_stream.ts";
-import type { Membership } from "../membership/membership.ts";
 import type { Peer, PeerEvent, PeerState } from "../membership/peer.ts";
 import { interfaceTo, type NetworkInterface } from "../transport/interfaces.ts";
 import type { Candidate } from "../routing/candidate.ts";
 import type { NetworkParts } from "./parts.ts";
-import { trustMode } from "./trusts.ts";
+import { trustMode, verifiesPeers } from "./trusts.ts";
 import type {
   FailingStatus,
   NetworkEvent,
@@ -40,6 +39,7 @@ export function networkStatus(parts: NetworkParts, state: NetworkState): Network
     state,
     security: {
       mode: trustMode(options),
+      verifiesPeers: verifiesPeers(options),
       keyTag: parts.trust()?.keys()?.[0].tag ?? null,
       identity: parts.trust()?.identity ?? null,
     },
@@ -58,8 +58,9 @@ export function networkStatus(parts: NetworkParts, state: NetworkState): Network
       [...parts.foreign().map((one) => foreignStatus(one, interfaces, parts.clock)), ...peers]
         .map((peer) => [peer.nodeId, peer]),
     ),
-    unreached: unreached(membership, options.nodeId),
+    unreached: unreached(parts),
     nameConflicts: conflicts(),
+    refusedBy: parts.refusedBy(),
   };
 }
 
@@ -82,11 +83,12 @@ export function wallTimeOf(monotonic: number, clock: Clock): number {
 function peerStatus(
   peer: Peer,
   candidate: Candidate | undefined,
-  { clock, pool }: Pick<NetworkParts, "clock" | "pool">,
+  { clock, pool, evicted }: Pick<NetworkParts, "clock" | "pool" | "evicted">,
   interfaces: readonly NetworkInterface[],
 ): PeerStatus {
   const { nodeId, state, addresses, linkedHost, description, roundTripMs, lastHeard } = peer;
   const address = addresses.find(({ host }) => host === linkedHost) ?? addresses[0];
+  const isEvicted = state !== "alive" && evicted.has(nodeId);
   return {
     nodeId,
     kind: "node",
@@ -109,8 +111,9 @@ function peerStatus(
     currentLoad: candidate?.currentLoad ?? 0,
     latencyMs: roundTripMs ?? null,
     lastSeen: wallTimeOf(lastHeard, clock),
-    problem: state === "alive" ? null : peer.lastFailure ?? PROBLEMS[state],
-    failing: failing(peer, clock.now()),
+    evicted: isEvicted,
+    problem: state === "alive" ? null : isEvicted ? EVICTED : peer.lastFailure ?? PROBLEMS[state],
+    failing: isEvicted ? null : failing(peer, clock.now()),
   };
 }
 
@@ -137,6 +140,7 @@ function foreignStatus(
     currentLoad: 0,
     latencyMs: null,
     lastSeen: wallTimeOf(lastSeen, clock),
+    evicted: false,
     problem: problem ?? `a peer of ${kind}: it runs no agents`,
     failing: null,
   };
@@ -146,25 +150,32 @@ function foreignStatus(
 const SEEN_FOR_MS = 6_000;
 
 function failing(
-  { state, failingSince, lastFailure, sightedAt = -Infinity, addresses }: Peer,
+  { state, failingSince, lastFailure, unanswered, sightedAt = -Infinity, addresses }: Peer,
   now: number,
 ): FailingStatus | null {
   if (state === "alive" || failingSince === undefined || lastFailure === undefined) return null;
+  // Where somebody has answered, not both directions are shut: the reason alone says what is wrong.
+  if (!unanswered && now - sightedAt >= SEEN_FOR_MS) return null;
   // The one that failed has gone to the end, for the next attempt to begin with another.
   const dialled = addresses[addresses.length - 1];
   return {
     direction: now - sightedAt < SEEN_FOR_MS ? "to" : "both",
     address: formatAddress(dialled),
     reason: lastFailure,
+    unanswered,
   };
 }
 
 /** What is listed and nobody is linked at. */
 function unreached(
-  membership: Pick<Membership, "seeds" | "get">,
-  self: string,
+  { membership, evicted, options: { nodeId: self } }: Pick<
+    NetworkParts,
+    "membership" | "evicted" | "options"
+  >,
 ): UnreachedStatus[] {
   return membership.seeds()
+    // Nobody misses one that was evicted.
+    .filter(({ seed, nodeId }) => !evicted.has(seed.nodeId ?? nodeId ?? ""))
     .filter(({ seed, nodeId }) =>
       nodeId === undefined || (seed.nodeId ?? nodeId) !== nodeId ||
       (nodeId !== self && membership.get(nodeId) === undefined)
@@ -176,6 +187,11 @@ function unreached(
       problem: problem ?? null,
     }));
 }
+
+/** By name, or beside one that was: whoever was not known well enough then has to join anew, too. */
+const EVICTED =
+  "it was evicted, and is not of this network any more. Nothing needs doing; to have " +
+  "it back, let it join: hanzo-network invite here, hanzo-network join there";
 
 /** What is wrong with a peer when nothing has failed. */
 const PROBLEMS: Record<Exclude<PeerState, "alive">, string> = {

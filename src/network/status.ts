@@ -1,6 +1,7 @@
 /** What a network says of itself. */
 
 import type { AgentDescription } from "../agents/agent.ts";
+import type { ErrorCode } from "../base/errors.ts";
 import type { DeviceCapabilities } from "../device/capabilities.ts";
 import type { PeerEventType, PeerState } from "../membership/peer.ts";
 import type { RunningTask } from "../tasks/executor.ts";
@@ -44,12 +45,16 @@ export interface NetworkStatus {
   unreached: UnreachedStatus[];
   /** Nodes that claimed a label that is taken, and were refused. */
   nameConflicts: NameConflict[];
+  /** Nodes that refuse this one. */
+  refusedBy: RefusedBy[];
 }
 
 /** By what the links of a node are secured. */
 export interface SecurityStatus {
   /** `keyed`: by the network's key. `tls`: by certificates of the operator's. `open`: not at all. */
   mode: "keyed" | "tls" | "open";
+  /** Whether peers must show who they are: not of an open node, nor with `verifyPeers: false`. */
+  verifiesPeers: boolean;
   /** What the newest key is called; null without one, and before the start. */
   keyTag: string | null;
   /** SHA-256 of this node's public key, in hexadecimal digits; null without one. */
@@ -86,9 +91,11 @@ export interface PeerStatus {
   latencyMs: number | null;
   /** When it was last heard of, in milliseconds since 1970 by this machine's clock. */
   lastSeen: number;
+  /** Whether it was evicted and still tries to take part: nothing is wrong then. */
+  evicted: boolean;
   /** Why it cannot be used, if it cannot. */
   problem: string | null;
-  /** Where a dial of it has failed, if it cannot be used. */
+  /** Where a dial of it has failed, if it is to be used and cannot be. */
   failing: FailingStatus | null;
 }
 
@@ -116,6 +123,8 @@ export interface FailingStatus {
   address: string;
   /** Why that failed. */
   reason: string;
+  /** Whether nobody answered at all, as where a firewall drops what comes in. */
+  unanswered: boolean;
 }
 
 /** A listed address at which nobody is linked. */
@@ -148,6 +157,18 @@ export interface NameConflict {
   host: string;
   /** Whether it was started before this node, of whose label it is: this one is refused then. */
   isOlder: boolean;
+}
+
+/** A node that refuses this one. */
+export interface RefusedBy {
+  /** Its label; null where it did not say. */
+  nodeId: string | null;
+  /** Where it accepts links, `host:port`. */
+  address: string;
+  /** Why, for programs: `NAME_CONFLICT` where it knows another device by this node's label. */
+  code: ErrorCode;
+  /** Why, in its own words. */
+  reason: string;
 }
 
 /** What happens in a network, as {@linkcode DistributedNetwork.events} tells it. */

@@ -18,6 +18,11 @@ export function trustMode({ open, tls }: Pick<ResolvedOptions, "open" | "tls">):
   return open !== false ? "open" : tls !== undefined ? "tls" : "keyed";
 }
 
+/** Whether peers must show who they are. */
+export function verifiesPeers(options: Pick<ResolvedOptions, "open" | "tls">): boolean {
+  return trustMode(options) !== "open" && options.tls?.verifyPeers !== false;
+}
+
 /**
  * Reads, or makes, what is shown and believed.
  *

@@ -4,6 +4,7 @@ import { type CancelTimer, type Clock, every } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Credentials, NodeIdentity } from "./identity.ts";
+import { type Eviction, planEviction } from "./eviction.ts";
 import {
   acceptedKeys,
   admits,
@@ -11,12 +12,13 @@ import {
   encodeKeyring,
   isBelieved,
   type Keyring,
+  limited,
   MAX_GRACE_MS,
   merged,
   rotated,
 } from "./keyring.ts";
 import type { KeyringFile } from "./keyring_file.ts";
-import type { KnownNodes } from "./known_nodes.ts";
+import type { KnownNode, KnownNodes } from "./known_nodes.ts";
 import type { NetworkKey } from "./network_key.ts";
 import type { PeerCredential, Trust } from "./trust.ts";
 
@@ -35,6 +37,17 @@ export interface KeyedTrustOptions {
 
 /** Between two looks at the file: another node of this machine, or `join`, may have written it. */
 const LOOK_MS = 1_000;
+/**
+ * Between two changes that peers hand in: each is signed for, written and told to everybody, and one
+ * member can make as many as it likes.
+ */
+const PAUSE_MS = 100;
+
+/** A keyring that a peer has handed in, and that brings something. */
+interface Handed {
+  readonly theirs: Keyring;
+  readonly taken: PromiseWithResolvers<void>;
+}
 
 /** See the top of the file. */
 export class KeyedTrust implements Trust {
@@ -47,21 +60,30 @@ export class KeyedTrust implements Trust {
   #stamp: string | undefined;
   #onChange = () => {};
   #cancelLooks: CancelTimer = () => {};
+  /** Changes of its own that wait for their turn: they go ahead of what peers hand in. */
+  readonly #own: (() => Promise<void>)[] = [];
+  /** What peers have handed in since the last change. */
+  #handed: Handed[] = [];
   /** Changes follow one another. */
-  #changed: Promise<void> = Promise.resolve();
+  #isWorking = false;
+  #worked: Promise<void> = Promise.resolve();
+  /** While what peers hand in has to wait. */
+  #isPaused = false;
+  #cancelPause: CancelTimer = () => {};
+  #isStopped = false;
   #looking: Promise<void> | undefined;
   /** The last thing that was wrong with the file. */
   #complaint: string | undefined;
 
   private constructor(options: KeyedTrustOptions) {
     this.#options = options;
-    this.#ring = options.ring;
+    this.#ring = limited(options.ring, this.#now());
   }
 
   /** Ready to show itself: certificates are there. */
   static async open(options: KeyedTrustOptions): Promise<KeyedTrust> {
     const trust = new KeyedTrust(options);
-    await trust.#certify();
+    trust.#credentials = await trust.#certified(trust.#ring);
     return trust;
   }
 
@@ -96,7 +118,19 @@ export class KeyedTrust implements Trust {
     return admits(this.#ring, tag, identity, this.#now());
   }
 
-  vouch(nodeId: string, peer: PeerCredential | undefined): void {
+  expects(peer: PeerCredential): string | undefined {
+    const [nodeId, ...others] = peer.names;
+    if (nodeId === undefined || others.length > 0 || !this.admits(peer)) return undefined;
+    const identity = this.#options.known.identityOf(nodeId);
+    return identity === undefined || identity === peer.identity ? nodeId : undefined;
+  }
+
+  /** Whether the last key that a node is known to have counts for it now, as far as can be told. */
+  counts({ nodeId, identity, lastTag }: KnownNode): boolean {
+    return lastTag === null || this.admits({ identity, names: [nodeId], tag: lastTag });
+  }
+
+  vouch(nodeId: string, peer: PeerCredential | undefined, host?: string): void {
     if (peer === undefined || !this.admits(peer)) throw notOfNetwork();
     if (!peer.names.includes(nodeId)) {
       throw new NetworkError(
@@ -109,12 +143,12 @@ export class KeyedTrust implements Trust {
     if (identity !== undefined && identity !== peer.identity) {
       throw new NetworkError(
         "NAME_CONFLICT",
-        `Cannot talk to "${nodeId}": it was another device before. If it was set up anew, let this ` +
-          `one forget the old one: hanzo-network key forget ${nodeId}. If not, choose another ` +
-          `--node-id for it.`,
+        `Cannot talk to "${nodeId}": it was another device before. If it was set up anew, let ` +
+          `"${this.#options.nodeId}" forget the old one there: hanzo-network key forget ${nodeId}. ` +
+          `If not, choose another --node-id for it.`,
       );
     }
-    known.remember(nodeId, peer.identity);
+    known.remember(nodeId, peer.identity, { host, tag: peer.tag });
   }
 
   start(onChange: () => void): void {
@@ -125,10 +159,13 @@ export class KeyedTrust implements Trust {
   }
 
   async stop(): Promise<void> {
+    this.#isStopped = true;
     this.#cancelLooks();
+    this.#cancelPause();
     this.#onChange = () => {};
     await this.#looking;
-    await this.#changed;
+    await this.#worked;
+    for (const { taken } of this.#handed.splice(0)) taken.resolve();
     await this.#options.known.close();
   }
 
@@ -143,35 +180,37 @@ export class KeyedTrust implements Trust {
   }
 
   /**
-   * A rotation that one node is left out of.
+   * A rotation that some nodes are left out of; see {@linkcode planEviction}.
    *
-   * @throws {NetworkError} `NOT_FOUND` when nobody was ever seen with that label;
-   * `INVALID_ARGUMENT` when it is this node.
+   * @param nodeIds The labels of those nodes.
+   * @param options.keep The labels of nodes that stay whatever was seen of them.
+   * @param options.dryRun Only says who would be out.
+   * @throws {NetworkError} `NOT_FOUND` when nobody was ever seen with one of the labels;
+   * `INVALID_ARGUMENT` when it is this node, or one is both to stay and to be out.
    */
-  async evict(nodeId: string): Promise<void> {
+  async evict(
+    nodeIds: readonly string[],
+    { keep = [], dryRun = false }: { keep?: readonly string[]; dryRun?: boolean } = {},
+  ): Promise<Eviction> {
     const { known, identity, nodeId: self } = this.#options;
-    const evicted = known.identityOf(nodeId);
-    if (nodeId === self || evicted === identity.id) {
+    const own = nodeIds.find((one) => one === self || known.identityOf(one) === identity.id);
+    if (own !== undefined) {
       throw new NetworkError(
         "INVALID_ARGUMENT",
-        `Cannot evict "${nodeId}": it is this node. Do it on another one.`,
+        `Cannot evict "${own}": it is this node. Do it on another one.`,
       );
     }
-    if (evicted === undefined) {
-      throw new NetworkError(
-        "NOT_FOUND",
-        `Cannot evict "${nodeId}": no such node was ever seen here. See: hanzo-network key list`,
-      );
-    }
-    const others = known.list().map((one) => one.identity).filter((one) => one !== evicted);
+    const others = known.list().filter((one) => one.identity !== identity.id);
+    const counts = (one: KnownNode) => this.counts(one);
+    const plan = planEviction(others, { evict: nodeIds, keep, counts, now: this.#now() });
+    if (dryRun) return plan;
+    const onlyFor = new Set([...plan.staying.map((one) => one.identity), identity.id]);
     await this.#change((ring) =>
-      rotated(ring, {
-        now: this.#now(),
-        graceMs: MAX_GRACE_MS,
-        onlyFor: new Set([...others, identity.id]),
-      })
+      rotated(ring, { now: this.#now(), graceMs: MAX_GRACE_MS, onlyFor })
     );
-    await known.forget(nodeId);
+    // The labels of the doubted stay theirs: nobody else is to have them before they come back.
+    await Promise.all(plan.evicted.map((one) => known.forget(one.nodeId)));
+    return plan;
   }
 
   /** The keyring, for a peer that is admitted: it holds the secrets. */
@@ -190,16 +229,27 @@ export class KeyedTrust implements Trust {
    * @returns Whether both have the same newest key now.
    */
   async take(bytes: Uint8Array, from: PeerCredential): Promise<boolean> {
-    if (!this.admits(from)) return false;
+    if (this.#isStopped || !this.admits(from)) return false;
     const theirs = decodeKeyring(bytes);
     const isSame = () => theirs.keys[0].key.tag === this.#ring.keys[0].key.tag;
-    // Who was evicted knows the old key and could hand out successors of it by way of a node that
-    // was away. So what comes from there is believed only when it holds a newer one as well.
-    await this.#change((ring) => {
-      const now = this.#now();
-      return isBelieved(ring, theirs, now) ? merged(ring, theirs, now) : ring;
-    });
+    const taken = Promise.withResolvers<void>();
+    const handed: Handed = { theirs, taken };
+    // Most say what is known here; they are done with before they wait for anything.
+    if (this.#with(this.#ring, handed) === this.#ring) return isSame();
+    this.#handed.push(handed);
+    this.#work();
+    await taken.promise;
     return isSame();
+  }
+
+  /**
+   * What follows from a keyring that was handed in. Who was evicted knows the old key and could hand
+   * out successors of it by way of a node that was away. So what comes from there is believed only
+   * when it holds a newer one as well.
+   */
+  #with(ring: Keyring, { theirs }: Handed): Keyring {
+    const now = this.#now();
+    return isBelieved(ring, theirs, now) ? merged(ring, theirs, now) : ring;
   }
 
   /** The file may have been written by another process; and keys cease to count with time. */
@@ -208,7 +258,8 @@ export class KeyedTrust implements Trust {
     try {
       const stamp = await file?.stamp();
       const isNew = stamp !== undefined && stamp !== this.#stamp;
-      if (isNew || !this.#isCertified()) await this.#change((ring) => ring);
+      const isBeyond = limited(this.#ring, this.#now()) !== this.#ring;
+      if (isNew || isBeyond || !this.#isCertified()) await this.#change((ring) => ring);
       this.#complaint = undefined;
     } catch (thrown) {
       const reason = describeError(thrown);
@@ -224,46 +275,102 @@ export class KeyedTrust implements Trust {
     return isSame ? merged(this.#ring, kept, this.#now()) : kept;
   }
 
+  /** A change of its own. */
   #change(next: (ring: Keyring) => Keyring): Promise<void> {
-    const { file } = this.#options;
-    const change = this.#changed.then(async () => {
-      const stamp = await file?.stamp();
-      const kept = await file?.read();
-      // What another process has written meanwhile comes first, so that it is not written over.
-      const ring = next(kept === undefined ? this.#ring : this.#follow(kept));
-      const isNew = ring !== this.#ring;
-      const isKept = kept === undefined ? !isNew : encodeKeyring(kept) === encodeKeyring(ring);
-      // On the disk before it counts: a crash must not leave a node with a key that is gone.
-      if (!isKept) await file?.write(ring);
-      // What was written here is read once more: somebody may have written since.
-      this.#stamp = isKept ? stamp : undefined;
-      this.#ring = ring;
-      if (!isNew && this.#isCertified()) return;
-      await this.#certify();
-      this.#onChange();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#own.push(() => this.#apply(next).then(resolve, reject));
+    this.#work();
+    return promise;
+  }
+
+  #work(): void {
+    if (!this.#isWorking) this.#worked = this.#workOff();
+  }
+
+  /** Makes the changes that wait, one after the other, its own first. */
+  async #workOff(): Promise<void> {
+    this.#isWorking = true;
+    for (;;) {
+      const own = this.#own.shift();
+      if (own !== undefined) await own();
+      else if (this.#handed.length > 0 && !this.#isPaused) await this.#takeHanded();
+      else break;
+    }
+    this.#isWorking = false;
+  }
+
+  /** All that was handed in is one change, however many have handed in something. */
+  async #takeHanded(): Promise<void> {
+    const handed = this.#handed.splice(0);
+    const before = this.#ring;
+    try {
+      await this.#apply((ring) => handed.reduce((result, one) => this.#tried(result, one), ring));
+      for (const { taken } of handed) taken.resolve();
+    } catch (thrown) {
+      for (const { taken } of handed) taken.reject(thrown);
+    }
+    if (this.#ring === before || this.#isStopped) return;
+    this.#isPaused = true;
+    this.#cancelPause = this.#options.clock.after(PAUSE_MS, () => {
+      this.#isPaused = false;
+      this.#work();
     });
-    this.#changed = change.catch(() => {});
-    return change;
+  }
+
+  /** What one hands in that makes no sense keeps nothing from the others. */
+  #tried(ring: Keyring, one: Handed): Keyring {
+    try {
+      return this.#with(ring, one);
+    } catch (thrown) {
+      one.taken.reject(thrown);
+      return ring;
+    }
+  }
+
+  async #apply(next: (ring: Keyring) => Keyring): Promise<void> {
+    const { file } = this.#options;
+    const stamp = await file?.stamp();
+    const kept = await file?.read();
+    // What another process has written meanwhile comes first, so that it is not written over.
+    const ring = limited(next(kept === undefined ? this.#ring : this.#follow(kept)), this.#now());
+    const isNew = ring !== this.#ring;
+    const isKept = kept === undefined ? !isNew : encodeKeyring(kept) === encodeKeyring(ring);
+    // On the disk before it counts: a crash must not leave a node with a key that is gone.
+    if (!isKept) await file?.write(ring);
+    // What was written here is read once more: somebody may have written since.
+    this.#stamp = isKept ? stamp : undefined;
+    if (!isNew && this.#isCertified()) return;
+    // Both at once: who is told that this node has a key dials it under that key.
+    const credentials = await this.#certified(ring);
+    this.#ring = ring;
+    this.#credentials = credentials;
+    this.#onChange();
   }
 
   /** Whether there are credentials for the keys that count now, and no others. */
   #isCertified(): boolean {
-    const shown = this.#credentials.map(({ tag }) => tag);
-    return shown.join() === this.keys().map(({ tag }) => tag).join();
+    return areOf(this.keys(), this.#credentials);
   }
 
-  async #certify(): Promise<void> {
-    if (this.#isCertified()) return;
+  /** The credentials for the keys of that ring which count now; those that are there, if they are. */
+  async #certified(ring: Keyring): Promise<readonly Credentials[]> {
+    const keys = acceptedKeys(ring, this.#now()).map(({ key }) => key);
+    if (areOf(keys, this.#credentials)) return this.#credentials;
     const { identity, nodeId } = this.#options;
     const credentials: Credentials[] = [];
-    for (const key of this.keys()) credentials.push(await identity.credentials(key, nodeId));
+    for (const key of keys) credentials.push(await identity.credentials(key, nodeId));
     await identity.retain(new Set(credentials.map(({ tag }) => tag)));
-    this.#credentials = credentials;
+    return credentials;
   }
 
   #now(): number {
     return this.#options.clock.wallTime();
   }
+}
+
+/** Whether there is one of them for each of the keys, and no other. */
+function areOf(keys: readonly NetworkKey[], credentials: readonly Credentials[]): boolean {
+  return keys.map(({ tag }) => tag).join() === credentials.map(({ tag }) => tag).join();
 }
 
 function notOfNetwork(): NetworkError {

@@ -37,9 +37,14 @@ export const MIN_GRACE_MS = 10_000;
 const MAX_LEAD = 2 ** 20;
 /** More old keys than anybody rotates in a day by hand. */
 const MAX_KEYS = 16;
-/** More devices than one person owns. */
-const MAX_KNOWN = 4_096;
+/**
+ * Of identities that old keys count for, all together: for 1,024 devices in each of 16 keys. They take
+ * half of the bytes that are read.
+ */
+const MAX_IDENTITIES = 16_384;
 const MAX_BYTES = 2 * 1024 * 1024;
+/** A clock that says less was never set, and knows nothing of when a key ends. */
+const CLOCKS_ARE_SET = Date.UTC(2025, 0, 1);
 
 /** How a rotation is to be. */
 export interface Rotation {
@@ -61,7 +66,7 @@ export function rotated(ring: Keyring, { now, graceMs, onlyFor }: Rotation): Key
   const until = now + Math.min(Math.max(graceMs, MIN_GRACE_MS), MAX_GRACE_MS);
   const [newest] = ring.keys;
   const older = ring.keys.map((one): RingKey => {
-    const remaining = both(one.onlyFor, onlyFor);
+    const remaining = inBoth(one.onlyFor, onlyFor);
     return {
       ...one,
       acceptedUntil: Math.min(one.acceptedUntil ?? until, until),
@@ -74,6 +79,21 @@ export function rotated(ring: Keyring, { now, graceMs, onlyFor }: Rotation): Key
     evictions: newest.evictions + (onlyFor === undefined ? 0 : 1),
   };
   return withKeys(ring, [made, ...older.filter((one) => isAccepted(one, now))]);
+}
+
+/**
+ * The keyring in which no old key counts for longer than a day from now: the clock by which it was
+ * made may have been years ahead.
+ *
+ * @returns `ring` itself when none does.
+ */
+export function limited(ring: Keyring, now: number): Keyring {
+  const latest = now + MAX_GRACE_MS;
+  const isBeyond = ({ acceptedUntil }: RingKey) => acceptedUntil! > latest;
+  const [newest, ...older] = ring.keys;
+  if (now < CLOCKS_ARE_SET || !older.some(isBeyond)) return ring;
+  const limits = older.map((one) => isBeyond(one) ? { ...one, acceptedUntil: latest } : one);
+  return { ...ring, keys: [newest, ...limits] };
 }
 
 /** The keys that count now, the newest first. */
@@ -104,6 +124,15 @@ export function isBelieved(mine: Keyring, theirs: Keyring, now: number): boolean
  * that were made at the same time the smaller tag. What was made beside it is given up, and counts
  * for a day at most, for those for whom the key before both still counts.
  *
+ * Here K1 was rotated to K2, and there, where nobody has heard of that, K1 was replaced by K3 to
+ * evict somebody. K3 wins, by its one eviction; K2 counts for whom K1 counts, so without that one:
+ *
+ * | | newest | older |
+ * | --- | --- | --- |
+ * | `mine` | K2 | K1 |
+ * | `theirs` | K3 | K1, only for b and c |
+ * | merged | K3 | K2, only for b and c; K1, only for b and c |
+ *
  * @returns `mine` itself when theirs brings nothing.
  * @throws {NetworkError} `PERMISSION_DENIED` when they have no key in common: another network's.
  */
@@ -119,8 +148,8 @@ export function merged(mine: Keyring, theirs: Keyring, now: number): Keyring {
     .map((tag): RingKey => {
       const [own, given] = [byTag(ours, tag), byTag(others, tag)];
       const { key, epoch, evictions } = byTag(first, tag) ?? byTag(second, tag)!;
-      const onlyFor = both(
-        both(own?.onlyFor, given?.onlyFor),
+      const onlyFor = inBoth(
+        inBoth(own?.onlyFor, given?.onlyFor),
         byTag(first, tag) === undefined ? before?.onlyFor : undefined,
       );
       return {
@@ -149,7 +178,8 @@ function mergedLimit(own: RingKey | undefined, given: RingKey | undefined, now: 
 
 /**
  * Both with the same figures for the newest key that they have in common: a device that has joined
- * by the key itself does not know how many there were before.
+ * by the key itself does not know how many there were before. It counts K5 as epoch 1, and a K6 that
+ * it has made as 2; beside a keyring in which K5 is of epoch 5, its K6 becomes one of epoch 6.
  */
 function aligned(
   mine: readonly RingKey[],
@@ -161,14 +191,18 @@ function aligned(
   if (there === undefined || here === undefined) throw ofAnother();
   const epochs = here.epoch - there.epoch;
   const evictions = here.evictions - there.evictions;
-  const lead = theirs[0].epoch + epochs - mine[0].epoch;
-  if (Math.max(Math.abs(epochs), Math.abs(evictions), lead) > MAX_LEAD) throw ofAnother();
-  return [
+  const [ours, others] = [
     shifted(mine, Math.max(0, -epochs), Math.max(0, -evictions)),
     shifted(theirs, Math.max(0, epochs), Math.max(0, evictions)),
   ];
+  const lead = (of: "epoch" | "evictions") =>
+    Math.max(...others.map((one) => one[of])) - Math.max(...ours.map((one) => one[of]));
+  const most = Math.max(Math.abs(epochs), Math.abs(evictions), lead("epoch"), lead("evictions"));
+  if (most > MAX_LEAD) throw ofAnother();
+  return [ours, others];
 }
 
+/** With more keys and evictions before each: by 4 epochs, those of epochs 2 and 1 are of 6 and 5. */
 function shifted(keys: readonly RingKey[], epochs: number, evictions: number): readonly RingKey[] {
   return keys.map((one) => ({
     ...one,
@@ -225,7 +259,7 @@ const schema: z.ZodType<KeyringBody> = z.object({
     epoch: z.number().int().min(1).max(2 ** 52),
     evictions: z.number().int().min(0).max(2 ** 52).default(0),
     acceptedUntil: z.number().optional(),
-    onlyFor: z.array(identitySchema).max(MAX_KNOWN).optional(),
+    onlyFor: z.array(identitySchema).max(MAX_IDENTITIES).optional(),
   })).min(1).max(MAX_KEYS),
 });
 
@@ -282,16 +316,27 @@ function tagsOf(keys: readonly RingKey[]): Set<string> {
   return new Set(keys.map(({ key }) => key.tag));
 }
 
-/** Who counts under both. */
-function both(
+/** Who counts under both: the intersection, where none is everybody. */
+function inBoth(
   a: ReadonlySet<string> | undefined,
   b: ReadonlySet<string> | undefined,
 ): ReadonlySet<string> | undefined {
   return a === undefined ? b : b === undefined ? a : a.intersection(b);
 }
 
-function withKeys(ring: Keyring, keys: readonly [RingKey, ...RingKey[]]): Keyring {
-  return { ...ring, keys: keys.slice(0, MAX_KEYS) as [RingKey, ...RingKey[]] };
+/**
+ * The keyring with these keys, the oldest left out where they are too many: whatever others hand in,
+ * what follows from it must be small enough to be read again.
+ */
+function withKeys(ring: Keyring, [newest, ...older]: readonly [RingKey, ...RingKey[]]): Keyring {
+  const keys: [RingKey, ...RingKey[]] = [newest];
+  let identities = 0;
+  for (const one of older) {
+    identities += one.onlyFor?.size ?? 0;
+    if (keys.length === MAX_KEYS || identities > MAX_IDENTITIES) break;
+    keys.push(one);
+  }
+  return { ...ring, keys };
 }
 
 /** Below zero when `a` is newer than `b`; a ring has its keys in this order. */

@@ -55,9 +55,16 @@ export class KeyringFile {
     }
   }
 
-  /** Takes the place of what is kept. */
+  /**
+   * Takes the place of what is kept.
+   *
+   * @throws {NetworkError} `PROTOCOL` when it could not be read again: a machine must not lose its
+   * network by what somebody has handed in. What is kept stays.
+   */
   async write(ring: Keyring): Promise<void> {
-    await writePrivate(this.#path, encodeKeyring(ring));
+    const text = encodeKeyring(ring);
+    decodeKeyring(new TextEncoder().encode(text));
+    await writePrivate(this.#path, text);
   }
 
   /** A text that differs whenever the file has changed; undefined while there is none. */

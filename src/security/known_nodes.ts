@@ -12,16 +12,41 @@ import { identitySchema } from "./keyring.ts";
 
 /** One node that was seen. Times are in milliseconds since 1970. */
 export interface KnownNode {
+  /** Its label. */
   readonly nodeId: string;
   /** SHA-256 of its public key, in hexadecimal digits. */
   readonly identity: string;
+  /** When it was first linked. */
   readonly firstSeen: number;
+  /** When it was last linked anew. */
   readonly lastSeen: number;
+  /** Where it was linked from, the last first: as many as four addresses. */
+  readonly hosts: readonly string[];
+  /** The tag of the key that it last had, as far as this node knows; null when it does not. */
+  readonly lastTag: string | null;
 }
 
-/** Beyond it the one that was not seen for the longest time is forgotten. */
+/** What was seen of a node besides who it is. */
+export interface Sighting {
+  /** Where it is linked from. */
+  readonly host?: string;
+  /** The tag of a key that it has. */
+  readonly tag?: string;
+}
+
+/**
+ * More devices than one person owns. Beyond it new ones are refused: whoever could push out a label
+ * by many others would have it.
+ */
 const MAX_KNOWN = 4_096;
-const MAX_BYTES = 2 * 1024 * 1024;
+/** New labels from one host within an hour, as many as it may have links: to fill up takes a day. */
+const MAX_NEW_PER_HOST = 128;
+const HOUR_MS = 60 * 60 * 1_000;
+const MAX_HOSTS = 4;
+/** An address, and the interface that it is to be reached by. */
+const MAX_HOST_LENGTH = 64;
+/** Of one with all that it may have, there are some 600. */
+const MAX_BYTES = MAX_KNOWN * 1_024;
 
 const schema: z.ZodType<{ version: number; nodes: KnownNode[] }> = z.object({
   version: z.literal(1),
@@ -30,6 +55,9 @@ const schema: z.ZodType<{ version: number; nodes: KnownNode[] }> = z.object({
     identity: identitySchema,
     firstSeen: z.number(),
     lastSeen: z.number(),
+    // Files of before have neither.
+    hosts: z.array(z.string().max(MAX_HOST_LENGTH)).max(MAX_HOSTS).default([]),
+    lastTag: z.string().max(16).nullable().default(null),
   })).max(MAX_KNOWN),
 });
 
@@ -92,20 +120,54 @@ export class KnownNodes {
     return [...this.#nodes.values()].sort((a, b) => a.nodeId < b.nodeId ? -1 : 1);
   }
 
-  /** A node was seen whose label is free, or its own. */
-  remember(nodeId: string, identity: string): void {
+  /**
+   * A node was seen: it has that label from now on.
+   *
+   * @throws {NetworkError} `NAME_CONFLICT` when another one has it; `RESOURCE_EXHAUSTED` when it is
+   * new, and too many are known, or came from its host within an hour.
+   */
+  remember(nodeId: string, identity: string, { host, tag }: Sighting = {}): void {
     const now = this.#options.clock.wallTime();
     const known = this.#nodes.get(nodeId);
-    this.#nodes.delete(nodeId);
+    if (known !== undefined && known.identity !== identity) {
+      throw new NetworkError("NAME_CONFLICT", `"${nodeId}" was another device before.`);
+    }
+    if (known === undefined && this.#nodes.size >= MAX_KNOWN) throw full(nodeId);
+    const { firstSeen = now, hosts = [], lastTag = null } = known ?? {};
+    // Where it comes from may be known a moment later than that it comes.
+    const isNew = hosts.length === 0 && isWithinHour(firstSeen, now);
+    const isCounted = known !== undefined && host === undefined;
+    if (isNew && !isCounted && this.#newFrom(host, now) >= MAX_NEW_PER_HOST) {
+      if (this.#nodes.delete(nodeId)) this.#save();
+      throw crowded(nodeId, host);
+    }
     this.#nodes.set(nodeId, {
       nodeId,
       identity,
-      firstSeen: known?.firstSeen ?? now,
+      firstSeen,
       lastSeen: now,
+      hosts: withHost(hosts, host),
+      lastTag: tag ?? lastTag,
     });
-    // In the order in which they were last seen.
-    if (this.#nodes.size > MAX_KNOWN) this.#nodes.delete(this.#nodes.keys().next().value!);
-    if (known === undefined) this.#save();
+    const isSeenThere = host === undefined || hosts.includes(host);
+    if (known === undefined || !isSeenThere || (tag ?? lastTag) !== lastTag) this.#save();
+  }
+
+  /** The node with that label and identity, if it is known, has that key by now. */
+  noteKey(nodeId: string, identity: string, tag: string): void {
+    const known = this.#nodes.get(nodeId);
+    if (known?.identity !== identity || known.lastTag === tag) return;
+    this.#nodes.set(nodeId, { ...known, lastTag: tag });
+    this.#save();
+  }
+
+  /** How many labels were seen for the first time within an hour, and there, or nobody knows where. */
+  #newFrom(host: string | undefined, now: number): number {
+    const nodes = [...this.#nodes.values()];
+    return nodes.filter(({ hosts, firstSeen }) =>
+      (host === undefined ? hosts.length === 0 : hosts.includes(host)) &&
+      isWithinHour(firstSeen, now)
+    ).length;
   }
 
   /** The label is free again; says whether it was taken. */
@@ -135,4 +197,31 @@ export class KnownNodes {
       }
     });
   }
+}
+
+/** Also where the clock was set back since. */
+function isWithinHour(moment: number, now: number): boolean {
+  return Math.abs(now - moment) < HOUR_MS;
+}
+
+function withHost(hosts: readonly string[], host: string | undefined): readonly string[] {
+  if (host === undefined || host.length > MAX_HOST_LENGTH) return hosts;
+  return [host, ...hosts.filter((one) => one !== host)].slice(0, MAX_HOSTS);
+}
+
+function full(nodeId: string): NetworkError {
+  return new NetworkError(
+    "RESOURCE_EXHAUSTED",
+    `Cannot talk to "${nodeId}": ${MAX_KNOWN} nodes were seen here, and no more are remembered. ` +
+      `Let one go that is gone (hanzo-network key forget NODE), or evict who has made them up: ` +
+      `hanzo-network key evict NODE`,
+  );
+}
+
+function crowded(nodeId: string, host = "somewhere"): NetworkError {
+  return new NetworkError(
+    "RESOURCE_EXHAUSTED",
+    `Cannot talk to "${nodeId}": ${MAX_NEW_PER_HOST} nodes that nobody had seen before have come ` +
+      `from ${host} within an hour. Try again in an hour.`,
+  );
 }

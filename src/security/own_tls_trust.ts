@@ -6,7 +6,8 @@ import { type CancelTimer, type Clock, every } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { type Credentials, identityOf } from "./identity.ts";
-import type { PeerCredential, Trust } from "./trust.ts";
+import { certificateProblems, type Certificates, isVersion3 } from "./own_certificate.ts";
+import type { PeerCredential, Trust, TrustProblem } from "./trust.ts";
 
 /** Files of PEM. */
 export interface TlsFiles {
@@ -42,21 +43,23 @@ export class OwnTlsTrust implements Trust {
   readonly known = undefined;
   readonly verifiesPeers: boolean;
   readonly #options: OwnTlsTrustOptions;
+  #loaded: Loaded;
+  /** The same array as long as nothing changes. */
   #credentials: readonly Credentials[];
-  #identity: string;
-  #stamp: string;
   #onChange = () => {};
   #cancelLooks: CancelTimer = () => {};
   #looking: Promise<void> | undefined;
   /** The last thing that was wrong with the files. */
   #complaint: string | undefined;
+  /** Problems that were logged. */
+  #told = new Set<string>();
 
-  private constructor(options: OwnTlsTrustOptions, { credentials, identity, stamp }: Loaded) {
+  private constructor(options: OwnTlsTrustOptions, loaded: Loaded) {
     this.#options = options;
     this.verifiesPeers = options.verifyPeers;
-    this.#credentials = [credentials];
-    this.#identity = identity;
-    this.#stamp = stamp;
+    this.#loaded = loaded;
+    this.#credentials = [loaded.credentials];
+    this.#tell();
   }
 
   /**
@@ -69,7 +72,7 @@ export class OwnTlsTrust implements Trust {
   }
 
   get identity(): string {
-    return this.#identity;
+    return this.#loaded.identity;
   }
 
   credentials(): readonly Credentials[] {
@@ -94,6 +97,20 @@ export class OwnTlsTrust implements Trust {
     );
   }
 
+  /** What is wrong with the certificate that is in use, and with the files that would replace it. */
+  problems(): readonly TrustProblem[] {
+    const { files, clock } = this.#options;
+    const { chain, authorities } = this.#loaded;
+    const found = certificateProblems(chain, authorities, files, clock.wallTime());
+    if (this.#complaint === undefined) return found;
+    const unused: TrustProblem = {
+      severity: "warning",
+      message: `the certificate files have changed and are not in use: ${this.#complaint}`,
+      mend: "mend or restore them; what was read before stays in use meanwhile, until a restart",
+    };
+    return [unused, ...found];
+  }
+
   start(onChange: () => void): void {
     this.#onChange = onChange;
     this.#cancelLooks = every(this.#options.clock, LOOK_MS, () => {
@@ -109,14 +126,18 @@ export class OwnTlsTrust implements Trust {
 
   async #look(): Promise<void> {
     try {
-      if (await stampOf(this.#options.files) === this.#stamp) return;
-      const { credentials, identity, stamp } = await load(this.#options);
-      this.#stamp = stamp;
+      const isInUse = await stampOf(this.#options.files) === this.#loaded.stamp;
+      if (!isInUse) {
+        this.#loaded = await load(this.#options);
+        this.#credentials = [this.#loaded.credentials];
+        this.#options.logger.info("The certificate files have changed and are in use");
+      }
+      if (isInUse && this.#complaint !== undefined) {
+        this.#options.logger.info("The certificate files are those that are in use again");
+      }
       this.#complaint = undefined;
-      this.#credentials = [credentials];
-      this.#identity = identity;
-      this.#options.logger.info("The certificate files have changed and are in use");
-      this.#onChange();
+      this.#tell();
+      if (!isInUse) this.#onChange();
     } catch (thrown) {
       // They are replaced one after the other; what does not fit yet is left out of use.
       const reason = describeError(thrown);
@@ -125,10 +146,23 @@ export class OwnTlsTrust implements Trust {
       this.#options.logger.warn("The certificates that are in use stay: {reason}", { reason });
     }
   }
+
+  /** Logs the problems that were not there at the last look. */
+  #tell(): void {
+    const problems = this.problems();
+    for (const { message, mend } of problems) {
+      if (this.#told.has(message)) continue;
+      this.#options.logger.warn("Certificates: {message} → {mend}", { message, mend });
+    }
+    this.#told = new Set(problems.map(({ message }) => message));
+  }
 }
 
 interface Loaded {
   readonly credentials: Credentials;
+  /** The node's certificate, and the others of its file. */
+  readonly chain: Certificates;
+  readonly authorities: Certificates;
   readonly identity: string;
   readonly stamp: string;
 }
@@ -139,18 +173,27 @@ async function load({ files, nodeId, verifyPeers }: OwnTlsTrustOptions): Promise
   const certificate = await readPem("tlsCert", files.cert);
   const privateKey = await readPem("tlsKey", files.key);
   const authority = await readPem("tlsCa", files.ca);
-  const [leaf] = parsed("tlsCert", files.cert, () => certificatesIn(certificate));
+  const chain = parsed("tlsCert", files.cert, () => certificatesIn(certificate));
+  const [leaf] = chain;
   if (privateKey.includes("ENCRYPTED")) {
     throw refusal("tlsKey", files.key, "it has a passphrase. Write it once more without one");
   }
   const key = parsed("tlsKey", files.key, () => createPrivateKey(privateKey));
-  parsed("tlsCa", files.ca, () => certificatesIn(authority));
+  const authorities = parsed("tlsCa", files.ca, () => certificatesIn(authority));
   if (!leaf.checkPrivateKey(key)) {
     throw refusal("tlsKey", files.key, `it is not the key of the certificate in ${files.cert}`);
   }
   // What it cannot use TLS would tell at the first connection, where nobody can catch it.
   const secure = () => createSecureContext({ cert: certificate, key: privateKey, ca: authority });
   parsed("tlsKey", files.key, secure, "TLS cannot use it: it is too short, or of an unusual kind");
+  if (chain.some((one) => !isVersion3(one))) {
+    throw refusal(
+      "tlsCert",
+      files.cert,
+      "it is of X.509 version 1, which TLS refuses. Issue it as version 3, with a subjectAltName: " +
+        `openssl x509 -req … -extfile FILE, where FILE says subjectAltName=DNS:${nodeId}`,
+    );
+  }
   const names = namesOf(leaf);
   if (verifyPeers && !names.includes(nodeId)) {
     throw refusal(
@@ -162,6 +205,8 @@ async function load({ files, nodeId, verifyPeers }: OwnTlsTrustOptions): Promise
   }
   return {
     credentials: { tag: TAG, serverName: SERVER_NAME, authority, certificate, privateKey },
+    chain,
+    authorities,
     identity: identityOf(leaf.raw),
     stamp,
   };
@@ -191,7 +236,7 @@ async function readPem(option: string, path: string): Promise<string> {
 }
 
 /** All certificates of a text, at least one. */
-function certificatesIn(text: string): [X509Certificate, ...X509Certificate[]] {
+function certificatesIn(text: string): Certificates {
   const [first, ...others] = text.match(CERTIFICATE) ?? [text];
   return [new X509Certificate(first), ...others.map((one) => new X509Certificate(one))];
 }

@@ -21,6 +21,15 @@ export interface PeerCredential {
   readonly tag: string;
 }
 
+/** What is wrong with what a node shows, or will be soon. */
+export interface TrustProblem {
+  /** `error`: others refuse it. */
+  readonly severity: "warning" | "error";
+  readonly message: string;
+  /** What to do about it. */
+  readonly mend: string;
+}
+
 /** See the top of the file. */
 export interface Trust {
   readonly mode: TrustMode;
@@ -39,9 +48,14 @@ export interface Trust {
   /**
    * Checks that a peer is the one that it says it is, and remembers it.
    *
+   * @param host Where it is linked from.
    * @throws {NetworkError} `PERMISSION_DENIED`; `NAME_CONFLICT` when another one has its label.
    */
-  vouch(nodeId: string, peer: PeerCredential | undefined): void;
+  vouch(nodeId: string, peer: PeerCredential | undefined, host: string): void;
+  /** The label for which it would be vouched now, where the certificate alone says that. */
+  expects?(peer: PeerCredential): string | undefined;
+  /** What is wrong now with what this node shows; nothing where it makes that itself. */
+  problems?(): readonly TrustProblem[];
   /** Calls back whenever the credentials or who is admitted have changed. */
   start(onChange: () => void): void;
   /** Resolves when nothing more is written; idempotent. */

@@ -10,9 +10,9 @@ import {
   type AttemptEvent,
   deadlineExceeded,
   type EmitAttemptEvent,
+  MAX_STREAMED_LENGTH,
   parseAgentEvent,
   parseAnswer,
-  MAX_STREAMED_LENGTH,
   parseTask,
   type Task,
   type WireAnswer,
@@ -102,7 +102,9 @@ function longer(streamed: string, text: string): string {
   if (streamed.length + text.length <= MAX_STREAMED_LENGTH) return streamed + text;
   throw new NetworkError(
     "RESOURCE_EXHAUSTED",
-    `The answer is longer than ${MAX_STREAMED_LENGTH / 2 ** 20} million characters. Let the agent ` +
+    `The answer is longer than ${
+      MAX_STREAMED_LENGTH / 2 ** 20
+    } million characters. Let the agent ` +
       "say less, or write it to a file.",
   );
 }

@@ -14,9 +14,17 @@ Deno.test("an error carries its code, its cause and when to try again", () => {
   assertStrictEquals(error.cause, cause);
 });
 
+Deno.test("an error says where nobody answered at all", () => {
+  const error = new NetworkError("UNAVAILABLE", "Nobody is there.", { unanswered: true });
+  assertEquals(error.unanswered, true);
+});
+
 Deno.test("what an error was not given, it does not have", () => {
   const error = new NetworkError("INTERNAL", "Broken.");
-  assertEquals(["cause" in error, error.retryAfterMs], [false, undefined]);
+  assertEquals(
+    ["cause" in error, error.retryAfterMs, error.unanswered],
+    [false, undefined, undefined],
+  );
 });
 
 Deno.test("from leaves a NetworkError as it is, whatever code is asked for", () => {

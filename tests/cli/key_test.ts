@@ -16,12 +16,16 @@ const NEIGHBOUR = "ab".repeat(32);
 async function withNode(
   use: (here: string, node: LocalNode) => Promise<void>,
   options: Partial<LocalNodeOptions> = {},
+  others: readonly object[] = [],
 ): Promise<void> {
   await withTempDir(async (dataDirectory) => {
     await keepKeyring(dataDirectory, newKeyring("home", KEY));
     await Deno.mkdir(`${dataDirectory}/nodes/A`, { recursive: true });
     const [firstSeen, lastSeen] = [Date.UTC(2026, 1, 3), Date.UTC(2026, 1, 4)];
-    const nodes = [{ nodeId: "old-laptop", identity: NEIGHBOUR, firstSeen, lastSeen }];
+    const nodes = [
+      { nodeId: "old-laptop", identity: NEIGHBOUR, firstSeen, lastSeen, hosts: ["10.0.0.6"] },
+      ...others,
+    ];
     const known = JSON.stringify({ version: 1, nodes });
     await Deno.writeTextFile(`${dataDirectory}/nodes/A/known_nodes.json`, known);
     await using node = await LocalNode.start({ nodeId: "A", dataDirectory, ...options });
@@ -60,8 +64,8 @@ Deno.test("key alone lists: the keys that count, and every node with who it is",
       "KEY | EPOCH | COUNTS UNTIL | FOR",
       `${KEY.tag} | 1 | the next one | all who have it`,
       "",
-      "NODE | IDENTITY | FIRST SEEN | LINKED UNDER",
-      `old-laptop | ${NEIGHBOUR.slice(0, 16)} | 2026-02-03 | –`,
+      "NODE | IDENTITY | FIRST SEEN | LAST AT | LINKED UNDER",
+      `old-laptop | ${NEIGHBOUR.slice(0, 16)} | 2026-02-03 00:00 | 10.0.0.6 | –`,
     ];
     assertEquals(columnsOf(await key(here)), expected);
     assertEquals(columnsOf(await key("list", here)), expected);
@@ -86,16 +90,101 @@ Deno.test("rotate puts a new key in front, and the old one counts for the hours 
   });
 });
 
-Deno.test("evict says who is out, and for how many the old key still counts", async () => {
-  await withNode(async (here) => {
-    const shown = columnsOf(await key("evict", "old-laptop", here));
-    assertEquals(shown[0], '"old-laptop" is out. All others that are here have a new key.');
-    assertMatch(shown[6], new RegExp(`^${KEY.tag} \\| 1 \\| .* \\| 1 device$`));
-    assertEquals(shown.slice(8), ["NODE | IDENTITY | FIRST SEEN | LINKED UNDER"]);
-    const again = await failure(1, "evict", "old-laptop", here);
-    assertStringIncludes(again, 'Cannot evict "old-laptop": no such node was ever seen here');
-    assertStringIncludes(await failure(1, "evict", "A", here), "it is this node");
-  });
+/** A node that was seen, whose identity is that digit. */
+function seen(nodeId: string, digit: string, firstSeen: number, host: string) {
+  const [identity, lastSeen, lastTag] = [digit.repeat(64), firstSeen, KEY.tag];
+  return { nodeId, identity, firstSeen, lastSeen, hosts: [host], lastTag };
+}
+
+const LONG_AGO = Date.UTC(2026, 1, 3, 14, 5);
+const OTHERS = [
+  seen("alias", "1", LONG_AGO, "10.0.0.6"),
+  seen("desktop", "2", LONG_AGO, "10.0.0.2"),
+  seen("new-phone", "3", Date.now(), "10.0.0.3"),
+  seen("stranger", "4", Date.now(), "10.0.0.4"),
+];
+
+function rowOf(nodeId: string): string {
+  const { identity, firstSeen, hosts } = OTHERS.find((one) => one.nodeId === nodeId)!;
+  const minute = new Date(firstSeen).toISOString().slice(0, 16).replace("T", " ");
+  return `${nodeId} | ${identity.slice(0, 16)} | ${minute} | ${hosts[0]}`;
+}
+
+Deno.test("evict shows who stays, and who is out as well because it may be the same device", async () => {
+  await withNode(
+    async (here, node) => {
+      const shown = columnsOf(await key("evict", "old-laptop", "--keep=new-phone", here));
+      assertEquals(shown, [
+        '"old-laptop" is out.',
+        "",
+        "OUT AS WELL | IDENTITY | FIRST SEEN | LAST AT",
+        rowOf("alias"),
+        rowOf("stranger"),
+        "",
+        'These were first seen less than a day ago, or only ever where "old-laptop" was:',
+        "each may be the same device by another name. One that is yours has to join anew:",
+        "hanzo-network invite here, hanzo-network join there.",
+        "",
+        "STAYS | IDENTITY | FIRST SEEN | LAST AT",
+        rowOf("desktop"),
+        rowOf("new-phone"),
+        "",
+        "Is one of these no device of yours? Evict it as well. Whoever is away has a day to come back.",
+      ]);
+      const { keys, members } = node.network.keys.list();
+      assertEquals(keys.map(({ acceptedFor }) => acceptedFor), [null, 3]);
+      const counting = members.filter(({ counts }) => counts).map(({ nodeId }) => nodeId);
+      assertEquals(counting, ["desktop", "new-phone"]);
+      const again = await failure(1, "evict", "old-laptop", here);
+      assertStringIncludes(again, 'Cannot evict or keep "old-laptop": no such node was ever seen');
+      assertStringIncludes(await failure(1, "evict", "A", here), "it is this node");
+      const last = columnsOf(await key("evict", "desktop", "new-phone", here));
+      assertEquals(last, ['"desktop", "new-phone" are out.', "", "Nobody else stays."]);
+    },
+    {},
+    OTHERS,
+  );
+});
+
+Deno.test("evict --dry-run says the same before, and how to keep one, and changes nothing", async () => {
+  await withNode(
+    async (here, node) => {
+      const before = node.network.keys.list();
+      const shown = columnsOf(await key("evict", "old-laptop", "stranger", "--dry-run", here));
+      assertEquals(shown[0], '"old-laptop", "stranger" would be out.');
+      assertEquals(shown.slice(3, 5), [rowOf("alias"), rowOf("new-phone")]);
+      assertStringIncludes(shown[6], 'only ever where "old-laptop", "stranger" were:');
+      assertStringIncludes(shown[7], "One that is yours stays with --keep NODE.");
+      assertEquals(shown.slice(9, 11), [
+        "STAYS | IDENTITY | FIRST SEEN | LAST AT",
+        rowOf("desktop"),
+      ]);
+      const json = JSON.parse(await key("evict", "old-laptop", "--dry-run", "--json", here));
+      const labels = (nodes: { nodeId: string }[]) => nodes.map(({ nodeId }) => nodeId).join();
+      const { evicted, staying, doubted } = json.eviction;
+      assertEquals([evicted, staying, doubted].map(labels), [
+        "old-laptop",
+        "desktop",
+        "alias,new-phone,stranger",
+      ]);
+      assertEquals(node.network.keys.list(), before);
+    },
+    {},
+    OTHERS,
+  );
+});
+
+Deno.test("list marks who counts under no key any more", async () => {
+  const gone = { ...seen("gone", "5", LONG_AGO, "10.0.0.5"), lastTag: "0123456789abcdef" };
+  const here = seen("here", "6", LONG_AGO, "10.0.0.7");
+  await withNode(
+    async (dir) => {
+      const rows = columnsOf(await key("list", dir)).slice(-3);
+      assertEquals(rows.map((row) => row.split(" | ").at(-1)), ["counts no more", "–", "–"]);
+    },
+    {},
+    [gone, here],
+  );
 });
 
 Deno.test("forget frees a label, and changes no key", async () => {
@@ -120,8 +209,10 @@ Deno.test("what it cannot do it says in one line and ends with 2, and nothing ha
       [["toString", "x"], 'key has no action "toString"'],
       [["list", "all"], "key list takes nothing more"],
       [["rotate", "now"], "key rotate takes nothing more"],
-      [["evict"], "key evict takes one NODE"],
-      [["evict", "a", "b"], "key evict takes one NODE"],
+      [["evict"], "key evict takes one NODE or more"],
+      [["forget", "a", "b"], "key forget takes one NODE"],
+      [["forget", "old-laptop", "--keep=x"], "--keep goes with evict, not with forget"],
+      [["rotate", "--dry-run"], "--dry-run goes with evict, not with rotate"],
       [["forget"], "key forget takes one NODE"],
       [["rotate", "--grace=25"], '--grace is "25", expected a whole number from 0 to 24'],
       [["rotate", "--grace=-1"], "--grace is"],
@@ -140,8 +231,20 @@ Deno.test("what it cannot do it says in one line and ends with 2, and nothing ha
 
 Deno.test("its help names every action and option, and has an example", async () => {
   const help = await key("--help");
-  assertStringIncludes(help, "Usage: hanzo-network key list | rotate | evict NODE | forget NODE");
-  for (const option of ["--grace HOURS", "--node-id ID", "--data-dir DIR", "--json"]) {
+  assertStringIncludes(
+    help,
+    "Usage: hanzo-network key list | rotate | evict NODE... | forget NODE",
+  );
+  for (
+    const option of [
+      "--grace HOURS",
+      "--keep NODE",
+      "--dry-run",
+      "--node-id ID",
+      "--data-dir DIR",
+      "--json",
+    ]
+  ) {
     assertStringIncludes(help, option);
   }
   assertStringIncludes(help, "Example: hanzo-network key evict old-laptop");

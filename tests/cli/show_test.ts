@@ -32,7 +32,12 @@ const STATUS: NetworkStatus = {
   nodeId: "laptop",
   state: "running",
   version: "0.1.0",
-  security: { mode: "keyed", keyTag: "0123456789abcdef", identity: "ab".repeat(32) },
+  security: {
+    mode: "keyed",
+    verifiesPeers: true,
+    keyTag: "0123456789abcdef",
+    identity: "ab".repeat(32),
+  },
   address: "127.0.0.1:5681",
   peerCount: 1,
   agentCount: 2,
@@ -45,6 +50,7 @@ const STATUS: NetworkStatus = {
   peers: {},
   unreached: [],
   nameConflicts: [],
+  refusedBy: [],
 };
 
 function peerOf(nodeId: string, change: Partial<PeerStatus> = {}): PeerStatus {
@@ -64,6 +70,7 @@ function peerOf(nodeId: string, change: Partial<PeerStatus> = {}): PeerStatus {
     kind: "node",
     interface: "en0",
     addresses: [],
+    evicted: false,
     failing: null,
     ...change,
   };
@@ -105,7 +112,12 @@ const PEERS: Record<string, PeerStatus> = {
     interface: null,
     lastSeen: NOW,
     problem: "connection refused",
-    failing: { direction: "to", address: "10.0.0.3:5681", reason: "connection refused" },
+    failing: {
+      direction: "to",
+      address: "10.0.0.3:5681",
+      reason: "connection refused",
+      unanswered: true,
+    },
   }),
   b: peerOf("b", {
     state: "suspect",
@@ -115,7 +127,12 @@ const PEERS: Record<string, PeerStatus> = {
     latencyMs: 1.26,
     lastSeen: NOW - 4_200,
     problem: "no route to host",
-    failing: { direction: "both", address: "10.0.0.2:5681", reason: "no route to host" },
+    failing: {
+      direction: "both",
+      address: "10.0.0.2:5681",
+      reason: "no route to host",
+      unanswered: true,
+    },
   }),
   a: peerOf("a", { latencyMs: 1.26, currentLoad: 0.5, lastSeen: NOW - 1_000 }),
   d: peerOf("d", { kind: "exo", healthy: false, problem: "a peer of exo", agents: [] }),
@@ -195,7 +212,12 @@ Deno.test("peers have a line for each, and below it their addresses and what is 
 
 Deno.test("what is shown fits into any terminal: else it could not be drawn anew", () => {
   const problem = `${"x".repeat(500)} \x1b[2J${" 设备".repeat(99)}`;
-  const failing = { direction: "both" as const, address: "10.0.0.2:5681", reason: problem };
+  const failing = {
+    direction: "both" as const,
+    address: "10.0.0.2:5681",
+    reason: problem,
+    unanswered: true,
+  };
   const peers = {
     a: peerOf("a".repeat(63), { state: "suspect", problem, failing }),
     b: peerOf("b".repeat(63), { kind: "hanzo-network", problem }),

@@ -19,6 +19,48 @@ Deno.test("a listed peer is linked without a beacon, and one side that lists it 
   assertEquals(fleet.lan.datagramsSent, 0);
 });
 
+Deno.test("a listed node that is refused knows by whom and why, though it lists nobody", async () => {
+  await using fleet = new MemoryFleet(605);
+  await fleet.start({ nodeId: "twin", ...MANUAL });
+  await fleet.start({ nodeId: "a", ...MANUAL, peers: ["10.0.0.1:5681", "10.0.0.3:5681"] });
+  await fleet.advance(1_000);
+  const second = await fleet.start({ nodeId: "twin", ...MANUAL });
+  await fleet.advance(60_000);
+  assertEquals(second.told, ["peer-discovered a"]);
+  assertEquals(states(second), ["a discovered link"]);
+  const { refusedBy, peers } = second.network.getNetworkStatus();
+  assertEquals(refusedBy, [{
+    nodeId: "a",
+    address: "10.0.0.2:5681",
+    code: "NAME_CONFLICT",
+    reason: 'Another node is called "twin" already. Start this one with another --node-id.',
+  }]);
+  assertEquals(peers.a.problem, refusedBy[0].reason);
+});
+
+Deno.test("who does not let a node in is asked again at once when the keys here have changed", async () => {
+  await using fleet = new MemoryFleet(606);
+  // In memory nobody shows a certificate, so that each refuses the other.
+  const keyed = { ...MANUAL, open: false, openAcceptTasks: false } as const;
+  let dials = 0;
+  const b = fleet.create({ nodeId: "b", ...keyed });
+  const a = fleet.create({ nodeId: "a", ...keyed, peers: ["10.0.0.1:5681"] }, {
+    host: "10.0.0.9",
+    platform: {
+      links: () => {
+        const inner = fleet.links.transport("10.0.0.9");
+        return { ...inner, dial: (...args) => (dials++, inner.dial(...args)) };
+      },
+    },
+  });
+  // Certificates take real time, in which a lot of simulated time goes by.
+  for (const { network } of [b, a]) await fleet.wait(network.start(), 3_600_000);
+  await fleet.advance(300_000);
+  const before = dials;
+  await a.network.keys.rotate();
+  assertEquals(dials, before + 1);
+});
+
 Deno.test("a listed peer that is not there yet is dialled until it is, and said to be missing", async () => {
   await using fleet = new MemoryFleet(602);
   const a = await fleet.start({ nodeId: "a", ...MANUAL, peers: ["10.0.0.2:5681"] });

@@ -374,20 +374,20 @@ Deno.test("a network that was given a hostile name by hand is started under a ha
 Deno.test("what is typed after up comes back harmless", async () => {
   await withTempDir(async (directory) => {
     await using scene = new Scene(directory);
-    const typed: [string, number][] = [
-      [`--name=${HOSTILE}`, 1],
-      [`--node-id=${HOSTILE}`, 1],
-      [`--agents=${HOSTILE}`, 1],
-      [`--peer=${HOSTILE}`, 1],
-      [`--open=${HOSTILE}`, 1],
-      [`--tls-cert=${HOSTILE}`, 1],
-      [`--log-level=${HOSTILE}`, 2],
-      [`--discovery=${HOSTILE}`, 2],
+    const typed = [
+      `--name=${HOSTILE}`,
+      `--node-id=${HOSTILE}`,
+      `--agents=${HOSTILE}`,
+      `--peer=${HOSTILE}`,
+      `--open=${HOSTILE}`,
+      `--tls-cert=${HOSTILE}`,
+      `--log-level=${HOSTILE}`,
+      `--discovery=${HOSTILE}`,
     ];
-    await Promise.all(typed.map(async ([option, expected], i) => {
+    await Promise.all(typed.map(async (option, i) => {
       const json = i % 2 === 0 ? ["--json"] : [];
       const { code, stdout, stderr } = await scene.up(`node${i}`, option, ...json).ended();
-      assertEquals(code, expected, `${JSON.stringify(option)}: ${stderr}`);
+      assertEquals(code, 2, `${JSON.stringify(option)}: ${stderr}`);
       assertHarmless(`stdout of up ${option.slice(0, 12)}`, stdout);
       assertHarmless(`stderr of up ${option.slice(0, 12)}`, stderr);
     }));

@@ -125,7 +125,7 @@ Deno.test("an evicted node is out, at once and for good, and the others go on", 
     const sees = (node: typeof a, peer: string) =>
       node.waitForLine((line) => line.includes(`"peer-joined","nodeId":"${peer}"`), { what: peer });
     await Promise.all([sees(a, "B"), sees(a, "C"), sees(b, "C")]);
-    const { keys } = await one.askJson<KeyList>("A", "key", "evict", "C");
+    const { keys } = await one.askJson<KeyList>("A", "key", "evict", "C", "--keep=B");
     assertEquals(keys.map(({ epoch, acceptedFor }) => [epoch, acceptedFor]), [[2, null], [1, 2]]);
     const peersOf = async (machine: TestMachine, nodeId: string) =>
       Object.values((await machine.askJson<NetworkStatus>(nodeId, "status")).peers)

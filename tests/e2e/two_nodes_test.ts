@@ -3,7 +3,8 @@
 import { assertEquals, assertLess, assertMatch, assertStringIncludes } from "@std/assert";
 import type { RunResult } from "../../src/agents/run_event.ts";
 import type { NetworkStatus } from "../../src/network/status.ts";
-import { peerEvent, ready, TestMachine } from "../support/nodes.ts";
+import { eventually } from "../support/eventually.ts";
+import { freeUdpPort, peerEvent, ready, shareNetwork, TestMachine } from "../support/nodes.ts";
 import { withTempDir } from "../support/temp.ts";
 
 Deno.test("two nodes see each other within a second, run for each other, and notice a death", async () => {
@@ -54,6 +55,55 @@ Deno.test("two nodes see each other within a second, run for each other, and not
     assertEquals(Object.keys(peers), []);
   });
 });
+
+for (const label of ["a0", "zz"]) {
+  Deno.test(`another device that starts as "${label}" is refused by "aa" and told so, until the first is forgotten`, async () => {
+    await withTempDir(async (directory) => {
+      const directories = ["one", "two", "three"].map((name) => `${directory}/${name}`);
+      await shareNetwork(...directories);
+      const port = freeUdpPort();
+      const [one, two, three] = directories.map((path) => new TestMachine(path, port));
+      await using aa = one.up("aa");
+      await ready(aa);
+      {
+        await using first = two.up(label);
+        await peerEvent(aa, "peer-joined", label);
+        first.kill("SIGTERM");
+        await first.status;
+      }
+      await using second = three.up(label);
+      await ready(second);
+      await eventually(() => second.stderrText().includes("NAME_CONFLICT"), {
+        what: "the refusal in its log",
+      });
+      // Long enough for each side to have dialled the other several times.
+      await new Promise((resolve) => setTimeout(resolve, 3_000));
+      const { refusedBy, peers } = await three.askJson<NetworkStatus>(label, "status");
+      assertEquals(refusedBy.map(({ nodeId, code }) => [nodeId, code]), [["aa", "NAME_CONFLICT"]]);
+      assertEquals(peers.aa.state, "discovered");
+      for (const command of ["status", "peers", "doctor"]) {
+        const { code, stdout } = await three.ask(label, command);
+        assertMatch(stdout, /Cannot talk to "\w+": it was another\s+device before/, command);
+        assertEquals(code, command === "doctor" ? 1 : 0);
+      }
+      const about = second.stderrText().split("\n").filter((line) => line !== "");
+      assertEquals(about.length, 1, "it is told once");
+
+      const { code } = await one.ask("aa", "key", "forget", label);
+      assertEquals(code, 0);
+      const forgotten = performance.now();
+      await peerEvent(second, "peer-joined", "aa");
+      assertLess(performance.now() - forgotten, 1_000, "nobody is to wait out a pause then");
+      second.kill("SIGTERM");
+      const told: string[] = [];
+      for await (const line of second.lines()) {
+        const { event, nodeId } = JSON.parse(line);
+        if (nodeId === "aa") told.push(event);
+      }
+      assertEquals(told.slice(0, 2), ["peer-discovered", "peer-joined"], "nothing came and went");
+    });
+  });
+}
 
 Deno.test("SIGTERM and SIGINT finish what runs, say goodbye, and end with 0", async () => {
   await withTempDir(async (directory) => {

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { ErrorBody } from "../../src/gateway/control_api.ts";
+import type { EvictAnswer, EvictBody } from "../../src/gateway/key_routes.ts";
 import type { JoinQrFields } from "../../src/network/join_qr.ts";
 import type { KeyList } from "../../src/network/network_keys.ts";
 import { silentLogger } from "../../src/base/log.ts";
@@ -107,7 +108,10 @@ Deno.test("keys are told by their tags, and so are those who have them", async (
         identity: NEIGHBOUR,
         firstSeen: 1,
         lastSeen: 2,
+        hosts: [],
+        lastTag: null,
         tag: null,
+        counts: true,
       }],
     });
   });
@@ -129,9 +133,16 @@ Deno.test("rotating answers with the new list, and the old key counts for as lon
 
 Deno.test("evicting leaves the node out, and forgetting only lets its label go", async () => {
   await withApi(async (api) => {
-    const evicted: KeyList = await (await api.post("keys/evict", { node: "neighbour" })).json();
+    const evict = async (body: EvictBody): Promise<EvictAnswer> =>
+      await (await api.post("keys/evict", body)).json();
+    const asked = await evict({ nodes: ["neighbour"], dryRun: true });
+    assertEquals([asked.keys.length, asked.members.length], [1, 1], "it was only asked");
+    const evicted = await evict({ nodes: ["neighbour"] });
     assertEquals(evicted.members, []);
     assertEquals(evicted.keys.map(({ acceptedFor }) => acceptedFor), [null, 1]);
+    assertEquals(evicted.eviction, asked.eviction);
+    const { nodeId, hosts } = evicted.eviction.evicted[0];
+    assertEquals([nodeId, hosts, evicted.eviction.staying], ["neighbour", [], []]);
   });
   await withApi(async (api) => {
     const forgotten: KeyList = await (await api.post("keys/forget", { node: "neighbour" })).json();
@@ -161,17 +172,45 @@ Deno.test("what is wrong with a body is told by its field, and changes nothing",
       ["keys/rotate", { graceMs: "0" }, 400, "INVALID_ARGUMENT", "Cannot read the body: graceMs:"],
       ["keys/rotate", { graceMs: -1 }, 400, "INVALID_ARGUMENT", "graceMs is -1, expected 0 to"],
       ["keys/rotate", { graceMs: 86_400_001 }, 400, "INVALID_ARGUMENT", "expected 0 to 86400000"],
-      ...["keys/evict", "keys/forget"].flatMap((
-        route,
-      ): [string, unknown, number, string, string][] => [
-        [route, {}, 400, "INVALID_ARGUMENT", "Cannot read the body: node:"],
-        [route, { node: 7 }, 400, "INVALID_ARGUMENT", "Cannot read the body: node:"],
-        [route, { node: ["neighbour"] }, 400, "INVALID_ARGUMENT", "Cannot read the body: node:"],
-        [route, { node: "x".repeat(257) }, 400, "INVALID_ARGUMENT", "Cannot read the body: node:"],
-        [route, { node: "nobody" }, 404, "NOT_FOUND", "no such node was ever seen here"],
-        [route, { node: "__proto__" }, 404, "NOT_FOUND", "no such node was ever seen here"],
+      ...[{}, { node: 7 }, { node: ["neighbour"] }, { node: "x".repeat(257) }].map((
+        body,
+      ): [string, unknown, number, string, string] => [
+        "keys/forget",
+        body,
+        400,
+        "INVALID_ARGUMENT",
+        "Cannot read the body: node:",
       ]),
-      ["keys/evict", { node: "a" }, 400, "INVALID_ARGUMENT", "it is this node"],
+      ...[{}, { nodes: "neighbour" }, { nodes: [] }, { nodes: [7] }, { nodes: ["x".repeat(257)] }]
+        .map((body): [string, unknown, number, string, string] => [
+          "keys/evict",
+          body,
+          400,
+          "INVALID_ARGUMENT",
+          "Cannot read the body: nodes",
+        ]),
+      ["keys/evict", { node: "neighbour" }, 400, "INVALID_ARGUMENT", "Cannot read the body"],
+      ["keys/evict", { nodes: ["neighbour"], keep: "x" }, 400, "INVALID_ARGUMENT", "body: keep"],
+      ["keys/evict", { nodes: ["neighbour"], dryRun: 1 }, 400, "INVALID_ARGUMENT", "body: dryRun"],
+      ["keys/evict", { nodes: ["neighbour", "a"] }, 400, "INVALID_ARGUMENT", "it is this node"],
+      [
+        "keys/evict",
+        { nodes: ["neighbour"], keep: ["neighbour"] },
+        400,
+        "INVALID_ARGUMENT",
+        'Cannot keep "neighbour"',
+      ],
+      [
+        "keys/evict",
+        { nodes: ["neighbour"], keep: ["no"] },
+        404,
+        "NOT_FOUND",
+        "was ever seen here",
+      ],
+      ...["nobody", "__proto__"].flatMap((node): [string, unknown, number, string, string][] => [
+        ["keys/evict", { nodes: [node] }, 404, "NOT_FOUND", "no such node was ever seen here"],
+        ["keys/forget", { node }, 404, "NOT_FOUND", "no such node was ever seen here"],
+      ]),
     ];
     for (const [route, body, status, code, message] of cases) {
       const what = `${route} ${JSON.stringify(body).slice(0, 80)}`;
@@ -194,7 +233,8 @@ Deno.test("a form, no token and a foreign page get nowhere near the keys", async
     ];
     for (const wrong of headers) {
       for (const route of ROUTES) {
-        const response = await api.post(route, { node: "neighbour" }, wrong);
+        const body = route === "keys/evict" ? { nodes: ["neighbour"] } : { node: "neighbour" };
+        const response = await api.post(route, body, wrong);
         assert([401, 403, 415].includes(response.status), `${route}: ${response.status}`);
         await response.body?.cancel();
       }
@@ -215,7 +255,7 @@ Deno.test("an open node has no key to list, change or invite with, and says so i
       ["list the keys", "GET keys", api.get("keys")],
       ["make a code", "invite", api.post("invite", {})],
       ["rotate the key", "rotate", api.post("keys/rotate", {})],
-      ["evict a node", "evict", api.post("keys/evict", { node: "neighbour" })],
+      ["evict a node", "evict", api.post("keys/evict", { nodes: ["neighbour"] })],
     ];
     for (const [action, what, response] of asked) {
       assertEquals(await errorOf(await response), [
@@ -247,7 +287,7 @@ Deno.test("no answer has a key in it, whatever is asked", async () => {
     }
     await note(api.post("invite", {}));
     await note(api.post("keys/rotate", {}));
-    await note(api.post("keys/evict", { node: "neighbour" }));
+    await note(api.post("keys/evict", { nodes: ["neighbour"] }));
     for (const route of ROUTES) await note(api.post(route, { node: "nobody", key: 1 }));
     const kept = await api.kept();
     assertEquals(kept.keys.length, 3);

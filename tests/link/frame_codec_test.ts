@@ -128,4 +128,5 @@ Deno.test("a frame that is cut anywhere or whose length lies is refused or short
   lying[1] = 0xff;
   lying[2] = 0x7f;
   assertThrows(() => decodeFrame(lying), NetworkError, "ends in the middle");
+  assertThrows(() => decodeFrame(new Uint8Array()), NetworkError, "it is empty");
 });

@@ -88,7 +88,7 @@ Deno.test("a port where something else answers is UNAVAILABLE, and is left alone
     for await (const connection of listener) void serve(connection);
   })();
   const error = await assertRejects(() => dial(port), NetworkError);
-  assertEquals(error.code, "UNAVAILABLE");
+  assertEquals([error.code, error.unanswered], ["UNAVAILABLE", undefined]);
   assertStringIncludes(error.message, `Cannot reach 127.0.0.1:${port}`);
   await afterFailedDial();
   await eventually(() => open === 0, { what: "the end of every connection" });

@@ -5,10 +5,13 @@
 
 import { assert, assertEquals, assertLess } from "@std/assert";
 import type http2 from "node:http2";
+import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { NetworkError } from "../../src/base/errors.ts";
 import { decodeFrame } from "../../src/link/frame_codec.ts";
 import { eventually } from "../support/eventually.ts";
+import { findPythonWithGrpc } from "../support/python.ts";
+import { skipUnless } from "../support/skip.ts";
 import { startServer } from "./goaway/children.ts";
 import {
   frame,
@@ -58,8 +61,11 @@ const broken = (breakOff: (stream: number) => Uint8Array) =>
 /** Here nghttp2 is sooner to end it, as with all that breaks the rules. */
 const BROKEN_BY_NODE = "calls that it makes the node break off";
 
-/** What to begin with, and what to send then as long as anybody takes it. */
-const FLOODS: Record<string, [beginning: Uint8Array, flood: Uint8Array]> = {
+/**
+ * What to begin with, and what to send then as long as anybody takes it; and, where nghttp2 would
+ * end it otherwise, how much of that HTTP/2's flow control is about, which is kept then.
+ */
+const FLOODS: Record<string, [beginning: Uint8Array, flood: Uint8Array, inData?: number]> = {
   "pings": [HELLO, repeat(ping(), 3_000)],
   "answers to pings that nobody sent": [HELLO, repeat(frame(6, 1, 0, new Uint8Array(8)), 3_000)],
   "settings": [HELLO, repeat(settings(), 6_000)],
@@ -67,6 +73,26 @@ const FLOODS: Record<string, [beginning: Uint8Array, flood: Uint8Array]> = {
   "window updates of a stream": [join(HELLO, link), repeat(windowUpdate(1, 1), 4_000)],
   "priorities": [HELLO, repeat(priority(1), 4_000)],
   "data without any": [join(HELLO, link), repeat(data(1, new Uint8Array()), 6_000)],
+  "data without any but padding": [
+    join(HELLO, link),
+    repeat(frame(0, 8, 1, new Uint8Array([9, ...new Uint8Array(9)])), 2_000),
+    20_000,
+  ],
+  "data byte by byte": [
+    join(HELLO, link, data(1, grpcMessage(one.subarray(1), { length: 15 * MIB }))),
+    repeat(data(1, one), 2_000),
+    2_000,
+  ],
+  "data in small pieces": [
+    join(HELLO, link, data(1, grpcMessage(one.subarray(1), { length: 15 * MIB }))),
+    repeat(data(1, new Uint8Array(20)), 1_000),
+    20_000,
+  ],
+  "messages to a method that takes one": [
+    join(HELLO, request(1, HEALTH_PATH)),
+    data(1, repeat(grpcMessage(one.subarray(1)), 3_000)),
+    15_000,
+  ],
   "frames of a later version": [HELLO, repeat(frame(77, 0, 0, one), 6_000)],
   "goodbyes": [HELLO, repeat(goaway(0), 3_000)],
   "calls that are broken off": [HELLO, broken((stream) => reset(stream, 8))],
@@ -81,19 +107,27 @@ const FLOODS: Record<string, [beginning: Uint8Array, flood: Uint8Array]> = {
   ],
   "more headers than a call has": [HELLO, repeat(call(1, manyHeaders(150)), 10)],
   "headers that inflate": [HELLO, repeat(call(1, headerBomb(10_000)), 4)],
+  "headers that inflate, and end within a field": [
+    HELLO,
+    call(1, join(headerBomb(10_000), new Uint8Array([0x40]))),
+  ],
+  "headers that inflate, without an end": [
+    HELLO,
+    call(1, headerBomb(10_000), { isComplete: false }),
+  ],
 };
 
 for (const mode of MODES) {
   Deno.test(`${mode}, whoever floods is cut off at once, and again, and members are served`, async () => {
     await using scene = await Scene.open(mode);
     const before = await scene.report();
-    for (const [what, [beginning, flood]] of Object.entries(FLOODS)) {
+    for (const [what, [beginning, flood, inData = 0]] of Object.entries(FLOODS)) {
       const times = await scene.honest.echoDuring((async () => {
         for (let i = 0; i < ROUNDS; i++) {
           using attacker = await scene.attack();
           await attacker.write(beginning);
           for (let sent = 0; sent < 4 * MIB && !attacker.isOver; sent += flood.length) {
-            await attacker.write(flood);
+            await attacker.writeAllowed(flood, inData);
           }
           assert(await attacker.endsWithin(5_000), `${what} are taken without end`);
         }
@@ -125,6 +159,28 @@ for (const mode of MODES) {
       assert(attacker.isOver, "10,000 were answered");
     }
     assertEquals((await scene.report()).floods, 2);
+    await scene.assertUnharmed(before, 100);
+  });
+
+  Deno.test(`${mode}, whoever sends nothing but tiny messages is slowed down, and nobody else`, async () => {
+    await using scene = await Scene.open(mode);
+    const before = await scene.report();
+    using attacker = await scene.attack();
+    await attacker.write(join(HELLO, link));
+    const messages = data(1, repeat(grpcMessage(new Uint8Array(4)), 1_600));
+    const startedAt = performance.now();
+    const median = await scene.honest.echoDuring((async () => {
+      while (performance.now() - startedAt < 500) {
+        await attacker.writeAllowed(messages, messages.length - 9);
+      }
+    })());
+    const { frames, floods } = await scene.report();
+    const took = performance.now() - startedAt;
+    attacker[Symbol.dispose]();
+    assertLess(median, 50);
+    // The honest ones among them are a few hundred.
+    assertLess(frames - before.frames, 3_000 + 100 * took, "a hundred for each millisecond");
+    assertEquals(floods, 0);
     await scene.assertUnharmed(before, 100);
   });
 
@@ -283,6 +339,26 @@ Deno.test("what real clients send is far from any limit", async () => {
   const { floods, crowd } = await scene.report();
   assertEquals([floods, crowd], [0, 0]);
   await scene.assertUnharmed(before, 300);
+});
+
+const python = await findPythonWithGrpc();
+
+Deno.test({
+  name: "a client in C may break off what was answered early, and send long metadata again",
+  ignore: skipUnless(python !== undefined, "no Python with grpcio"),
+  fn: async () => {
+    await using scene = await Scene.open("in the clear");
+    const { stdout } = await new Deno.Command(python!, {
+      args: [fileURLToPath(new URL("http2/legal_client.py", import.meta.url)), `${scene.port}`],
+      stderr: "null",
+    }).output();
+    assertEquals(JSON.parse(new TextDecoder().decode(stdout)), {
+      HealthCheck: { OK: 500 },
+      SendResult: { OK: 1_000 },
+      SendTensor: { UNIMPLEMENTED: 1_000 },
+    });
+    assertEquals((await scene.report()).floods, 0);
+  },
 });
 
 /** The `grpc-status` of a call that sends this message, whatever the session makes of the rest. */

@@ -64,7 +64,7 @@ Deno.test("a node that dials its own address is not linked to itself", async () 
   const [code, message] = await refusal(lan.dial(a, a));
   assertEquals([code, message], ["FAILED_PRECONDITION", "This node dialled itself."]);
   await lan.clock.advance(5);
-  assertEquals([a.told, a.conflicts, lan.links.openStreams], [[], [], 0]);
+  assertEquals([a.told, a.conflicts, a.refusals, lan.links.openStreams], [[], [], [], 0]);
 });
 
 Deno.test("a node that claims this one's label is refused, and both are told", async () => {
@@ -78,6 +78,7 @@ Deno.test("a node that claims this one's label is refused, and both are told", a
   await lan.clock.advance(5);
   assertEquals([a.told, b.told, lan.links.openStreams], [[], [], 0]);
   assertEquals(a.conflicts, [`twin at ${B}`]);
+  assertEquals([a.refusals, b.refusals], [[], [`? at ${A}:${LINK_PORT} NAME_CONFLICT`]]);
 });
 
 Deno.test("a second node of a peer's label is refused while the first one is heard", async () => {
@@ -129,6 +130,64 @@ Deno.test("who describes itself wrongly is refused, and told what was wrong", as
   await lan.clock.advance(5);
   assertStringIncludes(new TextDecoder().decode(peer.received[0].body), "speaks protocol 99");
   assertEquals([a.told, lan.links.openStreams], [[], 0]);
+});
+
+Deno.test("who has introduced itself is not linked before it says that it takes this node", async () => {
+  const lan = new PoolLan();
+  const a = await lan.add(A, "a");
+  const peer = await lan.dialRaw(B, a);
+  peer.introduce("b");
+  await lan.clock.advance(1_000);
+  assertEquals(peer.of(Kind.Hello).length, 1, "it was admitted");
+  assertEquals([a.told, a.pool.get("b"), a.pool.links()], [[], undefined, []]);
+  // A dialler of an earlier version has no other way to say so.
+  peer.send({ kind: Kind.Call, call: 1, method: "run", body: "{}" });
+  await lan.clock.advance(5);
+  assertEquals([a.told, a.calls.length], [["linked b"], 1]);
+});
+
+Deno.test("a dialler that refuses who has answered was never linked, and says why", async () => {
+  const lan = new PoolLan();
+  const a = await lan.add(A, "a");
+  const peer = await lan.dialRaw(B, a);
+  peer.introduce("b");
+  await lan.clock.advance(5);
+  peer.send({ kind: Kind.Goodbye, errorCode: "NAME_CONFLICT", body: "Taken." });
+  await lan.clock.advance(5);
+  assertEquals([a.told, a.refusals], [[], [`b at ${B}:${LINK_PORT} NAME_CONFLICT`]]);
+  assertEquals(lan.links.openStreams, 0);
+});
+
+Deno.test("a dialler that never says whether it takes this node is cut off after five seconds", async () => {
+  const lan = new PoolLan();
+  const a = await lan.add(A, "a");
+  const peer = await lan.dialRaw(B, a);
+  peer.introduce("b");
+  await lan.clock.advance(4_900);
+  assertEquals(peer.closes, 0);
+  await lan.clock.advance(200);
+  assertEquals([peer.closes, a.told, a.refusals, lan.links.openStreams], [1, [], [], 0]);
+});
+
+Deno.test("of two of one label that dial at once the one that was started first is linked", async () => {
+  const orders = [["1", "2"], ["2", "1"]];
+  for (const [order, answers] of orders.flatMap((one) => orders.map((other) => [one, other]))) {
+    const lan = new PoolLan();
+    const a = await lan.add(A, "a");
+    const peers = new Map<string, RawPeer>();
+    for (const [i, bootId] of order.entries()) {
+      const peer = await lan.dialRaw([B, C][i], a);
+      peer.introduce("twin", { bootId });
+      peers.set(bootId, peer);
+    }
+    await lan.clock.advance(5);
+    for (const bootId of answers) {
+      peers.get(bootId)!.send({ kind: Kind.Ping, call: 1 });
+      await lan.clock.advance(5);
+    }
+    assertEquals([a.pool.get("twin")?.peer.bootId, peers.get("2")!.closes], ["1", 1]);
+    assertEquals(a.told, ["linked twin"]);
+  }
 });
 
 Deno.test("whoever dials first, the link that the smaller label dialled stays", async () => {
@@ -253,7 +312,7 @@ Deno.test("when the best of three links breaks, the best of the other two is fou
   const [second, third] = all;
   old.stream.close();
   await lan.clock.advance(5);
-  third.send({ kind: Kind.Pong, call: third.of(Kind.Ping)[0].call });
+  third.send({ kind: Kind.Pong, call: third.of(Kind.Ping).at(-1)!.call });
   await lan.clock.advance(5);
   assertEquals([second.of(Kind.Retire).length, third.of(Kind.Retire).length], [1, 0]);
   assertEquals(b.told, ["linked a"]);
@@ -322,14 +381,15 @@ Deno.test("a host that does not answer is given up after three seconds", async (
   const lan = new PoolLan();
   const a = await lan.add(A, "a");
   lan.network.setDown(B, true);
-  let result: [ErrorCode, string] | undefined;
-  const dialling = refusal(a.pool.dial([{ host: B, port: LINK_PORT }])).then((it) => result = it);
+  let result: NetworkError | undefined;
+  const dialling = assertRejects(() => a.pool.dial([{ host: B, port: LINK_PORT }]), NetworkError)
+    .then((error) => result = error);
   await lan.clock.advance(2_990);
   assertEquals(result, undefined);
   await lan.clock.advance(10);
   await dialling;
-  assertEquals(result?.[0], "UNAVAILABLE");
-  assertStringIncludes(result![1], `${B}:${LINK_PORT}: no answer within 3000 ms`);
+  assertEquals([result?.code, result?.unanswered], ["UNAVAILABLE", true]);
+  assertStringIncludes(result!.message, `${B}:${LINK_PORT}: no answer within 3000 ms`);
 });
 
 Deno.test("a host that may not be talked to is neither dialled nor let in", async () => {

@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { type ErrorCode, NetworkError } from "../../src/base/errors.ts";
 import { silentLogger } from "../../src/base/log.ts";
+import { Kind } from "../../src/link/frame.ts";
 import type { PeerLink } from "../../src/link/peer_link.ts";
 import { LinkPool } from "../../src/link/link_pool.ts";
 import { NodeIdentity } from "../../src/security/identity.ts";
@@ -11,7 +12,7 @@ import { newKeyring } from "../../src/security/keyring.ts";
 import { KnownNodes } from "../../src/security/known_nodes.ts";
 import { openTrust } from "../../src/security/open_trust.ts";
 import type { PeerCredential, Trust } from "../../src/security/trust.ts";
-import { descriptionOf, LINK_PORT, PoolLan } from "../support/pool_lan.ts";
+import { descriptionOf, LINK_PORT, PoolLan, RawPeer } from "../support/pool_lan.ts";
 
 const [A, B, C] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
 const RING = newKeyring("home");
@@ -24,6 +25,7 @@ interface Member {
   readonly trust: Trust;
   readonly told: string[];
   readonly conflicts: string[];
+  readonly refusals: string[];
 }
 
 /** What a node says and shows; the same label everywhere by default. */
@@ -59,14 +61,15 @@ class MemberLan extends PoolLan {
       names: options.names ?? [nodeId],
       tag: KEY.tag,
     };
-    const [told, conflicts]: string[][] = [[], []];
+    const [told, conflicts, refusals]: string[][] = [[], [], []];
     const pool = new LinkPool({
       transport: this.links.transport(host, trust.mode === "open" ? undefined : credential),
       clock: this.clock,
       self: () => descriptionOf(nodeId, bootId === undefined ? {} : { bootId }),
       load: () => ({ running: 0, queued: 0, slots: 1 }),
       allows: () => true,
-      vouch: (id, peer) => trust.vouch(id, peer),
+      vouch: (id, peer, host) => trust.vouch(id, peer, host),
+      expects: (peer) => trust.expects?.(peer),
       suspectAfterMs: 3_000,
       handler: {
         onLinked: ({ peer }) => told.push(`linked ${peer.nodeId}`),
@@ -75,10 +78,12 @@ class MemberLan extends PoolLan {
         onCall() {},
         onNotice() {},
         onConflict: (peer, from) => conflicts.push(`${peer} at ${from}`),
+        onRefused: ({ address, peer }, { code }) =>
+          refusals.push(`${peer?.nodeId ?? "?"} at ${address.host} ${code}`),
       },
     });
     await pool.listen({ host, port: LINK_PORT });
-    return { pool, host, trust, told, conflicts };
+    return { pool, host, trust, told, conflicts, refusals };
   }
 
   link(from: Member, to: Member): Promise<PeerLink> {
@@ -110,6 +115,54 @@ Deno.test("members that show their own labels are linked, and each knows the oth
   assertEquals(b.pool.get("a")?.credential?.names, ["a"]);
 });
 
+Deno.test("who is known by its certificate is told in the first frame that it is taken, others later", async () => {
+  for (const known of ["nobody", "b", "another b"]) {
+    const lan = new MemberLan();
+    const a = await lan.member({ host: A, nodeId: "a" });
+    const identity = NodeIdentity.create().id;
+    if (known !== "nobody") {
+      const first = known === "b" ? identity : NodeIdentity.create().id;
+      a.trust.vouch("b", { identity: first, names: ["b"], tag: KEY.tag }, B);
+    }
+    const peers: RawPeer[] = [];
+    await lan.links.transport(B, { identity, names: ["b"], tag: KEY.tag }).listen(
+      { host: B, port: LINK_PORT },
+      (stream) => peers.push(new RawPeer(stream)),
+    );
+    const dialling = a.pool.dial([{ host: B, port: LINK_PORT }]);
+    dialling.catch(() => {});
+    await lan.clock.advance(5);
+    const [peer] = peers;
+    const isTaken = known !== "another b";
+    assertEquals(
+      peer.received.map(({ kind }) => kind),
+      isTaken ? [Kind.Hello, Kind.Ping] : [Kind.Hello],
+    );
+    peer.introduce("b");
+    await lan.clock.advance(5);
+    assertEquals(a.told, isTaken ? ["linked b"] : []);
+    assertEquals(
+      peer.received.slice(isTaken ? 2 : 1).map(({ kind }) => kind),
+      isTaken ? [] : [
+        Kind.Goodbye,
+      ],
+    );
+    await lan.wait(a.pool.close());
+    await dialling.catch(() => {});
+  }
+});
+
+Deno.test("who is dialled while an earlier start of it has a link is not told ahead that it is taken", async () => {
+  const lan = new MemberLan();
+  const a = await lan.member({ host: A, nodeId: "a" });
+  const identity = NodeIdentity.create();
+  await lan.link(await lan.member({ host: B, nodeId: "b", identity, bootId: "1" }), a);
+  await lan.clock.advance(5);
+  const later = await lan.member({ host: C, nodeId: "b", identity, bootId: "2" });
+  assertEquals((await lan.refusal(a, later))[0], "NAME_CONFLICT");
+  assertEquals([later.told, later.refusals], [[], [`a at ${A} NAME_CONFLICT`]]);
+});
+
 Deno.test("a peer whose certificate is for another label is refused, whoever dials, and told why", async () => {
   for (const dials of ["liar", "honest"]) {
     const lan = new MemberLan();
@@ -120,6 +173,7 @@ Deno.test("a peer whose certificate is for another label is refused, whoever dia
     assertEquals(code, "PERMISSION_DENIED");
     assertStringIncludes(message, 'Cannot talk to "gpu": its certificate is for "laptop"');
     assertEquals([honest.told, honest.conflicts, knownTo(honest)], [[], [], []]);
+    assertEquals(liar.refusals, [`${dials === "liar" ? "?" : "a"} at ${A} PERMISSION_DENIED`]);
     assertEquals(lan.links.openStreams, 0);
   }
 });
@@ -136,6 +190,8 @@ Deno.test("a second identity with a known label is in conflict, the owner is tol
     assertEquals(code, "NAME_CONFLICT");
     assertStringIncludes(message, "key forget b");
     assertEquals(a.conflicts, [`b at ${C}`]);
+    const refuser = dials === "a" ? "a" : "?";
+    assertEquals([second.told, second.refusals], [[], [`${refuser} at ${A} NAME_CONFLICT`]]);
     assertEquals([a.told, a.pool.get("b")?.remoteHost], [["linked b"], B]);
 
     // Also when the first one has long gone: a label is not free because its node is off.

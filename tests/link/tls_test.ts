@@ -350,6 +350,19 @@ Deno.test("who is refused is told that its own membership is what is missing", a
   assertStringIncludes(await host.refuses(securityOf([expired])), says);
 });
 
+Deno.test("where the authority is the operator's, certificates are what both are told of", async () => {
+  const own = { ...securityOf([member]), isOwnTls: true };
+  const says = "Both certificates must be issued by an authority in the other's --tls-ca";
+  const other = await STRANGERS["one of another authority"]();
+  await using foreign = await Host.listen({ ...securityOf([other]), verifiesPeers: false });
+  assertStringIncludes(await foreign.refuses(own), says);
+  await using host = await Host.listen(server);
+  const message = await host.refuses({ ...securityOf([other]), isOwnTls: true });
+  assertStringIncludes(message, "--tls-ca");
+  const expired = await memberCredentials(KEY, { notAfter: before });
+  assertStringIncludes(await host.refuses({ ...securityOf([expired]), isOwnTls: true }), says);
+});
+
 Deno.test("who dials with a certificate never falls back to the clear", async () => {
   await using host = await Host.listen();
   const message = await host.refuses(securityOf([member]));

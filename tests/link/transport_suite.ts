@@ -271,7 +271,7 @@ export function testLinkTransport(name: string, makeBed: () => LinkBed): void {
     await bed.wait(fixture.listener.close());
     const error = await assertRejects(() => fixture.dial(address), NetworkError);
     await bed.afterFailedDials();
-    assertEquals(error.code, "UNAVAILABLE");
+    assertEquals([error.code, error.unanswered], ["UNAVAILABLE", true]);
     assertStringIncludes(error.message, "refused");
     assertStringIncludes(error.message, `${address.host}:${address.port}`);
   });

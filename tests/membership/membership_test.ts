@@ -22,6 +22,9 @@ class Loop {
   readonly trips = new Map<string, number>();
   /** Who answers at a host; elsewhere a dial hangs until it is given up. */
   readonly nodes = new Map<string, string>();
+  /** What a dial of a host comes to at once. */
+  readonly failures = new Map<string, NetworkError>();
+  readonly shunned: string[] = [];
   readonly membership: Membership;
 
   constructor() {
@@ -37,6 +40,8 @@ class Loop {
       ports: {
         connect: (addresses, signal) => {
           this.dialled.push(addresses.map(({ host }) => host).join());
+          const failure = this.failures.get(addresses[0].host);
+          if (failure !== undefined) return Promise.reject(failure);
           const nodeId = this.nodes.get(addresses[0].host);
           if (nodeId !== undefined) return Promise.resolve({ nodeId });
           return new Promise((_, reject) => {
@@ -47,7 +52,7 @@ class Loop {
         },
         disconnect: (nodeId) => void this.links.delete(nodeId),
         link: (nodeId) => this.links.get(nodeId),
-        probe: () => new Promise(() => {}),
+        probe: (nodeId) => this.links.has(nodeId) ? Promise.resolve(1) : new Promise(() => {}),
         measure: ({ host }) => {
           this.measured.push(host);
           const trip = this.trips.get(host);
@@ -56,6 +61,7 @@ class Loop {
         tell() {},
         tellAll() {},
         conflict() {},
+        shunned: (nodeId, reason) => this.shunned.push(`${nodeId}: ${reason}`),
       },
     });
     this.membership.start();
@@ -169,6 +175,68 @@ Deno.test("who answers where another one is expected is told", async () => {
   await loop.clock.advance(1_000);
   assertEquals(loop.membership.seeds().map(({ problem }) => problem), ['node "b" answers there']);
   loop.membership.stop();
+});
+
+Deno.test("who has refused this node is tried at once when something has changed here", async () => {
+  const loop = new Loop();
+  for (const host of ["10.0.0.2", "10.0.0.3"]) {
+    loop.failures.set(host, new NetworkError("NAME_CONFLICT", "Taken."));
+  }
+  loop.see("b", "10.0.0.2");
+  loop.membership.list("manual", [{ host: "10.0.0.3", port: 5681, addresses: ["10.0.0.3"] }]);
+  await loop.clock.advance(60_000);
+  const tries = loop.dialled.length;
+  assert(tries < 60, `${tries} dials of two nodes in a minute`);
+  loop.membership.reconsider();
+  await loop.clock.advance(1);
+  assertEquals(loop.dialled.slice(tries).sort(), ["10.0.0.2", "10.0.0.3"]);
+  loop.membership.stop();
+});
+
+Deno.test("a peer that dials and refuses is listed with its reason, and dialled in its turn", async () => {
+  const loop = new Loop();
+  const description = { nodeId: "b", bootId: "B" } as NodeDescription;
+  loop.membership.refused(description, at("10.0.0.2", "link"), "Taken.");
+  const [peer] = loop.membership.peers();
+  assertEquals([peer.state, peer.lastFailure, peer.addresses], ["discovered", "Taken.", [
+    at("10.0.0.2", "link"),
+  ]]);
+  await loop.clock.advance(600);
+  assertEquals(loop.dialled, ["10.0.0.2"]);
+  for (let i = 0; i < 100; i++) {
+    const liar = { nodeId: `x${i}`, bootId: "B" } as NodeDescription;
+    loop.membership.refused(liar, at("10.0.0.9", "link"), "Taken.");
+  }
+  assertEquals(loop.membership.peers().length, 65, "no more of one host than beacons may name");
+  loop.membership.stop();
+});
+
+Deno.test("a node that is alone is told once that others answer and do not let it in", async () => {
+  const loop = new Loop();
+  for (const nodeId of ["b", "c"]) {
+    loop.failures.set(`10.0.0.${nodeId}`, new NetworkError("UNAVAILABLE", "it broke off"));
+    loop.see(nodeId, `10.0.0.${nodeId}`);
+  }
+  await loop.clock.advance(600);
+  assertEquals(loop.shunned, [], "it may just have started");
+  await loop.clock.advance(9_000);
+  assertEquals(loop.shunned, ["b: it broke off"]);
+  loop.membership.stop();
+});
+
+Deno.test("a node that has a link is not told of one that does not let it in, nor of silence", async () => {
+  const loop = new Loop();
+  loop.link("d", "10.0.0.4");
+  loop.failures.set("10.0.0.2", new NetworkError("UNAVAILABLE", "it broke off"));
+  loop.see("b", "10.0.0.2");
+  await loop.clock.advance(9_000);
+  const alone = new Loop();
+  const options = { unanswered: true };
+  alone.failures.set("10.0.0.2", new NetworkError("UNAVAILABLE", "no answer", options));
+  alone.see("b", "10.0.0.2");
+  await alone.clock.advance(9_000);
+  assertEquals([loop.shunned, alone.shunned], [[], []]);
+  for (const { membership } of [loop, alone]) membership.stop();
 });
 
 Deno.test("of many that fell silent sixteen are called", async () => {

@@ -53,7 +53,13 @@ class Table {
   }
 
   failDial(now: number, refused = false): Peer | undefined {
-    return this.apply({ type: "dial-failed", nodeId: "m", reason: "no answer", refused }, now);
+    return this.apply({
+      type: "dial-failed",
+      nodeId: "m",
+      reason: "no answer",
+      refused,
+      unanswered: true,
+    }, now);
   }
 }
 
@@ -98,6 +104,21 @@ Deno.test("a peer that owes an answer for a beat and a half is suspect, and reco
   assertEquals([suspect?.state, suspect?.dialAt], ["suspect", 2_501]);
   assertEquals(table.hear(3_500)?.state, "alive");
   assertEquals(table.tick(60_000)?.state, "alive", "it owes nothing any more");
+  assertEquals(table.told, ["peer-joined", "peer-suspect", "peer-recovered"]);
+});
+
+Deno.test("a peer that is heard and answers none of five pings is suspect until it answers one", () => {
+  const table = new Table();
+  table.link(0);
+  for (let now = 1_000; now <= 6_000; now += 1_000) {
+    assertEquals(table.tick(now)?.state, "alive");
+    table.ping(now);
+    table.hear(now + 100);
+  }
+  assertEquals(table.tick(6_001)?.state, "suspect");
+  assertEquals(table.hear(6_100)?.state, "suspect", "it still hears nothing");
+  assertEquals(table.tick(60_000)?.state, "suspect", "and is there");
+  table.apply({ type: "heard", nodeId: "m", at: 60_001, roundTripMs: 3 }, 60_001);
   assertEquals(table.told, ["peer-joined", "peer-suspect", "peer-recovered"]);
 });
 
@@ -217,7 +238,13 @@ Deno.test("a suspect whose host refuses the dial is dead at once", () => {
   const table = new Table();
   table.link(0);
   table.apply({ type: "link-lost", nodeId: "m", reason: "reset" }, 50);
-  table.apply({ type: "dial-failed", nodeId: "m", reason: "refused", refused: true }, 60);
+  table.apply({
+    type: "dial-failed",
+    nodeId: "m",
+    reason: "refused",
+    refused: true,
+    unanswered: true,
+  }, 60);
   assertEquals(table.peers.size, 0);
   assertEquals(table.told.at(-1), "peer-died");
 });
@@ -246,6 +273,51 @@ Deno.test("a beacon from another address, or of a restart, ends the pause of a f
   }
 });
 
+Deno.test("one that answers and is not linked is dialled less often, whatever its beacons say", () => {
+  const table = new Table();
+  table.sight(0);
+  const fail = (now: number) =>
+    table.apply({
+      type: "dial-failed",
+      nodeId: "m",
+      reason: "Taken.",
+      refused: false,
+      unanswered: false,
+    }, now)!;
+  const pauses = [0, 500, 1_000, 4_000, 80_000, 1e9].map((now) => fail(now).dialAt! - now);
+  assertEquals(pauses, [500, 500, 1_000, 2_000, 10_000, 30_000]);
+  assertEquals(table.sight(1e9 + 100)?.dialAt, 1e9 + 30_000);
+  assertEquals(table.sight(1e9 + 200, HOME, "2")?.dialAt, 1e9 + 200, "it was started anew");
+  fail(1e9 + 300);
+  assertEquals(table.sight(1e9 + 400, ELSEWHERE, "2")?.dialAt, 1e9 + 400, "another way to it");
+  fail(1e9 + 500);
+  for (const address of [HOME, ELSEWHERE]) {
+    assertEquals(table.sight(1e9 + 600, address, "2")?.dialAt, 1e9 + 30_500, "both are known");
+  }
+  assertEquals(
+    table.apply({ type: "reconsidered", nodeId: "m" }, 1e9 + 700)?.dialAt,
+    1e9 + 700,
+  );
+});
+
+Deno.test("one that dials and refuses is known with its reason, and never was linked", () => {
+  const table = new Table();
+  const refuse = (now: number) =>
+    table.apply({
+      type: "refused",
+      description: description("1"),
+      address: HOME,
+      reason: "Taken.",
+    }, now);
+  const peer = refuse(0);
+  assertEquals([peer?.state, peer?.lastFailure, peer?.dialAt], ["discovered", "Taken.", 500]);
+  assertEquals(refuse(4_000)?.dialAt, 6_000, "it has just been tried");
+  assertEquals(table.told, ["peer-discovered"]);
+  table.link(5_000);
+  assertEquals(refuse(6_000)?.state, "alive");
+  assertEquals(table.told, ["peer-discovered", "peer-joined"]);
+});
+
 Deno.test("a goodbye is no failure", () => {
   const table = new Table();
   table.link(0);
@@ -270,7 +342,7 @@ Deno.test("events of peers that are not in the table change nothing", () => {
   table.apply({ type: "link-lost", nodeId: "m", reason: "reset" }, 0);
   table.apply({ type: "goodbye", nodeId: "m" }, 0);
   table.apply({ type: "heard", nodeId: "m", at: 0 }, 0);
-  table.apply({ type: "dial-failed", nodeId: "m", reason: "", refused: true }, 0);
+  table.apply({ type: "dial-failed", nodeId: "m", reason: "", refused: true, unanswered: true }, 0);
   table.tick(0);
   assertEquals([table.peers.size, table.told], [0, []]);
 });

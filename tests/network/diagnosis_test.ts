@@ -56,7 +56,13 @@ const STATUS = {
   peers: {},
   unreached: [],
   nameConflicts: [],
-  security: { mode: "keyed", keyTag: "0123456789abcdef", identity: "ab".repeat(32) },
+  refusedBy: [],
+  security: {
+    mode: "keyed",
+    verifiesPeers: true,
+    keyTag: "0123456789abcdef",
+    identity: "ab".repeat(32),
+  },
 } as unknown as NetworkStatus;
 const NOBODY: FrontReport = {
   crowd: NOTHING,
@@ -71,6 +77,7 @@ const HEALTHY: DiagnosisFacts = {
   wallTime: Date.UTC(2026, 10, 22),
   leavesMachine: true,
   refused: undefined,
+  trustProblems: [],
   open: false,
   interfaces: [{ name: "eth0", address: "192.168.1.10", netmask: "255.255.255.0" }],
   portWasTaken: false,
@@ -89,6 +96,7 @@ const PEER = {
   interface: "eth0",
   addresses: [{ via: "udp" }],
   latencyMs: 0.42,
+  evicted: false,
   problem: null,
   failing: null,
 } as unknown as PeerStatus;
@@ -102,7 +110,20 @@ const withPeer = (change: Partial<PeerStatus>) => ({
 const withDropped = (reason: DropReason) => ({
   udp: { ...UDP, dropped: { ...UDP.dropped, [reason]: { count: 7, host: "192.168.1.66" } } },
 });
-const failing = { direction: "to", address: "192.168.1.11:5681", reason: "no answer" } as const;
+const failing = {
+  direction: "to",
+  address: "192.168.1.11:5681",
+  reason: "no answer",
+  unanswered: true,
+} as const;
+const withOwnTls = (verifiesPeers = true) => ({
+  status: {
+    ...STATUS,
+    security: { mode: "tls" as const, verifiesPeers, keyTag: null, identity: "ab".repeat(32) },
+  },
+});
+
+const OPEN = { mode: "open", verifiesPeers: false, keyTag: null, identity: null } as const;
 
 /** What is wrong, what is said about it, and what helps. */
 const CASES: [what: string, facts: Partial<DiagnosisFacts>, finding: Partial<Finding>][] = [
@@ -230,7 +251,7 @@ const CASES: [what: string, facts: Partial<DiagnosisFacts>, finding: Partial<Fin
   [
     "a node that is open",
     {
-      status: { ...STATUS, security: { mode: "open", keyTag: null, identity: null } },
+      status: { ...STATUS, security: OPEN },
       leavesMachine: true,
       open: true,
     },
@@ -248,8 +269,44 @@ const CASES: [what: string, facts: Partial<DiagnosisFacts>, finding: Partial<Fin
   [
     "a connection under a key that counts no more",
     { refused: { ...NOBODY, "not-admitted": { count: 1, host: "192.168.1.66" } } },
-    { severity: "warning", message: "a connection came with a key that does not count any more" },
+    {
+      severity: "info",
+      message: "a connection came with a key that does not count any more",
+      mend: "an evicted node tries that, and nothing needs doing",
+    },
   ],
+  ["that nobody is asked for a certificate", withOwnTls(false), {
+    severity: "warning",
+    subject: "security",
+    message: "this node asks nobody for a certificate, and anybody near can pretend to be a node",
+    mend: "start it without --verify-peers=false",
+  }],
+  [
+    "a certificate that has expired",
+    {
+      ...withOwnTls(),
+      trustProblems: [{ severity: "error", message: "it has expired", mend: "renew it" }],
+    },
+    { severity: "error", subject: "certificates", message: "it has expired", mend: "renew it" },
+  ],
+  [
+    "connections without a certificate of the operator's authority",
+    { ...withOwnTls(), refused: { ...NOBODY, stranger: { count: 3, host: "192.168.1.66" } } },
+    {
+      severity: "info",
+      message: "3 connections showed no certificate that an authority in --tls-ca has issued",
+      mend: "both certificates must be issued by an authority in the other's --tls-ca",
+    },
+  ],
+  [
+    "connections without TLS where nobody is asked for a certificate",
+    { ...withOwnTls(false), refused: { ...NOBODY, stranger: { count: 1, host: "192.168.1.66" } } },
+    { severity: "warning", subject: "security" },
+  ],
+  ["a network with a key where this node has own certificates", {
+    ...withOwnTls(),
+    ...withDropped("sealed"),
+  }, { severity: "info", mend: "start both with certificates of your own, or both without" }],
   ["a port that was taken", { portWasTaken: true }, {
     severity: "info",
     message: "the usual port was taken",
@@ -267,6 +324,19 @@ const CASES: [what: string, facts: Partial<DiagnosisFacts>, finding: Partial<Fin
       message: "its beacons arrive, but dialling 192.168.1.11:5681 fails: no answer",
       mend: "let TCP port 5681 through the firewall of gpu",
     },
+  ],
+  [
+    "a peer that answers and refuses a link",
+    withPeer({
+      state: "discovered",
+      failing: { ...failing, reason: "Another node is called x. Start it so.", unanswered: false },
+    }),
+    { severity: "error", message: "dialling 192.168.1.11:5681 fails: Another node is called x" },
+  ],
+  [
+    "a peer that was evicted",
+    withPeer({ state: "discovered", evicted: true, problem: "it was evicted" }),
+    { severity: "info", subject: "peer gpu", message: "it was evicted" },
   ],
   [
     "a peer whose beacons do not arrive",
@@ -332,6 +402,35 @@ for (const [what, facts, expected] of CASES) {
     assertStringIncludes(found.mend ?? "", expected.mend ?? "");
   });
 }
+
+Deno.test("a firewall is suspected only where there was no answer", () => {
+  for (const unanswered of [true, false]) {
+    const facts = withPeer({ state: "discovered", failing: { ...failing, unanswered } });
+    const found = findings({ ...HEALTHY, ...facts }).find(({ subject }) => subject === "peer gpu");
+    assertEquals(found?.mend?.includes("firewall") ?? false, unanswered);
+  }
+});
+
+Deno.test("where an authority of the operator's decides the doctor advises nobody to invite", () => {
+  const stranger = { count: 1, host: "192.168.1.66" };
+  for (const verifiesPeers of [true, false]) {
+    const found = findings({
+      ...HEALTHY,
+      ...withOwnTls(verifiesPeers),
+      ...withDropped("sealed"),
+      refused: { ...NOBODY, stranger },
+    });
+    const text = JSON.stringify(found);
+    assertEquals(/hanzo-network (invite|join)/.test(text), false, text);
+    assertEquals(text.includes("authenticated by your own certificates"), verifiesPeers);
+  }
+});
+
+Deno.test("while others may refuse what this node shows, the doctor does not say that all is well", () => {
+  const problem = { severity: "warning", message: "m", mend: "x" } as const;
+  const found = findings({ ...HEALTHY, ...withOwnTls(), trustProblems: [problem] });
+  assertEquals(found.filter(({ subject }) => subject === "security"), []);
+});
 
 Deno.test("of a healthy node there is nothing to say but that it is well", () => {
   const facts = { ...HEALTHY, ...withPeer({}), sightedAgo: new Map([["gpu", 1_000]]) };

@@ -3,11 +3,16 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { type Random, seededRandom } from "../../src/base/random.ts";
 import { NetworkError } from "../../src/base/errors.ts";
+import { ManualClock } from "../../src/base/manual_clock.ts";
 import { grpcTransport } from "../../src/link/grpc_transport.ts";
+import type { PeerLink } from "../../src/link/peer_link.ts";
 import { createDistributedNetwork } from "../../src/network/create.ts";
 import type { DistributedNetwork } from "../../src/network/distributed_network.ts";
+import { KeyExchange } from "../../src/network/key_exchange.ts";
 import { NodeIdentity } from "../../src/security/identity.ts";
+import { KeyedTrust } from "../../src/security/keyed_trust.ts";
 import { decodeKeyring, MAX_GRACE_MS, newKeyring } from "../../src/security/keyring.ts";
+import { KnownNodes } from "../../src/security/known_nodes.ts";
 import { eventually } from "../support/eventually.ts";
 import { KeyLan, type KeyNode } from "../support/key_lan.ts";
 import { freeUdpPort } from "../support/nodes.ts";
@@ -131,7 +136,7 @@ Deno.test("a node that was away for longer than the grace is let in by nobody", 
 Deno.test("an evicted node is cut off at once and cannot come back, the others stay linked", async () => {
   await using lan = await KeyLan.of("abcd");
   const [a, b, c, d] = lan.nodes;
-  await a.trust.evict("d");
+  await lan.evict(a, "d");
   await lan.clock.advance(50);
   assertSame(lan, [a, b, c]);
   assert(lan.newest([d])[0] !== lan.newest([a])[0], "it was not handed the new key");
@@ -149,7 +154,7 @@ Deno.test("an evicted node is cut off at once and cannot come back, the others s
 Deno.test("an evicted node does not come back by a certificate that it makes with the old key", async () => {
   await using lan = await KeyLan.of("abcd");
   const others = without(lan.nodes, lan.node("d"));
-  await lan.node("a").trust.evict("d");
+  await lan.evict(lan.node("a"), "d");
   await lan.clock.advance(50);
   // Whatever it calls itself, and also as one that is known: it has no key pair but its own.
   for (const label of ["d", "e", "b"]) await assertCutOff(lan, await lan.add(label), others);
@@ -159,7 +164,7 @@ Deno.test("an evicted node does not come back by way of one that was away", asyn
   await using lan = await KeyLan.of("abcd");
   const [a, b, c, d] = lan.nodes;
   await lan.part([c, d], [a, b]);
-  await a.trust.evict("d");
+  await lan.evict(a, "d");
   for (let i = 0; i < 3; i++) await d.trust.rotate();
   await lan.clock.advance(1_000);
   assertSame(lan, [c, d], "who has not heard of it cannot know better");
@@ -179,10 +184,10 @@ Deno.test("an evicted node that evicts others in turn gains nobody who has heard
   await using lan = await KeyLan.of("abcd");
   const [a, b, c, d] = lan.nodes;
   await lan.part([d], [a, b, c]);
-  await a.trust.evict("d");
+  await lan.evict(a, "d");
   await lan.clock.advance(100);
-  await d.trust.evict("a");
-  await d.trust.evict("b");
+  await lan.evict(d, "a");
+  await lan.evict(d, "b");
   await lan.clock.advance(100);
   lan.network.heal();
   await assertCutOff(lan, d, [a, b, c]);
@@ -192,12 +197,12 @@ Deno.test("an evicted node that evicts others in turn gains nobody who has heard
 Deno.test("what follows an eviction within the day reaches all who stayed", async () => {
   await using lan = await KeyLan.of("abcde");
   const [a, b, c, d, e] = lan.nodes;
-  await a.trust.evict("e");
+  await lan.evict(a, "e");
   await lan.clock.advance(100);
   await b.trust.rotate();
   await lan.clock.advance(100);
   assertSame(lan, [a, b, c, d]);
-  await c.trust.evict("d");
+  await lan.evict(c, "d");
   await lan.clock.advance(100);
   assertSame(lan, [a, b, c]);
   await assertCutOff(lan, d, [a, b, c]);
@@ -235,6 +240,170 @@ Deno.test("a keyring that makes no sense is told once in the log, and changes no
   assert(a.pool.get("b") !== undefined);
 });
 
+Deno.test("a member that links itself under a second name is put out under both", async () => {
+  await using lan = await KeyLan.of("abc");
+  const [a, b, c] = lan.nodes;
+  await lan.clock.advance(MAX_GRACE_MS);
+  const second = await lan.add("m2");
+  await lan.meet();
+  await a.trust.evict(["c"]);
+  await lan.clock.advance(1_000);
+  assertSame(lan, [a, b]);
+  for (const node of [c, second]) {
+    assert(lan.newest([node])[0] !== lan.newest([a])[0], `${node.nodeId} has the new key`);
+    await assertCutOff(lan, node, [a, b]);
+  }
+  const members = ({ trust }: KeyNode) =>
+    trust.known.list().filter((one) => trust.counts(one)).map(({ nodeId }) => nodeId).join();
+  assertEquals([members(a), members(b)], ["b", "a"], "all others count no more");
+});
+
+Deno.test("where a node was linked from is known, and the key that it has", async () => {
+  await using lan = await KeyLan.of("abc");
+  const [a, b] = lan.nodes;
+  await a.trust.rotate();
+  await lan.clock.advance(1_000);
+  const [newest] = lan.newest();
+  assertEquals(
+    b.trust.known.list().map(({ nodeId, hosts, lastTag }) => [nodeId, hosts, lastTag]),
+    [["a", ["10.0.0.1"], newest], ["c", ["10.0.0.3"], newest]],
+  );
+});
+
+Deno.test("one host that brings new labels without end is let in no more, and told of once", async () => {
+  await using lan = new KeyLan();
+  const a = await lan.add("a");
+  const b = await lan.add("b");
+  for (let i = 0; i < 128; i++) {
+    const [identity, names, tag] = [`${i}`.padStart(64, "0"), [`n${i}`], lan.newest([a])[0]];
+    a.trust.vouch(`n${i}`, { identity: `${identity}`, names, tag }, b.host);
+  }
+  for (let i = 0; i < 3; i++) {
+    await lan.dials(b, a);
+    assertEquals(a.pool.links(), []);
+  }
+  assertEquals(a.trust.known.identityOf("b"), undefined);
+  assertEquals(a.warnings.length, 1);
+  assertStringIncludes(a.warnings[0], `have come from ${b.host} within an hour`);
+});
+
+Deno.test("of many keyrings that come at once only the last is looked at", async () => {
+  await using lan = await KeyLan.of("ab");
+  const [a, b] = lan.nodes;
+  let looks = 0;
+  const take = a.trust.take.bind(a.trust);
+  a.trust.take = (...args) => (looks++, take(...args));
+  for (let i = 0; i < 200; i++) b.pool.get("a")!.notify("keyring", "nonsense");
+  b.pool.get("a")!.notify("keyring", b.trust.handout());
+  await lan.clock.advance(100);
+  assert(looks > 0 && looks < 10, `${looks} were looked at`);
+  assertEquals(a.warnings.length, 0, "the last one is in order");
+});
+
+Deno.test("who hands in keyrings without end loses its link, is told of once, and may come again", async () => {
+  await using lan = await KeyLan.of("ab");
+  const [a, b] = lan.nodes;
+  for (let i = 0; i < 30; i++) {
+    for (let j = 0; j < 10; j++) b.pool.get("a")?.notify("keyring", b.trust.handout());
+    await lan.clock.advance(100);
+  }
+  assert(a.pool.get("b") !== undefined, "300 within ten seconds");
+  for (let i = 0; i < 10; i++) b.pool.get("a")?.notify("keyring", b.trust.handout());
+  await lan.clock.advance(100);
+  assertEquals(a.pool.get("b"), undefined);
+  assertEquals(a.warnings.length, 1);
+  assertStringIncludes(a.warnings[0], 'The keys of "b" are not taken: more than 300 keyrings');
+  assert(await lan.dials(b, a));
+  for (let i = 0; i < 100; i++) {
+    for (let j = 0; j < 10; j++) b.pool.get("a")?.notify("keyring", b.trust.handout());
+    await lan.clock.advance(1_000);
+  }
+  assert(a.pool.get("b") !== undefined, "one a second may go on for ever");
+});
+
+Deno.test("of what peers hand in there are at most ten changes a second, and the last one comes", async () => {
+  await using lan = await KeyLan.of("ab");
+  const [a, b] = lan.nodes;
+  const from = lan.clock.now();
+  const rings = new Set([a.trust.ring]);
+  for (let i = 0; i < 12; i++) {
+    await b.trust.rotate();
+    await lan.clock.advance(10);
+    rings.add(a.trust.ring);
+  }
+  for (let i = 0; i < 20; i++) {
+    await lan.clock.advance(10);
+    rings.add(a.trust.ring);
+  }
+  assertSame(lan);
+  assertEquals(a.trust.ring.keys[0].epoch, 13);
+  const most = 2 + (lan.clock.now() - from) / 100;
+  assert(rings.size <= most, `${rings.size - 1} changes in ${lan.clock.now() - from} ms`);
+});
+
+Deno.test("a member that hands in new keys without end keeps nobody from putting it out", async () => {
+  await using lan = await KeyLan.of("abm");
+  const [a, b, m] = lan.nodes;
+  for (let i = 0; i < 20; i++) {
+    void m.trust.rotate();
+    await lan.clock.advance(5);
+  }
+  await lan.evict(a, "m");
+  await lan.clock.advance(2_000);
+  assertSame(lan, [a, b]);
+  await assertCutOff(lan, m, [a, b]);
+  for (const node of [a, b]) assertEquals([node.pool.links().length, node.warnings], [1, []]);
+});
+
+/** An exchange with one link that a node has dialled under an old key, and how it is dialled. */
+async function underOldKey(dial: () => Promise<PeerLink>) {
+  const clock = new ManualClock();
+  const { logger } = recordingLogger();
+  const trust = await KeyedTrust.open({
+    nodeId: "a",
+    identity: NodeIdentity.create(),
+    known: await KnownNodes.open({ path: undefined, clock, logger }),
+    ring: newKeyring("home"),
+    file: undefined,
+    clock,
+    logger,
+  });
+  const credential = { tag: trust.ring.keys[0].key.tag, identity: "b".repeat(64), names: ["b"] };
+  await trust.rotate();
+  const exchange = new KeyExchange({ trust, pool: { links: () => [], dial }, clock, logger });
+  const peer = { nodeId: "b", listenPort: 1 };
+  const link = { credential, peer, dialled: true, state: "open", remoteHost: "10.0.0.2" };
+  const bytes = new TextEncoder().encode(trust.handout());
+  // deno-lint-ignore no-explicit-any
+  return { trust, credential, hand: () => exchange.took(bytes, link as any) };
+}
+
+Deno.test("who hands in the newest key is known to have it, whatever key its link is under", async () => {
+  const { trust, credential, hand } = await underOldKey(() => Promise.reject(new Error("gone")));
+  trust.vouch("b", credential);
+  const [newest, old] = trust.ring.keys.map(({ key }) => key.tag);
+  assertEquals(trust.known.list()[0].lastTag, old);
+  await hand();
+  assertEquals(trust.known.list()[0].lastTag, newest);
+});
+
+Deno.test("a link under an old key is made anew once at a time, and not again once it was", async () => {
+  let dials: PromiseWithResolvers<PeerLink>[] = [];
+  const { hand } = await underOldKey(() => {
+    const dial = Promise.withResolvers<PeerLink>();
+    dials.push(dial);
+    return dial.promise;
+  });
+  for (let i = 0; i < 20; i++) await hand();
+  assertEquals(dials.length, 1, "while the first is under way");
+  dials[0].reject(new Error("no answer"));
+  await eventually(async () => (await hand(), dials.length === 2), { what: "another attempt" });
+  dials[1].resolve({} as PeerLink);
+  dials = [];
+  for (let i = 0; i < 20; i++) await hand();
+  assertEquals(dials.length, 0, "after it was made");
+});
+
 /** A network of six in which things happen at random; the last one is evicted at some moment. */
 async function live(seed: number): Promise<void> {
   await using lan = await KeyLan.of("abcdef", seed);
@@ -244,7 +413,7 @@ async function live(seed: number): Promise<void> {
   const evictor = pick(random, others);
   const evictAt = Math.floor(random.next() * 12);
   for (let step = 0; step < 14; step++) {
-    if (step === evictAt) await evictor.trust.evict("f");
+    if (step === evictAt) await lan.evict(evictor, "f");
     const chance = random.next();
     if (chance < 0.35) await pick(random, lan.nodes).trust.rotate();
     else if (chance < 0.6) {
@@ -377,11 +546,20 @@ Deno.test("real nodes: a rotation reaches all, one that was away is handed it, a
 
     const evicted = a.network.keys.list().members.find(({ nodeId }) => nodeId === "c")?.identity;
     const before = again.newest;
-    await a.network.keys.evict("c");
+    await a.network.keys.evict("c", { keep: ["b"] });
     await until("it to be gone", () => [a, b].map((one) => one.alive()).join(" ") === "b a");
     await until("it to be alone", () => again.alive() === "");
     assertEquals([again.newest, b.newest], [before, a.newest]);
     assert(a.newest !== before);
+    // Its beacons are still heard, under the old key, and nothing is wrong with that.
+    for (const { network } of [a, b]) {
+      await until("it to be shown as evicted", () => network.getNetworkStatus().peers.c?.evicted);
+      const { problem, failing } = network.getNetworkStatus().peers.c;
+      assertStringIncludes(problem ?? "", "it was evicted");
+      assertEquals(failing, null);
+      const found = (await network.diagnose()).filter(({ subject }) => /peer c|addr/.test(subject));
+      assertEquals(found.map(({ severity }) => severity), ["info"]);
+    }
 
     // With its own certificate, and with one that it makes anew.
     const [{ key }] = decodeKeyring(await Deno.readFile(`${directory}/c/keyring.json`)).keys;
@@ -401,6 +579,7 @@ Deno.test("real nodes: a rotation reaches all, one that was away is handed it, a
       }
     }
     assertEquals([a, b].map((one) => one.alive()).join(" "), "b a");
-    for (const { log } of [a, b, again]) assertEquals(log.lines("error"), []);
+    // The evicted one may have been told so.
+    for (const { log } of [a, b]) assertEquals(log.lines("error"), []);
   });
 });

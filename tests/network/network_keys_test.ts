@@ -18,6 +18,7 @@ import {
   MAX_GRACE_MS,
   MIN_GRACE_MS,
   newKeyring,
+  rotated,
 } from "../../src/security/keyring.ts";
 import { KeyringFile } from "../../src/security/keyring_file.ts";
 import { KnownNodes } from "../../src/security/known_nodes.ts";
@@ -54,6 +55,9 @@ async function keysOf(tags: Record<string, string> = {}): Promise<{
   return { keys: over(trust, clock, tags), trust, clock };
 }
 
+/** How often those that had failed were to be tried at once. */
+let reconsidered = 0;
+
 function over(
   trust: Trust | undefined,
   clock: ManualClock,
@@ -65,6 +69,7 @@ function over(
     trust: () => trust,
     // deno-lint-ignore no-explicit-any
     pool: { get } as any,
+    membership: { reconsider: () => void reconsidered++ },
     wallTime: () => clock.wallTime(),
   });
 }
@@ -91,10 +96,10 @@ Deno.test("the list has the newest key first, and who was seen, with the key tha
     [[2, null, null], [1, clock.wallTime() + 60_000, null]],
   );
   assertEquals(all[1].tag, tag);
-  const [firstSeen, lastSeen] = [seenAt, seenAt];
+  const seen = { firstSeen: seenAt, lastSeen: seenAt, hosts: [], lastTag: null, counts: true };
   assertEquals(members, [
-    { nodeId: "b", identity: B, firstSeen, lastSeen, tag: null },
-    { nodeId: "c", identity: C, firstSeen, lastSeen, tag: "00".repeat(8) },
+    { nodeId: "b", identity: B, ...seen, tag: null },
+    { nodeId: "c", identity: C, ...seen, tag: "00".repeat(8) },
   ]);
   await clock.advance(60_000);
   assertEquals(keys.list().keys.map(({ epoch }) => epoch), [2], "one that counts no more is gone");
@@ -130,7 +135,7 @@ Deno.test("a grace is 0 to 24 hours, a day when nothing is said, and never less 
 
 Deno.test("rotations at the same moment follow one another", async () => {
   const { keys } = await keysOf();
-  await Promise.all([keys.rotate(), keys.rotate(), keys.evict("b")]);
+  await Promise.all([keys.rotate(), keys.rotate(), keys.evict("b", { keep: ["c"] })]);
   const { keys: all, members } = keys.list();
   assertEquals(all.map(({ epoch }) => epoch), [4, 3, 2, 1]);
   assertEquals(members.map(({ nodeId }) => nodeId), ["c"]);
@@ -139,13 +144,38 @@ Deno.test("rotations at the same moment follow one another", async () => {
 Deno.test("who is evicted is out, and all keys from before count only for the others", async () => {
   const { keys, trust } = await keysOf();
   const [{ tag }] = keys.list().keys;
-  await keys.evict("b");
+  await keys.evict("b", { keep: ["c"] });
   const { keys: all, members } = keys.list();
   assertEquals(all.map(({ acceptedFor }) => acceptedFor), [null, 2]);
   assertEquals(members.map(({ nodeId }) => nodeId), ["c"]);
   const admits = (identity: string) => trust.admits({ identity, names: ["b"], tag });
   assertEquals([B, C, trust.identity].map(admits), [false, true, true]);
   assertStringIncludes(await refusal(keys.evict("b"), "NOT_FOUND"), "no such node was ever seen");
+});
+
+Deno.test("who counts under no key any more is listed as that, whoever has put it out", async () => {
+  const { keys, trust, clock } = await keysOf();
+  const [{ key }] = trust.ring.keys;
+  for (const [label, identity] of [["b", B], ["c", C]]) {
+    trust.vouch(label, { identity, names: [label], tag: key.tag });
+  }
+  const counting = () =>
+    keys.list().members.filter(({ counts }) => counts).map((one) => one.nodeId);
+  // As it comes from another node, which has put out "b".
+  const theirs = rotated(trust.ring, {
+    now: clock.wallTime(),
+    graceMs: MAX_GRACE_MS,
+    onlyFor: new Set([C, trust.identity]),
+  });
+  const bytes = new TextEncoder().encode(encodeKeyring(theirs));
+  assertEquals(counting(), ["b", "c"]);
+  await trust.take(bytes, { identity: C, names: ["c"], tag: key.tag });
+  assertEquals(counting(), ["c"]);
+  trust.known.noteKey("c", C, theirs.keys[0].key.tag);
+  await clock.advance(MAX_GRACE_MS);
+  assertEquals(counting(), ["c"], "it has the newest key");
+  assertEquals(keys.list().members.length, 2, "its label is still nobody else's");
+  await trust.stop();
 });
 
 Deno.test("nobody evicts itself or somebody who was never seen, and nothing has changed then", async () => {
@@ -165,7 +195,9 @@ Deno.test("a label that is forgotten is free for another device, and the keys st
   const { keys, trust } = await keysOf();
   const credential = { identity: C, names: ["b"], tag: trust.ring.keys[0].key.tag };
   assertThrows(() => trust.vouch("b", credential), NetworkError, "it was another device before");
+  const before = reconsidered;
   await keys.forget("b");
+  assertEquals(reconsidered, before + 1, "who was refused for it is not to wait");
   trust.vouch("b", credential);
   assertEquals(keys.list().members.map(({ nodeId, identity }) => [nodeId, identity]), [
     ["b", C],

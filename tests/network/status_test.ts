@@ -47,7 +47,7 @@ Deno.test("the status of a node holds all that is known of it and its peers, as 
     name: "home",
     nodeId: "a",
     state: "running",
-    security: { mode: "open", keyTag: null, identity: null },
+    security: { mode: "open", verifiesPeers: false, keyTag: null, identity: null },
     version: VERSION,
     address: "10.0.0.1:5681",
     peerCount: 1,
@@ -57,6 +57,7 @@ Deno.test("the status of a node holds all that is known of it and its peers, as 
     slots: 1,
     unreached: [],
     nameConflicts: [],
+    refusedBy: [],
   });
   assertEquals(capabilities.memory, 1_000);
   assertEquals(agents.map(({ name }) => name), ["monitor", "calculator", "held"]);
@@ -91,6 +92,7 @@ Deno.test("the status of a node holds all that is known of it and its peers, as 
     }],
     agents: ["monitor", "calculator", "poet"],
     currentLoad: 0,
+    evicted: false,
     problem: null,
     failing: null,
   });
@@ -152,7 +154,35 @@ Deno.test("a peer that is silent, and one that nobody could link yet, say so", a
     "Cannot reach 10.9.9.9:7000: connection refused. Is a node running there?",
   );
   const { failing } = network.getNetworkStatus().peers.c;
-  assertEquals([failing?.direction, failing?.address], ["to", "10.9.9.9:7000"]);
+  assertEquals(
+    [failing?.direction, failing?.address, failing?.unanswered],
+    ["to", "10.9.9.9:7000", true],
+  );
+});
+
+Deno.test("of a peer that answers and refuses a link it is not said that nobody answered", async () => {
+  await using fleet = new MemoryFleet(408);
+  const reason = 'Another node is called "a" already. Start this one with another --node-id.';
+  const links = () => ({
+    ...fleet.links.transport("10.0.0.1"),
+    dial: () => Promise.reject(new NetworkError("NAME_CONFLICT", reason)),
+  });
+  const { network } = await fleet.start({ nodeId: "a" }, { platform: { links } });
+  // It could dial "a" itself, were it let.
+  const refusing = () => ({
+    ...fleet.links.transport("10.0.0.2"),
+    dial: () => Promise.reject(new NetworkError("UNAVAILABLE", "no")),
+  });
+  await fleet.start({ nodeId: "b" }, { platform: { links: refusing } });
+  await fleet.advance(3_000);
+  assertEquals(network.getNetworkStatus().peers.b.failing, {
+    direction: "to",
+    address: "10.0.0.2:5681",
+    reason,
+    unanswered: false,
+  });
+  const found = await fleet.wait(network.diagnose());
+  assertEquals(found.find(({ subject }) => subject === "peer b")?.mend, undefined);
 });
 
 Deno.test("an event shows the peer as it is after the change", async () => {

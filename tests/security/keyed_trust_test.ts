@@ -48,14 +48,27 @@ interface TrusterOptions {
   readonly ring?: Keyring;
   /** Where its keyring is kept; nowhere by default. */
   readonly directory?: string;
+  /** By default one of that directory. */
+  readonly file?: KeyringFile;
   readonly clock?: ManualClock;
+}
+
+/** A clock that may say another time than has passed. */
+class SettableClock extends ManualClock {
+  /** How far it is ahead, in milliseconds. */
+  ahead = 0;
+
+  override wallTime(): number {
+    return super.wallTime() + this.ahead;
+  }
 }
 
 async function truster(nodeId: string, options: TrusterOptions = {}): Promise<Truster> {
   const { directory, clock = new ManualClock() } = options;
   const { logger, lines } = recordingLogger();
   const identity = NodeIdentity.create();
-  const file = directory === undefined ? undefined : new KeyringFile(directory, logger);
+  const file = options.file ??
+    (directory === undefined ? undefined : new KeyringFile(directory, logger));
   const trust = await KeyedTrust.open({
     nodeId,
     identity,
@@ -184,7 +197,7 @@ Deno.test("an evicted node's old credential is refused at once, those of others 
   const old = newest(a);
   a.trust.vouch("b", shown("b", b, old));
   a.trust.vouch("c", shown("c", c, old));
-  await a.trust.evict("c");
+  await a.trust.evict(["c"], { keep: ["b"] });
   assert(!a.trust.admits(shown("c", c, old)));
   assert(a.trust.admits(shown("b", b, old)));
   assert(a.trust.admits(shown("a", a.identity, old)), "this one's own");
@@ -202,7 +215,7 @@ Deno.test("after an eviction a certificate that was made with the old key is of 
   for (const [label, identity] of [["b", b], ["c", c]] as const) {
     a.trust.vouch(label, shown(label, identity, old));
   }
-  await a.trust.evict("c");
+  await a.trust.evict(["c"], { keep: ["b"] });
   // Who knows the key can certify any label, and as many key pairs as it likes: but none of others.
   for (const label of ["a", "b", "c", "new"]) {
     assert(!a.trust.admits(shown(label, NodeIdentity.create(), old)), label);
@@ -215,7 +228,7 @@ Deno.test("only who was seen can be evicted, and nobody evicts itself", async ()
   const a = await truster("a");
   const before = a.trust.ring;
   const attempt = async (label: string) => {
-    const error = await assertRejects(() => a.trust.evict(label), NetworkError);
+    const error = await assertRejects(() => a.trust.evict([label]), NetworkError);
     return [error.code, error.message] as const;
   };
   const [code, message] = await attempt("nobody");
@@ -268,7 +281,7 @@ Deno.test("who comes under a key that an eviction has restricted cannot hand in 
   const old = newest(a);
   a.trust.vouch("b", shown("b", b, old));
   a.trust.vouch("c", shown("c", c, old));
-  await a.trust.evict("c");
+  await a.trust.evict(["c"], { keep: ["b"] });
   const before = a.trust.ring;
   const now = a.clock.wallTime();
   // "b" was away; the evicted one made successors of the key that both know, and handed them to it.
@@ -292,9 +305,13 @@ Deno.test("what follows from an eviction reaches those whose link is still under
     trust.vouch("b", shown("b", other.identity, old));
     trust.vouch("c", shown("c", c, old));
   }
-  const hand = (from: Truster, to: Truster) =>
-    to.trust.take(new TextEncoder().encode(from.trust.handout()), shown("", from.identity, old));
-  await a.trust.evict("c");
+  const hand = async (from: Truster, to: Truster) => {
+    // What peers hand in one after the other waits for a moment.
+    const peer = shown("", from.identity, old);
+    const taken = to.trust.take(new TextEncoder().encode(from.trust.handout()), peer);
+    await Promise.all([taken, to.clock.advance(1_000)]);
+  };
+  await a.trust.evict(["c"], { keep: ["b"] });
   await hand(a, other);
   assertEquals(newest(other).tag, newest(a).tag);
   for (const [from, to] of [[a, other], [other, a]]) {
@@ -304,6 +321,205 @@ Deno.test("what follows from an eviction reaches those whose link is still under
   }
   await a.trust.stop();
   await other.trust.stop();
+});
+
+/** A file that counts how often it is read, keeps what is written, and is slow when told to be. */
+class WatchedFile extends KeyringFile {
+  reads = 0;
+  readonly written: Keyring[] = [];
+  gate: Promise<void> = Promise.resolve();
+
+  override async read() {
+    this.reads++;
+    await this.gate;
+    return await super.read();
+  }
+
+  override async write(ring: Keyring) {
+    this.written.push(ring);
+    await super.write(ring);
+  }
+}
+
+/** A node whose file is watched. */
+async function watched(directory: string): Promise<Truster & { readonly file: WatchedFile }> {
+  const file = new WatchedFile(directory, recordingLogger().logger);
+  const a = await truster("a", { directory, file });
+  file.reads = 0;
+  return { ...a, file };
+}
+
+Deno.test("a keyring that brings nothing is done with at once: no file is read and nothing waits for it", async () => {
+  await withTempDir(async (directory) => {
+    const a = await watched(directory);
+    const from = shown("b", b, newest(a));
+    a.trust.vouch("b", from);
+    const own = bytesOf(a.trust.ring);
+    const gate = Promise.withResolvers<void>();
+    a.file.gate = gate.promise;
+    // Not even while a change is under way.
+    const rotation = a.trust.rotate();
+    for (let i = 0; i < 1_000; i++) await a.trust.take(own, from);
+    assert(a.file.reads <= 1, `${a.file.reads}, and one is the rotation's`);
+    gate.resolve();
+    await rotation;
+    await a.trust.stop();
+  });
+});
+
+Deno.test("an eviction goes ahead of all that peers hand in, which is one change, now and then", async () => {
+  await withTempDir(async (directory) => {
+    const a = await watched(directory);
+    const from = shown("b", b, newest(a));
+    a.trust.vouch("b", from);
+    a.trust.vouch("c", shown("c", c, newest(a)));
+    const now = a.clock.wallTime();
+    const made = Array.from({ length: 200 }, () => rotated(a.trust.ring, { now, graceMs: HOUR }));
+    const taken = made.map((ring) => a.trust.take(bytesOf(ring), from));
+    await a.trust.evict(["b"], { keep: ["c"] });
+    assert(a.file.reads <= 2, `${a.file.reads} changes came before`);
+    assert(!a.trust.admits(from));
+    assertEquals(a.changes(), a.file.reads);
+    const before = a.trust.ring;
+    await a.clock.advance(1_000);
+    await Promise.all(taken);
+    assertStrictEquals(a.trust.ring, before, "who is out hands in nothing, also what was waiting");
+    await a.trust.stop();
+  });
+});
+
+Deno.test("what waits behind a change begins with the node's own", async () => {
+  await withTempDir(async (directory) => {
+    const a = await watched(directory);
+    const from = shown("b", b, newest(a));
+    a.trust.vouch("b", from);
+    const gate = Promise.withResolvers<void>();
+    a.file.gate = gate.promise;
+    const now = a.clock.wallTime();
+    const first = a.trust.rotate();
+    const taken = a.trust.take(bytesOf(rotated(a.trust.ring, { now, graceMs: HOUR })), from);
+    const evicted = a.trust.evict(["b"]);
+    gate.resolve();
+    await evicted;
+    await Promise.all([first, taken]);
+    const evictions = a.file.written.map(({ keys }) => keys[0].evictions);
+    assertEquals(evictions, [0, 1], "the rotation, the eviction, and then nothing");
+    await a.trust.stop();
+  });
+});
+
+Deno.test("a new key counts no sooner than the node can show itself under it", async () => {
+  const a = await truster("a");
+  let isDone = false;
+  const rotation = a.trust.rotate().then(() => isDone = true);
+  while (!isDone) {
+    assertEquals(newest(a).tag, tags(a)[0]);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await rotation;
+  assertEquals(tags(a).length, 2);
+  await a.trust.stop();
+});
+
+Deno.test("one keyring that makes no sense keeps nothing from those that came with it", async () => {
+  const clock = new ManualClock();
+  const now = clock.wallTime();
+  const next = (ring: Keyring) => rotated(ring, { now, graceMs: HOUR });
+  const ring = next(next(next(next(newKeyring("home")))));
+  const a = await truster("a", { ring, clock });
+  const from = shown("b", b, newest(a));
+  const hand = (theirs: Keyring) => a.trust.take(bytesOf(theirs), from);
+  await hand(next(ring));
+  // What comes now waits for the next change. Two of them contradict each other.
+  const good = next(ring);
+  const [made, base] = good.keys;
+  const [key, onlyFor] = [next(ring).keys[0].key, new Set([b.id])];
+  const old = { evictions: 1, acceptedUntil: now + HOUR };
+  const all = Promise.allSettled([
+    hand({ ...ring, keys: [{ ...made, epoch: base.epoch + 2 ** 20 }, base] }),
+    hand({
+      ...ring,
+      keys: [{ key, epoch: 2, evictions: 1 }, { ...made, ...old, epoch: 1 }, { ...base, onlyFor }],
+    }),
+    hand(next(good)),
+  ]);
+  await a.clock.advance(1_000);
+  assertEquals((await all).map(({ status }) => status), ["fulfilled", "rejected", "fulfilled"]);
+  assert(tags(a).includes(made.key.tag));
+  await a.trust.stop();
+});
+
+Deno.test("after the stop nothing that was handed in is taken, and nobody waits for it", async () => {
+  const ring = newKeyring("home");
+  const a = await truster("a", { ring });
+  const from = shown("b", b, newest(a));
+  const handOut = () => bytesOf(rotated(ring, { now: a.clock.wallTime(), graceMs: HOUR }));
+  await a.trust.take(handOut(), from);
+  const [before, waiting] = [a.trust.ring, a.trust.take(handOut(), from)];
+  await a.trust.stop();
+  await waiting;
+  assertEquals(await a.trust.take(handOut(), from), false);
+  await a.clock.advance(1_000);
+  assertStrictEquals(a.trust.ring, before);
+});
+
+Deno.test("a key that was rotated under a clock years ahead counts for a day once the clock is right", async () => {
+  await withTempDir(async (directory) => {
+    const years = 12 * 365 * 24 * HOUR;
+    const file = new KeyringFile(directory, recordingLogger().logger);
+    const late = rotated(newKeyring("home"), { now: Date.UTC(2026) + years, graceMs: 24 * HOUR });
+    await file.write(late);
+    const a = await truster("a", { directory });
+    const [, old] = a.trust.ring.keys;
+    assertEquals(old.acceptedUntil, a.clock.wallTime() + MAX_GRACE_MS);
+    // And where the clock was set while the node ran.
+    await file.write(late);
+    await a.clock.advance(LOOKS);
+    await eventually(async () => {
+      const kept = await file.read();
+      return kept!.keys[1].acceptedUntil! <= a.clock.wallTime() + MAX_GRACE_MS;
+    }, { what: "the limit in the file" });
+    await a.clock.advance(MAX_GRACE_MS);
+    assert(!a.trust.admits(shown("b", b, old.key)));
+    await a.trust.stop();
+  });
+});
+
+Deno.test("a clock that is set back while the node runs gives no old key more than a day", async () => {
+  const clock = new SettableClock();
+  const a = await truster("a", { clock });
+  const old = newest(a);
+  clock.ahead = 12 * 365 * 24 * HOUR;
+  await a.trust.rotate();
+  clock.ahead = 0;
+  await clock.advance(LOOKS);
+  assertEquals(a.changes(), 2, "the rotation, and that the old key ends sooner");
+  await clock.advance(MAX_GRACE_MS);
+  assert(!a.trust.admits(shown("b", b, old)));
+  await a.trust.stop();
+});
+
+Deno.test("who has linked itself under a second name before it is evicted is out under both", async () => {
+  const a = await truster("a");
+  const old = newest(a);
+  a.trust.vouch("b", shown("b", b, old), "10.0.0.1");
+  await a.clock.advance(MAX_GRACE_MS);
+  const second = NodeIdentity.create();
+  a.trust.vouch("m", shown("m", c, old), "10.0.0.66");
+  a.trust.vouch("m2", shown("m2", second, old), "10.0.0.67");
+  const asked = await a.trust.evict(["m"], { dryRun: true });
+  assertEquals(asked.doubted.map(({ nodeId }) => nodeId), ["m2"]);
+  assertEquals([newest(a).tag, a.changes()], [old.tag, 0], "it was only asked");
+  assertEquals(await a.trust.evict(["m"]), asked);
+  const admitted = [b, c, second].map((one) => a.trust.admits(shown("", one, old)));
+  assertEquals(admitted, [true, false, false]);
+  const known = a.trust.known.list().map((one) => [one.nodeId, a.trust.counts(one)]);
+  assertEquals(
+    known,
+    [["b", true], ["m2", false]],
+    "the label of one that is doubted stays its own",
+  );
+  await a.trust.stop();
 });
 
 Deno.test("changes follow one another: of many at once none is lost", async () => {

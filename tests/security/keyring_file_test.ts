@@ -122,6 +122,20 @@ Deno.test({
     }),
 });
 
+Deno.test("what could not be read again is not written, and what is kept stays", async () => {
+  await withTempDir(async (directory) => {
+    const { file } = fileIn(directory);
+    const ring = await file.readOrMake("home");
+    const [newest] = ring.keys;
+    await refusal(
+      () => file.write({ ...ring, keys: [{ ...newest, epoch: 2 ** 52 + 1 }] }),
+      "PROTOCOL",
+      secretsOf(ring),
+    );
+    assertEquals(encodeKeyring((await file.read())!), encodeKeyring(ring));
+  });
+});
+
 Deno.test("a file that is cut off at any byte is refused, without the key, and stays as it is", async () => {
   await withTempDir(async (directory) => {
     const { file, path } = fileIn(directory);

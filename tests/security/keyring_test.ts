@@ -18,6 +18,7 @@ import {
   encodeKeyring,
   isBelieved,
   type Keyring,
+  limited,
   MAX_GRACE_MS,
   merged,
   MIN_GRACE_MS,
@@ -341,6 +342,76 @@ Deno.test("a keyring that is ahead by more rotations than there can be is refuse
   decodeKeyring(new TextEncoder().encode(encodeKeyring(last)));
 });
 
+/** A successor of the ring's newest key, with old keys that each count for thousands. */
+function swollen(ring: Keyring, keys: number, identities: number): Keyring {
+  const [base] = ring.keys;
+  const old = { epoch: base.epoch, evictions: base.evictions, acceptedUntil: NOW + DAY };
+  const made = Array.from({ length: keys }, (_, i): RingKey => ({
+    key: NetworkKey.generate(),
+    ...old,
+    epoch: base.epoch + 1,
+    onlyFor: new Set(Array.from({ length: identities }, (_, j) => identity(i * identities + j))),
+  })).sort((a, b) => a.key.tag < b.key.tag ? -1 : 1);
+  const newest = { key: NetworkKey.generate(), epoch: base.epoch + 2, evictions: base.evictions };
+  return { ...ring, keys: [newest, ...made, { key: base.key, ...old }] };
+}
+
+/** The ring as it is after it was written and read. */
+function reread(ring: Keyring): Keyring {
+  return decodeKeyring(new TextEncoder().encode(encodeKeyring(ring)));
+}
+
+Deno.test("whatever a member hands in, what follows from it can be written and read again", () => {
+  let ring = newKeyring("home");
+  // Each is small enough to be read; what follows from all of them must be, too.
+  for (let i = 0; i < 4; i++) ring = merged(ring, reread(swollen(ring, 6, 4_096)), NOW);
+  assertEquals(ring.keys.length, 5, "four old keys of 4,096 each");
+  const own = new Set(Array.from({ length: 4_096 }, (_, i) => identity(i)));
+  for (let i = 0; i < 20; i++) {
+    reread(ring);
+    ring = rotated(ring, { now: NOW, graceMs: DAY, ...(i % 2 === 0 && { onlyFor: own }) });
+  }
+  assert(ring.keys.length > 1, "the newest of the old keys stay");
+  assertEquals(ring.keys[1].epoch, ring.keys[0].epoch - 1);
+});
+
+Deno.test("the keys of a thousand devices are all kept, as many as there may be", () => {
+  let ring = newKeyring("home");
+  const everybody = new Set(Array.from({ length: 1_024 }, (_, i) => identity(i)));
+  for (let i = 0; i < 20; i++) {
+    ring = rotated(ring, { now: NOW, graceMs: DAY, onlyFor: everybody });
+  }
+  assertEquals([ring.keys.length, reread(ring).keys.length], [16, 16]);
+});
+
+Deno.test("a keyring that counts more evictions than there can be is refused, also of old keys", () => {
+  const ring = newKeyring("home");
+  const far = 2 ** 52;
+  const [key, epoch] = [NetworkKey.generate(), 2];
+  const common = { ...ring.keys[0], acceptedUntil: NOW + DAY, onlyFor: new Set<string>() };
+  const old = { key: NetworkKey.generate(), acceptedUntil: NOW + DAY, onlyFor: new Set<string>() };
+  const made: Keyring[] = [
+    { ...ring, keys: [{ key, epoch, evictions: far }, common] },
+    { ...ring, keys: [{ key, epoch, evictions: 1 }, { ...old, epoch: far, evictions: 0 }, common] },
+  ];
+  for (const theirs of made) {
+    const error = assertThrows(() => merged(ring, reread(theirs), NOW), NetworkError);
+    assertEquals(error.code, "PERMISSION_DENIED");
+  }
+});
+
+Deno.test("an old key counts for a day at most, also when the clock was years ahead of it", () => {
+  const years = 365 * DAY;
+  const made = rotate(newKeyring("home"), NOW + 12 * years);
+  const ring = limited(made, NOW);
+  assertEquals(ring.keys.map((one) => one.acceptedUntil), [undefined, NOW + DAY]);
+  assertEquals(acceptedKeys(ring, NOW + 11 * years).length, 1);
+  assertStrictEquals(limited(ring, NOW), ring, "once");
+  const usual = rotate(newKeyring("home"), NOW, DAY);
+  assertStrictEquals(limited(usual, NOW), usual);
+  assertStrictEquals(limited(usual, 12_345), usual, "a clock that was never set says nothing");
+});
+
 Deno.test("a clock that is wrong elsewhere ends no key before those are told who have it", () => {
   const ring = newKeyring("home");
   const woken1970 = rotate(ring, 12_345, MAX_GRACE_MS);
@@ -510,7 +581,7 @@ Deno.test("a keyring beyond its bounds, or in no order, is refused", () => {
   for (const acceptedUntil of ["x", null, {}]) refused({ keys: [one, { ...old, acceptedUntil }] });
   refused({ keys: [one, { ...old, onlyFor: ["x"] }] });
   refused({ keys: [one, { ...old, onlyFor: [identity(1).toUpperCase().replace("0", "A")] }] });
-  refused({ keys: [one, { ...old, onlyFor: Array(4_097).fill(identity(1)) }] });
+  refused({ keys: [one, { ...old, onlyFor: Array(16_385).fill(identity(1)) }] });
   refused({ keys: [old, one] }, "the oldest first");
   refused({ keys: [one, { ...old, key: secret(), epoch: 1 }, old] }, "old ones in no order");
   refused({ keys: [{ ...one, epoch: 1 }, old] }, "one that stays and is older than another");

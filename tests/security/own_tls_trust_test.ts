@@ -12,7 +12,14 @@ import { type ErrorCode, NetworkError } from "../../src/base/errors.ts";
 import { ManualClock } from "../../src/base/manual_clock.ts";
 import { identityOf } from "../../src/security/identity.ts";
 import { OwnTlsTrust } from "../../src/security/own_tls_trust.ts";
-import { makeAuthority, mint, type Minted, type TestAuthority } from "../support/certificates.ts";
+import {
+  asVersion1,
+  makeAuthority,
+  mint,
+  type Minted,
+  newKeys,
+  type TestAuthority,
+} from "../support/certificates.ts";
 import { eventually } from "../support/eventually.ts";
 import { recordingLogger } from "../support/recording_logger.ts";
 import { assertShowsNoPieceOf } from "../support/secrets.ts";
@@ -63,6 +70,12 @@ class Files {
     this.#trust = await OwnTlsTrust.open({ files, verifyPeers, nodeId, clock, logger });
     this.#trust.start(() => this.changes++);
     return this.#trust;
+  }
+
+  /** Waits for the end of a look that may be under way. */
+  async seen(): Promise<void> {
+    const end = performance.now() + 100;
+    await eventually(() => performance.now() > end, { what: "the end of a look" });
   }
 
   /** Lets the files be looked at until something holds. */
@@ -159,6 +172,22 @@ Deno.test("a chain of certificates and keys of any kind are taken", () =>
       const one = await mint({ authority, kind });
       await files.write({ ...contents(one), cert: one.certificate + "\n" + authority.certificate });
       await (await files.open()).stop();
+    }
+  }));
+
+Deno.test("a certificate of version 1, which nobody would link to, is refused with what to do", () =>
+  withFiles(async (files) => {
+    const old = await asVersion1(minted.certificate, authority);
+    const { subject, publicKey } = new X509Certificate(old);
+    assertEquals(subject, "CN=node");
+    assert(publicKey.equals(new X509Certificate(minted.certificate).publicKey));
+    assert(new X509Certificate(old).verify(new X509Certificate(authority.certificate).publicKey));
+    for (const cert of [old, `${GOOD.cert}\n${old}`]) {
+      await files.write({ ...GOOD, cert });
+      const message = await refusal(() => files.open());
+      assertStringIncludes(message, `Cannot use ${files.paths.cert} as --tls-cert: it is of X.509`);
+      assertStringIncludes(message, "Issue it as version 3, with a subjectAltName: openssl x509");
+      assertStringIncludes(message, "subjectAltName=DNS:node");
     }
   }));
 
@@ -305,6 +334,90 @@ Deno.test({
       await trust.stop();
     }),
 });
+
+const DAY = 24 * 60 * 60 * 1_000;
+
+/** What is said of a certificate, by severity. */
+const TIMES: Record<string, [from: number, to: number, problem: string | undefined]> = {
+  "has expired": [-2 * DAY, -1_000, "error has expired on 2025-12-31T23:59:59.000Z"],
+  "is not valid yet": [DAY, 30 * DAY, "error is not valid before 2026-01-02T00:00:00.000Z"],
+  "expires within a week": [-DAY, 7 * DAY - 1_000, "warning expires on 2026-01-07T23:59:59.000Z"],
+  "is valid for longer": [-DAY, 7 * DAY + 1_000, undefined],
+};
+
+for (const [what, [from, to, problem]] of Object.entries(TIMES)) {
+  Deno.test(`a certificate that ${what} is ${problem ? "complained of" : "well"}`, () =>
+    withFiles(async (files) => {
+      const now = files.clock.wallTime();
+      const [notBefore, notAfter] = [from, to].map((time) => new Date(now + time));
+      const one = await mint({ authority, notBefore, notAfter });
+      await files.write(contents(one));
+      const trust = await files.open();
+      const told = trust.problems().map(({ severity, message }) => `${severity} ${message}`);
+      assertEquals(told.length, problem ? 1 : 0);
+      assertEquals(files.log.lines("warn").length, told.length, "the log has it at the start");
+      if (problem) {
+        const [severity, ...words] = problem.split(" ");
+        assert(told[0].startsWith(severity));
+        assertStringIncludes(told[0], `CN=node in ${files.paths.cert} ${words.join(" ")}`);
+        assertStringIncludes(files.log.lines("warn")[0], words.join(" "));
+      }
+      // A look later it is said no more.
+      if (problem) await files.clock.advance(4_000);
+      assertEquals(files.log.lines("warn").length, told.length);
+      await files.write(GOOD);
+      await files.until("the good one", () => files.changes > 0);
+      assertEquals(trust.problems(), []);
+      await trust.stop();
+    }));
+}
+
+Deno.test("a certificate that --tls-ca has not issued is complained of, one by way of others is not", () =>
+  withFiles(async (files) => {
+    const problems = async (content: Contents) => {
+      await files.write(content);
+      const trust = await files.open();
+      await trust.stop();
+      return trust.problems();
+    };
+    const other = await makeAuthority("CN=our authority");
+    const [problem] = await problems({ ...GOOD, ca: other.certificate });
+    assertEquals(problem.severity, "warning");
+    assertStringIncludes(problem.message, `no authority in ${files.paths.ca} has issued`);
+    assertEquals(await problems({ ...GOOD, ca: other.certificate + GOOD.ca }), []);
+
+    const keys = await newKeys();
+    const between = await mint({ authority, label: "between", keys, isAuthority: true });
+    const by = { keys, name: "CN=between", certificate: between.certificate };
+    const leaf = await mint({ authority: by });
+    const whole = { ...contents(leaf), cert: leaf.certificate + between.certificate };
+    assertEquals(await problems(whole), []);
+    assertEquals((await problems(contents(leaf))).length, 1);
+  }));
+
+Deno.test("files that cannot be used are a problem until they are mended or put back", () =>
+  withFiles(async (files) => {
+    await files.write(GOOD);
+    const trust = await files.open();
+    assertEquals(trust.problems(), []);
+    await Deno.rename(files.paths.key, `${files.paths.key}.kept`);
+    await files.write({ key: "junk" });
+    await files.until("a problem", () => trust.problems().length === 1);
+    const [{ severity, message }] = trust.problems();
+    assertEquals(severity, "warning");
+    assertStringIncludes(message, "the certificate files have changed and are not in use: ");
+    assertStringIncludes(message, `${files.paths.key} as --tls-key: it is no PEM`);
+    await files.seen();
+    // The very same file, as if nothing had been.
+    await Deno.rename(`${files.paths.key}.kept`, files.paths.key);
+    await files.until("none", () => trust.problems().length === 0);
+    assertEquals(files.changes, 0);
+    await files.write({ key: "junk" });
+    await files.until("it again", () => trust.problems().length === 1);
+    await files.write(contents(await mint({ authority })));
+    await files.until("none with new ones", () => trust.problems().length === 0);
+    await trust.stop();
+  }));
 
 Deno.test("after the stop nothing is looked at or told", () =>
   withFiles(async (files) => {

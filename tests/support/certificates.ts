@@ -8,7 +8,7 @@
 import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
 import { Buffer } from "node:buffer";
-import { createECDH } from "node:crypto";
+import { createECDH, sign } from "node:crypto";
 import { type Credentials, serverNameOf } from "../../src/security/identity.ts";
 import type { NetworkKey } from "../../src/security/network_key.ts";
 
@@ -141,6 +141,49 @@ export async function mint(minting: Minting = {}): Promise<Minted> {
     ],
   });
   return { certificate: certificate.toString("pem"), privateKey: await pemOf(keys), keys };
+}
+
+/**
+ * The same certificate as one of version 1, signed anew: without the field that says its version, and
+ * without extensions. That is what `openssl x509 -req` makes of a request when it is told no more.
+ */
+export async function asVersion1(pem: string, authority: TestAuthority): Promise<string> {
+  const [signed] = fieldsOf(x509.PemConverter.decodeFirst(pem));
+  const [whole, algorithm] = fieldsOf(signed);
+  const fields = fieldsOf(whole).filter((one) => one[0] !== 0xa0 && one[0] !== 0xa3);
+  const content = sequence(...fields);
+  const signature = sign("sha256", content, await pemOf(authority.keys));
+  const bits = sequence(new Uint8Array([0]), signature);
+  bits[0] = 0x03;
+  return x509.PemConverter.encode(sequence(content, algorithm, bits).buffer, "CERTIFICATE");
+}
+
+/** The values in a DER value, each with its header; of a buffer the one that it holds. */
+function fieldsOf(der: Uint8Array | ArrayBuffer): Uint8Array<ArrayBuffer>[] {
+  const isValue = der instanceof Uint8Array;
+  const bytes = new Uint8Array(der);
+  const fields: Uint8Array<ArrayBuffer>[] = [];
+  for (let at = isValue ? headerOf(bytes).size : 0; at < bytes.length;) {
+    const { size, length } = headerOf(bytes.subarray(at));
+    fields.push(bytes.slice(at, at += size + length));
+  }
+  return fields;
+}
+
+function headerOf(der: Uint8Array): { size: number; length: number } {
+  if (der[1] < 0x80) return { size: 2, length: der[1] };
+  const more = der[1] & 0x7f;
+  return {
+    size: 2 + more,
+    length: der.subarray(2, 2 + more).reduce((sum, one) => sum * 256 + one),
+  };
+}
+
+function sequence(...fields: Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const content = Buffer.concat(fields);
+  const { length } = content;
+  const size = length < 0x80 ? [length] : [0x82, length >> 8, length & 0xff];
+  return new Uint8Array([0x30, ...size, ...content]);
 }
 
 /**

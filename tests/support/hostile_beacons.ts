@@ -221,6 +221,7 @@ function lonelyMembership(clock: ManualClock, random: Random): Membership {
       tell() {},
       tellAll() {},
       conflict() {},
+      shunned() {},
     },
   });
 }

@@ -92,7 +92,8 @@ export class KeyLan implements AsyncDisposable {
       self: () => descriptionOf(nodeId, { bootId: `BOOT${number}` }),
       load: () => ({ running: 0, queued: 0, slots: 1 }),
       allows: () => true,
-      vouch: (id, peer) => trust.vouch(id, peer),
+      vouch: (id, peer, host) => exchange.vouch(id, peer, host),
+      expects: (peer) => trust.expects(peer),
       suspectAfterMs: 3_000,
       handler: {
         onLinked: (link) => {
@@ -106,9 +107,10 @@ export class KeyLan implements AsyncDisposable {
           if (topic === KEYRING_TOPIC) void exchange.took(body, link);
         },
         onConflict: (peer) => told.push(`conflict ${peer}`),
+        onRefused() {},
       },
     });
-    const exchange = new KeyExchange({ trust, pool, logger });
+    const exchange = new KeyExchange({ trust, pool, clock, logger });
     const node = { nodeId, host, identity, trust, pool, told, warnings: lines("warn") };
     this.nodes.push(node);
     trust.start(() => exchange.changed());
@@ -164,6 +166,12 @@ export class KeyLan implements AsyncDisposable {
       }
     }
     await this.clock.advance(20);
+  }
+
+  /** Puts one out; all others are kept by their labels, since here nobody was seen a day ago. */
+  async evict(by: KeyNode, nodeId: string): Promise<void> {
+    const labels = by.trust.known.list().map((one) => one.nodeId);
+    await by.trust.evict([nodeId], { keep: labels.filter((one) => one !== nodeId) });
   }
 
   /** The tag of the newest key of each. */

@@ -43,6 +43,8 @@ export interface PoolNode {
   readonly told: string[];
   readonly ends: LinkEnd[];
   readonly conflicts: string[];
+  /** `"b at 10.0.0.2:5681 NAME_CONFLICT"`: who refused it. */
+  readonly refusals: string[];
   readonly notices: string[];
   readonly calls: IncomingCall[];
 }
@@ -126,6 +128,7 @@ export function makePool(
     told: [],
     ends: [],
     conflicts: [],
+    refusals: [],
     notices: [],
     calls: [],
   };
@@ -136,6 +139,7 @@ export function makePool(
     load: load ?? (() => ({ running: 0, queued: 0, slots: 1 })),
     allows,
     vouch: () => {},
+    expects: () => undefined,
     suspectAfterMs: 3_000,
     handler: {
       onLinked: (link) => node.told.push(`linked ${link.peer.nodeId}`),
@@ -152,6 +156,8 @@ export function makePool(
         node.notices.push(`${link.peer.nodeId} ${topic} ${new TextDecoder().decode(body)}`);
       },
       onConflict: (peer, from) => node.conflicts.push(`${peer} at ${from}`),
+      onRefused: ({ address, peer }, { code }) =>
+        node.refusals.push(`${peer?.nodeId ?? "?"} at ${address.host}:${address.port} ${code}`),
     },
   });
   return { ...node, pool };
@@ -177,8 +183,15 @@ export class RawPeer {
     this.stream.send(encodeFrame(messages));
   }
 
-  /** Introduces itself as the node of that label. */
+  /** Introduces itself as the node of that label, and takes whoever is on the other side. */
   hello(nodeId: string, change: Partial<NodeDescription> = {}): void {
+    this.introduce(nodeId, change);
+    // Of a later version's kind: whatever comes from a dialler but a goodbye is a yes.
+    this.send({ kind: 99 as Kind });
+  }
+
+  /** Says who it is, and not yet whether it wants a link. */
+  introduce(nodeId: string, change: Partial<NodeDescription> = {}): void {
     this.send({ kind: Kind.Hello, body: JSON.stringify(descriptionOf(nodeId, change)) });
   }
 

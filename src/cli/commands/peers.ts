@@ -3,7 +3,7 @@
 import { systemClock } from "../../base/clock.ts";
 import { type Command, type Invocation, NODE_OPTIONS } from "../command.ts";
 import { findNode } from "../node_client.ts";
-import { peersReport } from "../show.ts";
+import { peersReport, refusalNotes, unreachedNotes } from "../show.ts";
 
 export const command: Command = {
   positionals: "",
@@ -11,13 +11,17 @@ export const command: Command = {
   options: NODE_OPTIONS,
   example: "hanzo-network peers",
   async run({ options, terminal, signal }: Invocation): Promise<number> {
-    const peers = await (await findNode(options)).peers(signal);
+    const node = await findNode(options);
+    const peers = await node.peers(signal);
     if (terminal.json) {
       terminal.value(peers);
       return 0;
     }
     if (peers.length === 0) {
-      terminal.line("No peers yet. Start another node: hanzo-network up");
+      const { refusedBy, unreached } = await node.status(signal);
+      const lines = [...refusalNotes(refusedBy, terminal), ...unreachedNotes(unreached, terminal)];
+      if (lines.length > 0) { for (const line of lines) terminal.line(line); }
+      else terminal.line("No peers yet. Start another node: hanzo-network up");
       return 0;
     }
     const now = systemClock.wallTime();

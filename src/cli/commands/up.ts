@@ -52,7 +52,7 @@ export const command: Command = {
       directory,
       options.text("node-id"),
       defaultNodeId(systemHostName(), systemRandom),
-    );
+    ).catch(asUsage);
     let network: DistributedNetwork | undefined;
     let gateway: Gateway | undefined;
     try {
@@ -83,6 +83,9 @@ export const command: Command = {
       });
       // Only now is the range known to be one that a node may be open to.
       if (open !== false) warnOfOpen(open, options.flag("open-accept-tasks"), terminal);
+      else if (!network.getNetworkStatus().security.verifiesPeers) {
+        warnOfAnybody(options.flag("open-accept-tasks"), terminal);
+      }
       const apiPort = options.integer("api-port", 0, 65_535);
       needApi(apiPort);
       const events = network.events();
@@ -108,6 +111,9 @@ export const command: Command = {
       region.end();
       if (!terminal.json) terminal.line("Stopping: finishing what runs here …");
       return 0;
+    } catch (thrown) {
+      if (network === undefined) asUsage(thrown);
+      throw thrown;
     } finally {
       await network?.stop();
       await gateway?.stop();
@@ -115,6 +121,12 @@ export const command: Command = {
     }
   },
 };
+
+/** What no node can be made of was wrong on the command line. */
+function asUsage(thrown: unknown): never {
+  if (!(thrown instanceof NetworkError) || thrown.code !== "INVALID_ARGUMENT") throw thrown;
+  throw new UsageError(thrown.message);
+}
 
 /**
  * An agent's promise that nobody awaits must not end the node, nor, by way of the fallback, one
@@ -222,6 +234,20 @@ function warnOfOpen(open: boolean | string, acceptsTasks: boolean, terminal: Ter
       acceptsTasks
         ? "may see it and RUN ITS AGENTS."
         : "may see it. It runs no agents for them (that would be --open-accept-tasks).",
+    ].join("\n"),
+  ));
+}
+
+function warnOfAnybody(acceptsTasks: boolean, terminal: Terminal): void {
+  terminal.error(terminal.style(
+    "red",
+    [
+      "WARNING: this node asks NOBODY for a certificate (--verify-peers=false). Links are encrypted, " +
+      "with whoever comes:",
+      "every machine at a private address may see it, pretend to be a node, " +
+      (acceptsTasks
+        ? "and RUN ITS AGENTS."
+        : "and be sent work. It runs no agents for them (that would be --open-accept-tasks)."),
     ].join("\n"),
   ));
 }

@@ -34,11 +34,17 @@ const transport = grpcTransport({
     : await memberOf(NetworkKey.from(Uint8Array.fromHex(secret)), "attacked"),
 });
 let links = 0;
+let frames = 0;
 const listener = await transport.listen({ host: "127.0.0.1", port: 0 }, (stream) => {
   links++;
+  let takesMore = true;
   stream.start({
-    onFrame: (frame) => void stream.send(frame.length === 0 ? report() : frame),
-    onDrain() {},
+    onFrame(frame) {
+      frames++;
+      // Who does not take its answers gets no more of them.
+      if (takesMore) takesMore = stream.send(frame.length === 0 ? report() : frame);
+    },
+    onDrain: () => takesMore = true,
     onClose: () => void links--,
   });
 });
@@ -49,6 +55,7 @@ function report(): Uint8Array {
   const report: NodeReport = {
     rss: Deno.memoryUsage().rss,
     links,
+    frames,
     floods: flood.count,
     crowd: crowd.count,
   };

@@ -3,6 +3,7 @@
 import type { Credentials } from "../../../src/security/identity.ts";
 import { deadline } from "../../support/deadline.ts";
 import { join, PREFACE, settings } from "../goaway/frames.ts";
+import { Windows } from "./windows.ts";
 
 /** What every client of HTTP/2 begins with. */
 export const HELLO: Uint8Array = join(PREFACE, settings());
@@ -14,6 +15,7 @@ const SEGMENT_BYTES = 64 * 1024;
 export class RawConnection implements Disposable {
   readonly #conn: Deno.Conn;
   readonly #ended = Promise.withResolvers<void>();
+  readonly #windows = new Windows();
   #isOver = false;
   #received = 0;
 
@@ -64,6 +66,14 @@ export class RawConnection implements Disposable {
     }
   }
 
+  /**
+   * Sends frames with so much in DATA of stream 1, as soon as HTTP/2's flow control allows for them.
+   */
+  async writeAllowed(bytes: Uint8Array, inData: number): Promise<void> {
+    await Promise.race([this.#windows.take(inData), this.#ended.promise]);
+    await this.write(bytes);
+  }
+
   /** Resolves to whether the other side ended it in time. */
   async endsWithin(ms: number): Promise<boolean> {
     using limit = deadline(ms);
@@ -83,7 +93,10 @@ export class RawConnection implements Disposable {
   async #read(): Promise<void> {
     const buffer = new Uint8Array(64 * 1024);
     try {
-      for (let count; (count = await this.#conn.read(buffer)) !== null;) this.#received += count;
+      for (let count; (count = await this.#conn.read(buffer)) !== null;) {
+        this.#received += count;
+        this.#windows.push(buffer.subarray(0, count));
+      }
     } catch {
       // A reset is an end, too.
     }

@@ -17,6 +17,8 @@ export interface NodeReport {
   /** Bytes of memory. */
   readonly rss: number;
   readonly links: number;
+  /** Frames that came on links. */
+  readonly frames: number;
   /** Connections that were ended because of a flood. */
   readonly floods: number;
   /** Connections that had to go because there were too many. */
@@ -100,14 +102,12 @@ export class Scene implements AsyncDisposable {
         checkServerIdentity: () => undefined,
       });
     session.on("error", () => {});
+    const closed = new Promise((resolve) => session.once("close", resolve));
     try {
       return await use(session);
     } finally {
-      const closed = new Promise((resolve) => session.once("close", resolve));
-      if (!session.closed) {
-        session.destroy();
-        await closed;
-      }
+      session.destroy();
+      await closed;
     }
   }
 
