@@ -1,5 +1,6 @@
 /** The devices that may be given tasks now, kept ready so that a task need not build the list. */
 
+import type { DeviceCondition } from "../device/condition.ts";
 import type { Load } from "../link/frame.ts";
 import type { PeerLink } from "../link/peer_link.ts";
 import type { Membership } from "../membership/membership.ts";
@@ -44,12 +45,19 @@ export function candidateList(sources: CandidateSources): () => readonly Candida
   };
 }
 
+const NO_MODELS: Candidate["models"] = new Map();
 const NO_LOAD: Load = { running: 0, queued: 0, slots: 1 };
 
 class LiveCandidate implements Candidate {
   readonly nodeId: string;
   readonly capabilities: NodeDescription["capabilities"];
+  readonly labels: ReadonlySet<string>;
   readonly agents: ReadonlySet<string>;
+  readonly tools: ReadonlySet<string>;
+  // What an engine says of its models will stand here.
+  readonly models: ReadonlyMap<string, { readonly loaded: boolean }> = NO_MODELS;
+  readonly condition: DeviceCondition;
+  readonly isDoubtful = false;
   readonly isLocal: boolean;
   readonly #load: () => Load;
   readonly #justSent: () => number;
@@ -64,7 +72,10 @@ class LiveCandidate implements Candidate {
   ) {
     this.nodeId = description.nodeId;
     this.capabilities = description.capabilities;
+    this.labels = new Set(description.labels);
     this.agents = new Set(description.agents.map(({ name }) => name));
+    this.tools = new Set(description.agents.flatMap(({ tools }) => tools));
+    this.condition = description.condition;
     this.isLocal = isLocal;
     this.#load = load;
     this.#justSent = justSent;

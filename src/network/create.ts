@@ -13,6 +13,7 @@ import {
   type DeviceCapabilities,
   UNKNOWN_DEVICE,
 } from "../device/capabilities.ts";
+import { AT_EASE, ConditionReader, type DeviceCondition } from "../device/condition.ts";
 import { detectDeviceCapabilities } from "../device/detect.ts";
 import { DeviceReader, type DeviceReading } from "../device/reading.ts";
 import type { LinkTransport } from "../link/frame_stream.ts";
@@ -75,6 +76,7 @@ export interface Platform {
   readonly cores: number;
   readonly detect: (overrides: CapabilityOverrides) => Promise<DeviceCapabilities>;
   readonly readDevice: () => Promise<DeviceReading>;
+  readonly readCondition: () => Promise<DeviceCondition>;
 }
 
 /** What links are made with. */
@@ -180,6 +182,8 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     // What is found takes its place.
     capabilities: UNKNOWN_DEVICE,
     agents: [...agents.values()].map(describeAgent),
+    labels: resolved.labels,
+    condition: AT_EASE,
   });
   checkOffer(description);
   const self = () => description;
@@ -322,6 +326,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
       });
     },
     detect: () => platform.detect(resolved.deviceCapabilities),
+    readCondition: platform.readCondition,
     listenHost: leavesMachine(resolved) ? platform.listenHosts.lan : platform.listenHosts.loopback,
     pool,
     membership,
@@ -345,6 +350,7 @@ function systemPlatform(options: NetworkOptions): Platform {
   const dataDirectory = usualDataDirectory();
   // The one directory that a node must have; the one that it was started in may be any.
   const reader = new DeviceReader({ directory: options.dataDirectory ?? dataDirectory });
+  const conditionReader = new ConditionReader();
   return {
     clock: systemClock,
     random: systemRandom,
@@ -356,6 +362,7 @@ function systemPlatform(options: NetworkOptions): Platform {
     cores: navigator.hardwareConcurrency,
     detect: (overrides) => detectDeviceCapabilities({ overrides }),
     readDevice: () => reader.read(),
+    readCondition: () => conditionReader.read(),
   };
 }
 

@@ -1,17 +1,20 @@
 /** Gets a task run: on the best device, and on the next when that one fails before it has begun. */
 
-import type { AgentAnswer, AgentDescription } from "../agents/agent.ts";
+import type { AgentDescription } from "../agents/agent.ts";
+import { bothRequirements, type Requirements, type Workload } from "../agents/requirements.ts";
 import type { RunEvent, RunResult } from "../agents/run_event.ts";
 import type { Clock } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import type { Candidate } from "../routing/candidate.ts";
+import { type Candidate, tflopsOf } from "../routing/candidate.ts";
+import { considerations } from "../routing/explain.ts";
 import { rank } from "../routing/rank.ts";
 import type { Route, RouteOutcome, Router } from "../routing/router.ts";
 import { type RouteRequest, RoutingStrategy } from "../routing/strategy.ts";
-import type { Executor } from "./executor.ts";
+import type { Executor, Served } from "./executor.ts";
 import { mayTryAgain, noDevice, outcomeOf, type Progress } from "./failure.ts";
 import { type CallingLink, runRemotely } from "./remote.ts";
+import { ServiceTimeTable } from "./service_times.ts";
 import { type AttemptEvent, deadlineExceeded, type Task } from "./task.ts";
 
 /** What is to be run. */
@@ -23,6 +26,14 @@ export interface RunRequest {
   readonly nodeId?: string;
   /** Instead of the network's own strategy. */
   readonly strategy?: RoutingStrategy;
+  /** Instead of the agent's own. */
+  readonly workload?: Workload;
+  /** Beside the agent's own. */
+  readonly requirements?: Requirements;
+  /** Nodes that hold what the task works on. */
+  readonly near?: readonly string[];
+  /** Whether the event of the choice is to say what was thought of each device. */
+  readonly explain?: boolean;
   /** How long it may take in all, in milliseconds. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
@@ -47,6 +58,8 @@ export type EmitRunEvent = (event: RunEvent) => Promise<void> | void;
 /** Devices that are tried for one task at most. */
 const MAX_ATTEMPTS = 3;
 
+const NOWHERE: ReadonlySet<string> = new Set();
+
 /** An attempt that failed, of a task that another device may still do. */
 interface Failure {
   readonly nodeId: string;
@@ -58,6 +71,7 @@ interface Failure {
 /** See the top of the file. */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
+  readonly #times = new ServiceTimeTable();
   #stopped = false;
 
   constructor(options: DispatcherOptions) {
@@ -105,9 +119,16 @@ export class Dispatcher {
         const told = emit({ type: "fallback", taskId, attempt: attempt - 1, nodeId, reason });
         if (told !== undefined) await told;
       }
-      const { candidate: { nodeId }, reason } = route;
+      const { candidate: { nodeId, capabilities }, reason, ranking } = route;
       tried.add(nodeId);
-      const told = emit({ type: "routed", taskId, attempt, nodeId, reason });
+      const told = emit({
+        type: "routed",
+        taskId,
+        attempt,
+        nodeId,
+        reason,
+        ...(request.explain && { considered: considerations(ranking) }),
+      });
       if (told !== undefined) await told;
       // A custom router, or a slow reader of the events, has taken its time.
       throwIfCancelled(signal);
@@ -116,15 +137,24 @@ export class Dispatcher {
       if (remainingMs <= 0) throw deadlineExceeded({ ...task, timeoutMs });
       const progress: Progress = { begun: false, emitted: false, lost };
       try {
-        const { output, data } = await this.#attempt(route, task, signal, (event) => {
+        const { output, data, serviceMs } = await this.#attempt(route, task, signal, (event) => {
           progress.begun = true;
           if (event.type === "started") return emit({ type: "started", taskId, attempt, nodeId });
           progress.emitted = true;
           return emit(event);
         });
-        const durationMs = clock.now() - startedAt;
-        const result = { taskId, agent, nodeId, output, attempts: attempt, durationMs, reason };
-        return data === undefined ? result : { ...result, data };
+        this.#times.note(agent, nodeId, serviceMs, tflopsOf(capabilities));
+        return {
+          taskId,
+          agent,
+          nodeId,
+          output,
+          ...(data !== undefined && { data }),
+          attempts: attempt,
+          durationMs: clock.now() - startedAt,
+          serviceMs,
+          reason,
+        };
       } catch (thrown) {
         throwIfCancelled(signal);
         const error = NetworkError.from(thrown, "INTERNAL");
@@ -142,7 +172,7 @@ export class Dispatcher {
     task: Task,
     signal: AbortSignal | undefined,
     emit: (event: AttemptEvent) => Promise<void> | void,
-  ): Promise<AgentAnswer> {
+  ): Promise<Served> {
     const { clock, link } = this.#options;
     if (isLocal) return this.#executeHere(task, signal, emit);
     const open = link(nodeId);
@@ -156,7 +186,7 @@ export class Dispatcher {
     task: Task,
     signal: AbortSignal | undefined,
     emit: (event: AttemptEvent) => Promise<void> | void,
-  ): Promise<AgentAnswer> {
+  ): Promise<Served> {
     // The deadline must not abort the caller's own signal.
     const abort = new AbortController();
     const onAbort = () => abort.abort(signal!.reason);
@@ -170,17 +200,28 @@ export class Dispatcher {
 
   /** The device for the next attempt. */
   #route(
-    { agent, nodeId, prompt: query, context, strategy }: RunRequest,
+    request: RunRequest,
     tried: ReadonlySet<string>,
     failure: Failure | undefined,
   ): Route | Promise<Route> {
-    const { name, workload, requirements } = agent;
-    const asked: RouteRequest = { agent: name, workload, requirements, query, context, tried };
+    const { agent, nodeId, strategy, requirements, near } = request;
+    const asked: RouteRequest = {
+      agent: agent.name,
+      workload: request.workload ?? agent.workload,
+      requirements: requirements === undefined
+        ? agent.requirements
+        : bothRequirements(agent.requirements, requirements),
+      query: request.prompt,
+      context: request.context,
+      near: near === undefined ? NOWHERE : new Set(near),
+      tried,
+      times: this.#times,
+    };
     const candidates = this.#options.candidates();
     if (nodeId !== undefined) return theOneAskedFor(nodeId, candidates, asked);
     const chosen = (outcome: RouteOutcome): Route => {
       if (outcome.candidate !== undefined) return outcome;
-      throw failure?.error ?? noDevice(name, outcome.verdicts);
+      throw failure?.error ?? noDevice(outcome.ranking);
     };
     const outcome = this.#options.router.route(candidates, asked, strategy);
     return outcome instanceof Promise ? outcome.then(chosen) : chosen(outcome);
@@ -201,9 +242,9 @@ function theOneAskedFor(
         `See: hanzo-network peers`,
     );
   }
-  const verdicts = rank([candidate], request, RoutingStrategy.CapabilityBased);
-  if (verdicts[0].fits) return { candidate, reason: "it was asked for" };
-  throw noDevice(request.agent, verdicts);
+  const ranking = rank([candidate], request, RoutingStrategy.CapabilityBased);
+  if (ranking.verdicts[0].fits) return { candidate, reason: "it was asked for", ranking };
+  throw noDevice(ranking);
 }
 
 function throwIfCancelled(signal: AbortSignal | undefined): void {

@@ -48,6 +48,12 @@ export interface RunningTask {
   readonly runningMs: number;
 }
 
+/** What a task came to here. */
+export interface Served extends AgentAnswer {
+  /** How long it had a slot, in milliseconds. */
+  readonly serviceMs: number;
+}
+
 /** See the top of the file. */
 export class Executor {
   readonly #options: ExecutorOptions;
@@ -106,7 +112,7 @@ export class Executor {
     task: Task,
     emit: EmitAttemptEvent,
     abort: AbortController,
-  ): Promise<AgentAnswer> {
+  ): Promise<Served> {
     const agent = this.#options.agents.get(task.agent);
     this.#check(task, agent);
     abort.signal.throwIfAborted();
@@ -214,13 +220,14 @@ export class Executor {
     agent: Agent,
     emit: EmitAttemptEvent,
     signal: AbortSignal,
-  ): Promise<AgentAnswer> {
+  ): Promise<Served> {
     const { clock, nodeId } = this.#options;
     const { prompt, context, taskId } = task;
     const { since } = this.#running.get(task)!;
     try {
       emit({ type: "started" });
-      return await runAgent(agent, { prompt, context, taskId, nodeId, signal, emit });
+      const answer = await runAgent(agent, { prompt, context, taskId, nodeId, signal, emit });
+      return { ...answer, serviceMs: clock.now() - since };
     } catch (thrown) {
       if (signal.aborted) throw signal.reason;
       throw agentError(thrown);

@@ -1,18 +1,17 @@
 /** Tasks over a link: the caller's side and the executor's. */
 
-import type { AgentAnswer } from "../agents/agent.ts";
 import type { CancelTimer, Clock } from "../base/clock.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { IncomingCall } from "../link/call.ts";
 import type { PeerLink } from "../link/peer_link.ts";
-import type { Executor } from "./executor.ts";
+import type { Executor, Served } from "./executor.ts";
 import {
   type AttemptEvent,
   deadlineExceeded,
   type EmitAttemptEvent,
+  MAX_STREAMED_LENGTH,
   parseAgentEvent,
   parseAnswer,
-  MAX_STREAMED_LENGTH,
   parseTask,
   type Task,
   type WireAnswer,
@@ -46,7 +45,7 @@ export function runRemotely(
   task: Task,
   emit: EmitAttemptEvent,
   { clock, signal }: RemoteBounds,
-): Promise<AgentAnswer> {
+): Promise<Served> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
     let over = false;
@@ -102,7 +101,9 @@ function longer(streamed: string, text: string): string {
   if (streamed.length + text.length <= MAX_STREAMED_LENGTH) return streamed + text;
   throw new NetworkError(
     "RESOURCE_EXHAUSTED",
-    `The answer is longer than ${MAX_STREAMED_LENGTH / 2 ** 20} million characters. Let the agent ` +
+    `The answer is longer than ${
+      MAX_STREAMED_LENGTH / 2 ** 20
+    } million characters. Let the agent ` +
       "say less, or write it to a file.",
   );
 }
@@ -111,13 +112,13 @@ function longer(streamed: string, text: string): string {
 export async function serveRun(call: IncomingCall, executor: Executor): Promise<void> {
   let streamed = "";
   try {
-    const { output, data } = await executor.execute(parseTask(call.body), (event) => {
+    const { output, data, serviceMs } = await executor.execute(parseTask(call.body), (event) => {
       if (event.type === "started") return call.begin();
       if (event.type === "token") streamed += event.text;
       return call.send(JSON.stringify(event));
     }, call.abort);
     // What was streamed is there already.
-    call.end(toJson(output === streamed ? { data } : { output, data }));
+    call.end(toJson(output === streamed ? { data, serviceMs } : { output, data, serviceMs }));
   } catch (thrown) {
     call.fail(NetworkError.from(thrown, "INTERNAL"));
   }

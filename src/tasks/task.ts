@@ -55,11 +55,15 @@ const agentEventSchema: z.ZodType<AgentEvent> = z.discriminatedUnion("type", [
 ]);
 
 /** An answer on the wire: without `output` it is all that was streamed. */
-export type WireAnswer = Partial<AgentAnswer>;
+export interface WireAnswer extends Partial<AgentAnswer> {
+  /** How long it had a slot there, in milliseconds. */
+  serviceMs: number;
+}
 
 const answerSchema: z.ZodType<WireAnswer> = z.object({
   output: z.string().optional(),
   data: jsonSchema.optional(),
+  serviceMs: z.number().nonnegative().max(MAX_TIMEOUT_MS).default(0),
 });
 
 /**

@@ -14,6 +14,7 @@ import { type CustomRouter, RoutingStrategy } from "../../src/routing/strategy.t
 import { Dispatcher, type EmitRunEvent, type RunRequest } from "../../src/tasks/dispatcher.ts";
 import type { CallingLink } from "../../src/tasks/remote.ts";
 import type { Task } from "../../src/tasks/task.ts";
+import { device as anyDevice } from "../support/candidates.ts";
 import { executorWith, heldAgent } from "../support/task_rig.ts";
 import { WatchedClock } from "../support/watched_clock.ts";
 
@@ -143,27 +144,9 @@ interface Outcome {
 }
 
 function device(nodeId: string, fp16: number): Candidate {
-  return {
-    nodeId,
-    isLocal: nodeId === "here",
-    capabilities: {
-      model: null,
-      chip: null,
-      memory: 8_192,
-      vram: null,
-      unifiedMemory: false,
-      flops: { fp32: null, fp16, int8: null },
-      cores: 4,
-      gpus: [],
-      os: "linux",
-      arch: "x86_64",
-    },
-    agents: new Set(["held"]),
-    pending: 0,
-    slots: 1,
-    currentLoad: 0,
-    roundTripMs: 1,
-  };
+  const capabilities = { memory: 8_192, flops: { fp32: null, fp16, int8: null }, cores: 4 };
+  const isLocal = nodeId === "here";
+  return anyDevice(nodeId, capabilities, { isLocal, agents: new Set(["held"]), slots: 1 });
 }
 
 Deno.test("a run tells its events in order, and its result says where, why, and in how many attempts", async () => {
@@ -207,6 +190,7 @@ Deno.test("a run tells its events in order, and its result says where, why, and 
     data: 42,
     attempts: 1,
     durationMs: 70,
+    serviceMs: 0,
     reason,
   });
 });

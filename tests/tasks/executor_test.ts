@@ -2,10 +2,9 @@
 
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import fc from "fast-check";
-import type { AgentAnswer } from "../../src/agents/agent.ts";
 import { ManualClock } from "../../src/base/manual_clock.ts";
 import { type ErrorCode, NetworkError } from "../../src/base/errors.ts";
-import type { Executor } from "../../src/tasks/executor.ts";
+import type { Executor, Served } from "../../src/tasks/executor.ts";
 import type { AttemptEvent, Task } from "../../src/tasks/task.ts";
 import { createAgent } from "../../src/agents/agent.ts";
 import { executorWith, type HeldAgent, heldAgent, task } from "../support/task_rig.ts";
@@ -422,11 +421,12 @@ Deno.test("whatever comes, in whatever order, slots and queue keep their bounds 
 
 Deno.test("an agent's answer with data comes as it is", async () => {
   const rig = new Rig(1);
-  const done: Promise<AgentAnswer> = rig.executor.execute(
+  const done: Promise<Served> = rig.executor.execute(
     task(),
     () => {},
     new AbortController(),
   );
+  await rig.clock.advance(7);
   rig.held.runs[0].answer({ output: "two", data: { n: 2 } });
-  assertEquals(await done, { output: "two", data: { n: 2 } });
+  assertEquals(await done, { output: "two", data: { n: 2 }, serviceMs: 7 });
 });
