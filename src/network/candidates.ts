@@ -13,6 +13,8 @@ export interface CandidateSources {
   readonly link: (nodeId: string) => PeerLink | undefined;
   readonly self: () => NodeDescription;
   readonly load: () => Load;
+  /** Whether a node failed lately. */
+  readonly isDoubtful: (nodeId: string) => boolean;
 }
 
 /**
@@ -20,14 +22,14 @@ export interface CandidateSources {
  * alive. Their figures are read when they are looked at.
  */
 export function candidateList(sources: CandidateSources): () => readonly Candidate[] {
-  const { membership, link, self, load } = sources;
+  const { membership, link, self, load, isDoubtful } = sources;
   let list: Candidate[] = [];
   let madeFrom: { version: number; self: NodeDescription } | undefined;
   return () => {
     const description = self();
     if (madeFrom?.version !== membership.version || madeFrom.self !== description) {
       madeFrom = { version: membership.version, self: description };
-      const local = new LiveCandidate(description, true, load, () => 0, () => 0);
+      const local = new LiveCandidate(description, true, load, () => 0, () => 0, isDoubtful);
       const peers = membership.peers()
         .filter(({ state, description }) => state === "alive" && description !== undefined)
         .map(({ nodeId, description }) =>
@@ -37,6 +39,7 @@ export function candidateList(sources: CandidateSources): () => readonly Candida
             () => link(nodeId)?.remoteLoad ?? NO_LOAD,
             () => link(nodeId)?.unreflectedCalls ?? 0,
             () => membership.get(nodeId)?.roundTripMs ?? 0,
+            isDoubtful,
           )
         );
       list = [local, ...peers];
@@ -57,11 +60,11 @@ class LiveCandidate implements Candidate {
   // What an engine says of its models will stand here.
   readonly models: ReadonlyMap<string, { readonly loaded: boolean }> = NO_MODELS;
   readonly condition: DeviceCondition;
-  readonly isDoubtful = false;
   readonly isLocal: boolean;
   readonly #load: () => Load;
   readonly #justSent: () => number;
   readonly #roundTripMs: () => number;
+  readonly #isDoubtful: (nodeId: string) => boolean;
 
   constructor(
     description: NodeDescription,
@@ -69,6 +72,7 @@ class LiveCandidate implements Candidate {
     load: () => Load,
     justSent: () => number,
     roundTripMs: () => number,
+    isDoubtful: (nodeId: string) => boolean,
   ) {
     this.nodeId = description.nodeId;
     this.capabilities = description.capabilities;
@@ -80,6 +84,7 @@ class LiveCandidate implements Candidate {
     this.#load = load;
     this.#justSent = justSent;
     this.#roundTripMs = roundTripMs;
+    this.#isDoubtful = isDoubtful;
   }
 
   get pending(): number {
@@ -93,6 +98,10 @@ class LiveCandidate implements Candidate {
 
   get currentLoad(): number {
     return this.pending / this.slots;
+  }
+
+  get isDoubtful(): boolean {
+    return this.#isDoubtful(this.nodeId);
   }
 
   get roundTripMs(): number {

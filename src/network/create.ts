@@ -32,6 +32,7 @@ import {
 } from "../membership/node_description.ts";
 import { parseRumour, RUMOUR_TOPIC } from "../membership/rumour.ts";
 import { Router } from "../routing/router.ts";
+import { Circuits } from "../tasks/circuits.ts";
 import { Dispatcher } from "../tasks/dispatcher.ts";
 import { Executor } from "../tasks/executor.ts";
 import { RUN_METHOD, serveRun } from "../tasks/remote.ts";
@@ -229,6 +230,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
         );
         if (settled >= 0) conflicts.splice(settled, 1);
         membership.linked(link.peer, addressOf(link));
+        circuits.forget(link.peer.nodeId);
         exchange?.linked(link);
       },
       onRelinked: (id) => membership.relinked(id),
@@ -236,7 +238,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
         const reason = "error" in end ? end.error.message : "its link was closed";
         membership.unlinked(id, { goodbye: end.type === "goodbye", reason });
       },
-      onCall: (call) => void serve(call, executor, acceptsTasks),
+      onCall: (call, { peer }) => void serve(call, executor, acceptsTasks, peer.nodeId),
       onNotice: (topic, body, link) => {
         const { peer } = link;
         if (topic === KEYRING_TOPIC) void exchange?.took(body, link);
@@ -267,7 +269,9 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
   });
 
   const link = (id: string) => pool.get(id);
-  const candidates = candidateList({ membership, link, self, load: () => executor });
+  const circuits = new Circuits(clock);
+  const isDoubtful = (id: string) => circuits.isDoubtful(id);
+  const candidates = candidateList({ membership, link, self, load: () => executor, isDoubtful });
   const router = new Router({
     strategy: resolved.routingStrategy,
     customRouter: resolved.customRouter,
@@ -279,8 +283,10 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
   const dispatcher = new Dispatcher({
     clock,
     logger,
+    random,
     newTaskId: newId,
     router,
+    circuits,
     executor,
     candidates,
     link,
@@ -432,7 +438,12 @@ function addressOf(link: PeerLink) {
   return { host: link.remoteHost, port: link.peer.listenPort, via: "link" };
 }
 
-function serve(call: IncomingCall, executor: Executor, acceptsTasks: boolean): Promise<void> {
+function serve(
+  call: IncomingCall,
+  executor: Executor,
+  acceptsTasks: boolean,
+  caller: string,
+): Promise<void> {
   if (call.method !== RUN_METHOD) {
     call.fail(new NetworkError("NOT_FOUND", `There is no call "${call.method}" here.`));
     return Promise.resolve();
@@ -447,7 +458,7 @@ function serve(call: IncomingCall, executor: Executor, acceptsTasks: boolean): P
     );
     return Promise.resolve();
   }
-  return serveRun(call, executor);
+  return serveRun(call, executor, caller);
 }
 
 /** A peer may only speak of itself. */

@@ -109,14 +109,23 @@ function longer(streamed: string, text: string): string {
 }
 
 /** Answers a peer's call by running the task here. */
-export async function serveRun(call: IncomingCall, executor: Executor): Promise<void> {
+export async function serveRun(
+  call: IncomingCall,
+  executor: Executor,
+  caller: string,
+): Promise<void> {
   let streamed = "";
   try {
-    const { output, data, serviceMs } = await executor.execute(parseTask(call.body), (event) => {
-      if (event.type === "started") return call.begin();
-      if (event.type === "token") streamed += event.text;
-      return call.send(JSON.stringify(event));
-    }, call.abort);
+    const { output, data, serviceMs } = await executor.execute(
+      parseTask(call.body),
+      (event) => {
+        if (event.type === "started") return call.begin();
+        if (event.type === "token") streamed += event.text;
+        return call.send(JSON.stringify(event));
+      },
+      call.abort,
+      caller,
+    );
     // What was streamed is there already.
     call.end(toJson(output === streamed ? { data, serviceMs } : { output, data, serviceMs }));
   } catch (thrown) {

@@ -27,7 +27,7 @@ class Rig {
 
   private constructor(agents: Agent[]) {
     this.executor = executorWith(this.pair.clock, 1, this.held.agent, ...agents);
-    this.pair.onCall = (call) => void serveRun(call, this.executor);
+    this.pair.onCall = (call) => void serveRun(call, this.executor, "caller");
   }
 
   static async open(...agents: Agent[]): Promise<Rig> {
