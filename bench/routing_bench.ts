@@ -5,7 +5,8 @@ import { silentLogger } from "../src/base/log.ts";
 import { seededRandom } from "../src/base/random.ts";
 import type { Candidate } from "../src/routing/candidate.ts";
 import { Router } from "../src/routing/router.ts";
-import { type RouteRequest, RoutingStrategy } from "../src/routing/strategy.ts";
+import { RoutingStrategy } from "../src/routing/strategy.ts";
+import { device, flops, request as task } from "../tests/support/candidates.ts";
 
 const random = seededRandom(1);
 const router = new Router({
@@ -15,14 +16,7 @@ const router = new Router({
   logger: silentLogger,
   agents: () => ["work"],
 });
-const request: RouteRequest = {
-  agent: "work",
-  workload: "heavy",
-  requirements: { memory: 4_096 },
-  query: "",
-  context: "",
-  tried: new Set(),
-};
+const request = task({ workload: "heavy", requirements: { memory: 4_096 } });
 
 for (const count of [3, 100, 10_000]) {
   const candidates = Array.from({ length: count }, (_, i) => candidate(`node-${i}`));
@@ -46,27 +40,6 @@ for (const count of [3, 100, 10_000]) {
 }
 
 function candidate(nodeId: string): Candidate {
-  const fp16 = random.next() * 100;
-  const pending = Math.floor(random.next() * 4);
-  return {
-    nodeId,
-    isLocal: false,
-    capabilities: {
-      model: null,
-      chip: null,
-      memory: 8_192,
-      vram: null,
-      unifiedMemory: false,
-      flops: { fp32: fp16 / 2, fp16, int8: fp16 * 2 },
-      cores: 8,
-      gpus: [],
-      os: "linux",
-      arch: "x86_64",
-    },
-    agents: new Set(["work"]),
-    pending,
-    slots: 4,
-    currentLoad: pending / 4,
-    roundTripMs: 1,
-  };
+  const capabilities = { memory: 8_192, flops: flops(random.next() * 100), cores: 8 };
+  return device(nodeId, capabilities, { pending: Math.floor(random.next() * 4), slots: 4 });
 }

@@ -21,4 +21,38 @@ export interface Requirements {
   gpu?: boolean;
   /** Part of the chip's name in any case: `"apple"`, `"RTX 4090"`. */
   chip?: string;
+  /** Who made the chip or a GPU, in any case: `"nvidia"`, `"apple"`. */
+  vendor?: string;
+  /** A model that the device can run, by its name. */
+  model?: string;
+  /** Tools that agents of the device must have. */
+  tools?: readonly string[];
+  /** What the owner must have called the device with `--label`: `"gpu-room"`. */
+  labels?: readonly string[];
+}
+
+/**
+ * What satisfies both: of figures the greater, of lists all.
+ *
+ * @param more What one call asks beside its agent; of two chips, vendors or models its own counts.
+ */
+export function bothRequirements(agent: Requirements, more: Requirements): Requirements {
+  const greater = (a?: number, b?: number) =>
+    a === undefined || b === undefined ? a ?? b : Math.max(a, b);
+  const all = (a: readonly string[] = [], b: readonly string[] = []) => [...new Set([...a, ...b])];
+  const both: Requirements = {
+    ...agent,
+    ...more,
+    memory: greater(agent.memory, more.memory),
+    vram: greater(agent.vram, more.vram),
+    gpu: agent.gpu === true || more.gpu === true || undefined,
+    flops: agent.flops === undefined && more.flops === undefined ? undefined : {
+      fp32: greater(agent.flops?.fp32, more.flops?.fp32),
+      fp16: greater(agent.flops?.fp16, more.flops?.fp16),
+      int8: greater(agent.flops?.int8, more.flops?.int8),
+    },
+    tools: all(agent.tools, more.tools),
+    labels: all(agent.labels, more.labels),
+  };
+  return both;
 }

@@ -13,14 +13,33 @@ export type AgentEvent =
 
 /** One event of a run; `result` is always the last, and comes exactly once. */
 export type RunEvent =
-  /** A device was chosen; `reason` says why in a sentence. */
-  | { type: "routed"; taskId: string; attempt: number; nodeId: string; reason: string }
+  /** A device was chosen; `reason` says why in a sentence, `considered` only when that was asked. */
+  | {
+    type: "routed";
+    taskId: string;
+    attempt: number;
+    nodeId: string;
+    reason: string;
+    considered?: Consideration[];
+  }
   /** The device has begun: from now on a slot there is taken. */
   | { type: "started"; taskId: string; attempt: number; nodeId: string }
   /** The attempt ended before anything was emitted; the next device is tried. */
   | { type: "fallback"; taskId: string; attempt: number; nodeId: string; reason: string }
   | AgentEvent
   | { type: "result"; result: RunResult };
+
+/** What routing thought of one device for a task. */
+export interface Consideration {
+  /** The label of the node. */
+  nodeId: string;
+  /** Its place among those that can do the task, from 1 for the best; null for the others. */
+  place: number | null;
+  /** When the task would be done there, in milliseconds from the choice; null where it cannot be. */
+  finishMs: number | null;
+  /** What it lacks, or what its place rests on: without a full stop. */
+  reason: string;
+}
 
 /** What a run came to. */
 export interface RunResult {
@@ -38,6 +57,8 @@ export interface RunResult {
   attempts: number;
   /** From the call to the result, in milliseconds, as the caller saw it. */
   durationMs: number;
+  /** How long the agent itself took, in milliseconds, as the device says that ran it. */
+  serviceMs: number;
   /** Why this node: one sentence. */
   reason: string;
 }

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { type ErrorCode, NetworkError } from "../base/errors.ts";
 import { parseWith } from "../base/schema.ts";
 import type { DistributedNetwork, RunOptions } from "../network/distributed_network.ts";
+import type { Requirements, Workload } from "../agents/requirements.ts";
 import { RoutingStrategy } from "../routing/strategy.ts";
 import { type ErrorBody, errorBody, errorResponse } from "./error_response.ts";
 import { JsonBodies } from "./json_bodies.ts";
@@ -18,6 +19,12 @@ export interface RunBody {
   /** Only this node. */
   node?: string;
   strategy?: RoutingStrategy;
+  workload?: Workload;
+  requirements?: Requirements;
+  /** Nodes that hold what the task works on. */
+  near?: string[];
+  /** Whether to say what was thought of each device. */
+  explain?: boolean;
   context?: string;
   timeoutMs?: number;
   /** On every device that has the agent; the answer is then one array of outcomes. */
@@ -29,6 +36,11 @@ const runSchema: z.ZodType<RunBody> = z.strictObject({
   agent: z.string().optional(),
   node: z.string().optional(),
   strategy: z.enum(RoutingStrategy).optional(),
+  workload: z.enum(["heavy", "light", "background"]).optional(),
+  // What it may hold is checked where it is used.
+  requirements: z.record(z.string(), z.any()).optional(),
+  near: z.array(z.string()).optional(),
+  explain: z.boolean().optional(),
   context: z.string().optional(),
   timeoutMs: z.number().optional(),
   all: z.boolean().optional(),

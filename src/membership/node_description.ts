@@ -1,12 +1,14 @@
 /** What a node says of itself when a link opens, and the one place where it is checked. */
 
 import { z } from "zod";
+import type { Requirements } from "../agents/requirements.ts";
 import type { AgentDescription } from "../agents/agent.ts";
 import { parseBoundedJson } from "../base/bounded_json.ts";
 import { NetworkError } from "../base/errors.ts";
 import { parseWith } from "../base/schema.ts";
 import { LABEL_PATTERN, safeName, safeText } from "../base/safe_text.ts";
 import { type DeviceCapabilities, deviceCapabilitiesSchema } from "../device/capabilities.ts";
+import { AT_EASE, type DeviceCondition } from "../device/condition.ts";
 
 /** The version of what is said on a link; nodes of different ones do not talk. */
 export const PROTOCOL_VERSION = 1;
@@ -27,16 +29,38 @@ export interface NodeDescription {
   readonly listenPort: number;
   readonly capabilities: DeviceCapabilities;
   readonly agents: readonly AgentDescription[];
+  /** What its owner calls it. */
+  readonly labels: readonly string[];
+  /** What holds it back now. */
+  readonly condition: DeviceCondition;
   /** What its clock showed when it said this, in milliseconds since 1970. */
   readonly wallTime?: number;
 }
 
 const MAX_DESCRIPTION_BYTES = 256 * 1024;
 const MAX_AGENTS = 256;
+/** Labels of one node. */
+export const MAX_LABELS = 32;
 
 const label = z.string().regex(LABEL_PATTERN);
 const name = (length: number) => z.string().max(4 * length).transform((s) => safeName(s, length));
 const figure = z.number().nonnegative().finite();
+
+const requirementsSchema: z.ZodType<Requirements> = z.object({
+  memory: figure.optional(),
+  vram: figure.optional(),
+  flops: z.object({
+    fp32: figure.optional(),
+    fp16: figure.optional(),
+    int8: figure.optional(),
+  }).optional(),
+  gpu: z.boolean().optional(),
+  chip: name(128).optional(),
+  vendor: name(64).optional(),
+  model: name(256).optional(),
+  tools: z.array(label).max(256).optional(),
+  labels: z.array(label).max(MAX_LABELS).optional(),
+});
 
 const agentSchema: z.ZodType<AgentDescription> = z.object({
   name: label,
@@ -44,17 +68,7 @@ const agentSchema: z.ZodType<AgentDescription> = z.object({
   workload: z.enum(["heavy", "light", "background"]),
   idempotent: z.boolean(),
   tools: z.array(label).max(256),
-  requirements: z.object({
-    memory: figure.optional(),
-    vram: figure.optional(),
-    flops: z.object({
-      fp32: figure.optional(),
-      fp16: figure.optional(),
-      int8: figure.optional(),
-    }).optional(),
-    gpu: z.boolean().optional(),
-    chip: name(128).optional(),
-  }),
+  requirements: requirementsSchema,
 });
 
 const schema: z.ZodType<NodeDescription> = z.object({
@@ -66,6 +80,12 @@ const schema: z.ZodType<NodeDescription> = z.object({
   listenPort: z.number().int().min(1).max(65_535),
   capabilities: deviceCapabilitiesSchema,
   agents: z.array(agentSchema).max(MAX_AGENTS),
+  labels: z.array(label).max(MAX_LABELS).default([]),
+  condition: z.object({
+    onBattery: z.boolean(),
+    batteryPercent: z.number().min(0).max(100).nullable(),
+    throttled: z.boolean(),
+  }).default(AT_EASE),
   wallTime: z.number().optional(),
 });
 
@@ -85,4 +105,13 @@ export function parseNodeDescription(bytes: Uint8Array): NodeDescription {
     );
   }
   return peer;
+}
+
+/**
+ * Checks what a caller asks of a device.
+ *
+ * @throws {NetworkError} `INVALID_ARGUMENT` naming the field that does not fit.
+ */
+export function checkRequirements(requirements: unknown): Requirements {
+  return parseWith(requirementsSchema, requirements, "INVALID_ARGUMENT", "Cannot run an agent");
 }

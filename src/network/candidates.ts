@@ -1,5 +1,6 @@
 /** The devices that may be given tasks now, kept ready so that a task need not build the list. */
 
+import type { DeviceCondition } from "../device/condition.ts";
 import type { Load } from "../link/frame.ts";
 import type { PeerLink } from "../link/peer_link.ts";
 import type { Membership } from "../membership/membership.ts";
@@ -12,6 +13,8 @@ export interface CandidateSources {
   readonly link: (nodeId: string) => PeerLink | undefined;
   readonly self: () => NodeDescription;
   readonly load: () => Load;
+  /** Whether a node failed lately. */
+  readonly isDoubtful: (nodeId: string) => boolean;
 }
 
 /**
@@ -19,14 +22,14 @@ export interface CandidateSources {
  * alive. Their figures are read when they are looked at.
  */
 export function candidateList(sources: CandidateSources): () => readonly Candidate[] {
-  const { membership, link, self, load } = sources;
+  const { membership, link, self, load, isDoubtful } = sources;
   let list: Candidate[] = [];
   let madeFrom: { version: number; self: NodeDescription } | undefined;
   return () => {
     const description = self();
     if (madeFrom?.version !== membership.version || madeFrom.self !== description) {
       madeFrom = { version: membership.version, self: description };
-      const local = new LiveCandidate(description, true, load, () => 0, () => 0);
+      const local = new LiveCandidate(description, true, load, () => 0, () => 0, isDoubtful);
       const peers = membership.peers()
         .filter(({ state, description }) => state === "alive" && description !== undefined)
         .map(({ nodeId, description }) =>
@@ -36,6 +39,7 @@ export function candidateList(sources: CandidateSources): () => readonly Candida
             () => link(nodeId)?.remoteLoad ?? NO_LOAD,
             () => link(nodeId)?.unreflectedCalls ?? 0,
             () => membership.get(nodeId)?.roundTripMs ?? 0,
+            isDoubtful,
           )
         );
       list = [local, ...peers];
@@ -44,16 +48,23 @@ export function candidateList(sources: CandidateSources): () => readonly Candida
   };
 }
 
+const NO_MODELS: Candidate["models"] = new Map();
 const NO_LOAD: Load = { running: 0, queued: 0, slots: 1 };
 
 class LiveCandidate implements Candidate {
   readonly nodeId: string;
   readonly capabilities: NodeDescription["capabilities"];
+  readonly labels: ReadonlySet<string>;
   readonly agents: ReadonlySet<string>;
+  readonly tools: ReadonlySet<string>;
+  // What an engine says of its models will stand here.
+  readonly models: ReadonlyMap<string, { readonly loaded: boolean }> = NO_MODELS;
+  readonly condition: DeviceCondition;
   readonly isLocal: boolean;
   readonly #load: () => Load;
   readonly #justSent: () => number;
   readonly #roundTripMs: () => number;
+  readonly #isDoubtful: (nodeId: string) => boolean;
 
   constructor(
     description: NodeDescription,
@@ -61,14 +72,19 @@ class LiveCandidate implements Candidate {
     load: () => Load,
     justSent: () => number,
     roundTripMs: () => number,
+    isDoubtful: (nodeId: string) => boolean,
   ) {
     this.nodeId = description.nodeId;
     this.capabilities = description.capabilities;
+    this.labels = new Set(description.labels);
     this.agents = new Set(description.agents.map(({ name }) => name));
+    this.tools = new Set(description.agents.flatMap(({ tools }) => tools));
+    this.condition = description.condition;
     this.isLocal = isLocal;
     this.#load = load;
     this.#justSent = justSent;
     this.#roundTripMs = roundTripMs;
+    this.#isDoubtful = isDoubtful;
   }
 
   get pending(): number {
@@ -82,6 +98,10 @@ class LiveCandidate implements Candidate {
 
   get currentLoad(): number {
     return this.pending / this.slots;
+  }
+
+  get isDoubtful(): boolean {
+    return this.#isDoubtful(this.nodeId);
   }
 
   get roundTripMs(): number {

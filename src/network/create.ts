@@ -13,6 +13,7 @@ import {
   type DeviceCapabilities,
   UNKNOWN_DEVICE,
 } from "../device/capabilities.ts";
+import { AT_EASE, ConditionReader, type DeviceCondition } from "../device/condition.ts";
 import { detectDeviceCapabilities } from "../device/detect.ts";
 import { DeviceReader, type DeviceReading } from "../device/reading.ts";
 import { formatAddress, type LinkTransport } from "../link/frame_stream.ts";
@@ -31,6 +32,7 @@ import {
 } from "../membership/node_description.ts";
 import { parseRumour, RUMOUR_TOPIC } from "../membership/rumour.ts";
 import { Router } from "../routing/router.ts";
+import { Circuits } from "../tasks/circuits.ts";
 import { Dispatcher } from "../tasks/dispatcher.ts";
 import { Executor } from "../tasks/executor.ts";
 import { RUN_METHOD, serveRun } from "../tasks/remote.ts";
@@ -77,6 +79,7 @@ export interface Platform {
   readonly cores: number;
   readonly detect: (overrides: CapabilityOverrides) => Promise<DeviceCapabilities>;
   readonly readDevice: () => Promise<DeviceReading>;
+  readonly readCondition: () => Promise<DeviceCondition>;
 }
 
 /** What links are made with. */
@@ -203,6 +206,8 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     // What is found takes its place.
     capabilities: UNKNOWN_DEVICE,
     agents: [...agents.values()].map(describeAgent),
+    labels: resolved.labels,
+    condition: AT_EASE,
   });
   checkOffer(description);
   const self = () => description;
@@ -252,6 +257,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
         evicted.forget(link.peer.nodeId);
         refusers.forget(link.peer.nodeId);
         membership.linked(link.peer, addressOf(link));
+        circuits.forget(link.peer.nodeId);
         exchange?.linked(link);
       },
       onRelinked: (id) => membership.relinked(id),
@@ -259,7 +265,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
         const reason = "error" in end ? end.error.message : "its link was closed";
         membership.unlinked(id, { goodbye: end.type === "goodbye", reason });
       },
-      onCall: (call) => void serve(call, executor, acceptsTasks),
+      onCall: (call, { peer }) => void serve(call, executor, acceptsTasks, peer.nodeId),
       onNotice: (topic, body, link) => {
         const { peer } = link;
         if (topic === KEYRING_TOPIC) void exchange?.took(body, link);
@@ -299,7 +305,9 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
   });
 
   const link = (id: string) => pool.get(id);
-  const candidates = candidateList({ membership, link, self, load: () => executor });
+  const circuits = new Circuits(clock);
+  const isDoubtful = (id: string) => circuits.isDoubtful(id);
+  const candidates = candidateList({ membership, link, self, load: () => executor, isDoubtful });
   const router = new Router({
     strategy: resolved.routingStrategy,
     customRouter: resolved.customRouter,
@@ -311,8 +319,10 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
   const dispatcher = new Dispatcher({
     clock,
     logger,
+    random,
     newTaskId: newId,
     router,
+    circuits,
     executor,
     candidates,
     link,
@@ -359,6 +369,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
       });
     },
     detect: () => platform.detect(resolved.deviceCapabilities),
+    readCondition: platform.readCondition,
     listenHost: leavesMachine(resolved) ? platform.listenHosts.lan : platform.listenHosts.loopback,
     pool,
     membership,
@@ -384,6 +395,7 @@ function systemPlatform(options: NetworkOptions): Platform {
   const dataDirectory = usualDataDirectory();
   // The one directory that a node must have; the one that it was started in may be any.
   const reader = new DeviceReader({ directory: options.dataDirectory ?? dataDirectory });
+  const conditionReader = new ConditionReader();
   return {
     clock: systemClock,
     random: systemRandom,
@@ -395,6 +407,7 @@ function systemPlatform(options: NetworkOptions): Platform {
     cores: navigator.hardwareConcurrency,
     detect: (overrides) => detectDeviceCapabilities({ overrides }),
     readDevice: () => reader.read(),
+    readCondition: () => conditionReader.read(),
   };
 }
 
@@ -464,7 +477,12 @@ function addressOf(link: PeerLink) {
   return { host: link.remoteHost, port: link.peer.listenPort, via: "link" };
 }
 
-function serve(call: IncomingCall, executor: Executor, acceptsTasks: boolean): Promise<void> {
+function serve(
+  call: IncomingCall,
+  executor: Executor,
+  acceptsTasks: boolean,
+  caller: string,
+): Promise<void> {
   if (call.method !== RUN_METHOD) {
     call.fail(new NetworkError("NOT_FOUND", `There is no call "${call.method}" here.`));
     return Promise.resolve();
@@ -479,7 +497,7 @@ function serve(call: IncomingCall, executor: Executor, acceptsTasks: boolean): P
     );
     return Promise.resolve();
   }
-  return serveRun(call, executor);
+  return serveRun(call, executor, caller);
 }
 
 /** A peer may only speak of itself. */

@@ -2,11 +2,13 @@
 
 import type { Agent, AgentDescription } from "../agents/agent.ts";
 import type { RunEvent, RunResult } from "../agents/run_event.ts";
-import { doneWithin } from "../base/clock.ts";
+import { type CancelTimer, doneWithin } from "../base/clock.ts";
 import { NetworkError } from "../base/errors.ts";
+import type { Requirements, Workload } from "../agents/requirements.ts";
 import type { RoutingStrategy } from "../routing/strategy.ts";
 import type { RunRequest } from "../tasks/dispatcher.ts";
 import { MAX_TIMEOUT_MS } from "../tasks/task.ts";
+import { checkRequirements } from "../membership/node_description.ts";
 import { catalog, findAgent } from "./catalog.ts";
 import { diagnose } from "./diagnose.ts";
 import type { Finding } from "./diagnosis_facts.ts";
@@ -17,7 +19,13 @@ import { type NetworkKeys, networkKeys } from "./network_keys.ts";
 import type { NetworkParts } from "./parts.ts";
 import { streamRun } from "./run_stream.ts";
 import { networkEvent, networkStatus, wallTimeOf } from "./snapshot.ts";
-import { detectSoon, listen, peersAlive, warnOfMissingPermissions } from "./start_up.ts";
+import {
+  detectSoon,
+  listen,
+  peersAlive,
+  warnOfMissingPermissions,
+  watchCondition,
+} from "./start_up.ts";
 import type { NetworkEvent, NetworkState, NetworkStatus, PeerHealth } from "./status.ts";
 
 /** What a run can be told. */
@@ -30,6 +38,18 @@ export interface RunOptions {
   nodeId?: string;
   /** Instead of the network's own strategy. */
   strategy?: RoutingStrategy;
+  /** How the work weighs on a device, instead of what the agent says. */
+  workload?: Workload;
+  /** What the device must have, beside what the agent asks. */
+  requirements?: Requirements;
+  /** Nodes that hold what the task works on: preferred as long as one of them is free. */
+  near?: readonly string[];
+  /**
+   * Whether the event `routed` is to say what was thought of each device.
+   *
+   * @default {false}
+   */
+  explain?: boolean;
   /** Text beside the prompt, such as a document. */
   context?: string;
   /**
@@ -108,6 +128,7 @@ export class DistributedNetwork implements AsyncDisposable {
   #state: NetworkState = "created";
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
+  #cancelWatch: CancelTimer = () => {};
 
   /**
    * Takes a node's parts; {@linkcode createDistributedNetwork} puts them together.
@@ -311,6 +332,7 @@ export class DistributedNetwork implements AsyncDisposable {
     describe({ listenPort: port });
     await detected;
     membership.start();
+    this.#cancelWatch = watchCondition(this.#parts);
     for (const discovery of discoveries.all) {
       await discovery.start({
         sighted: (sighting) => membership.observe(sighting),
@@ -343,6 +365,7 @@ export class DistributedNetwork implements AsyncDisposable {
     dispatcher.stop();
     // A turn of the loop: who asked for what was stopped is told before the goodbye.
     await new Promise<void>((resolve) => clock.after(0, resolve));
+    this.#cancelWatch();
     for (const discovery of discoveries.all) await discovery.stop();
     membership.stop();
     await pool.close();
@@ -367,7 +390,20 @@ export class DistributedNetwork implements AsyncDisposable {
         `Cannot run an agent: timeoutMs is ${timeoutMs}, expected 1 to ${MAX_TIMEOUT_MS}.`,
       );
     }
+    const { workload, requirements, near, explain } = options;
     const agent = findAgent(this.#parts, options.initialAgent);
-    return { agent, prompt, context, timeoutMs, nodeId, strategy, signal };
+    return {
+      agent,
+      prompt,
+      context,
+      timeoutMs,
+      nodeId,
+      strategy,
+      workload,
+      requirements: requirements && checkRequirements(requirements),
+      near,
+      explain,
+      signal,
+    };
   }
 }

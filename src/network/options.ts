@@ -9,6 +9,7 @@ import { isLabel, safeName } from "../base/safe_text.ts";
 import { type CapabilityOverrides, parseCapabilityOverrides } from "../device/capabilities.ts";
 import { parsePeer } from "../discovery/manual.ts";
 import type { ManualPeer } from "../discovery/manual_peer.ts";
+import { MAX_LABELS } from "../membership/node_description.ts";
 import { type CustomRouter, RoutingStrategy } from "../routing/strategy.ts";
 import { defaultNodeId } from "./node_label.ts";
 
@@ -117,6 +118,13 @@ export interface NetworkOptions {
   /** What this device is, instead of what is found; what is left out is found. */
   deviceCapabilities?: CapabilityOverrides;
   /**
+   * What the owner calls this device, for requirements: `["gpu-room"]`; 32 at most, each 1 to 63
+   * letters, digits, `.`, `_` or `-`.
+   *
+   * @default {[]}
+   */
+  labels?: readonly string[];
+  /**
    * How devices are chosen.
    *
    * @default {RoutingStrategy.CapabilityBased}
@@ -193,6 +201,7 @@ export interface ResolvedOptions {
   readonly openAcceptTasks: boolean;
   readonly existingPeers: boolean;
   readonly deviceCapabilities: CapabilityOverrides;
+  readonly labels: readonly string[];
   readonly routingStrategy: RoutingStrategy;
   readonly customRouter: CustomRouter | undefined;
   readonly healthCheckIntervalMs: number;
@@ -238,6 +247,7 @@ export function resolveOptions(
     openAcceptTasks: options.openAcceptTasks ?? false,
     existingPeers: options.existingPeers ?? true,
     deviceCapabilities: parseCapabilityOverrides(options.deviceCapabilities ?? {}),
+    labels: Object.freeze([...new Set(options.labels ?? [])]),
     routingStrategy: options.routingStrategy ?? RoutingStrategy.CapabilityBased,
     customRouter: options.customRouter,
     healthCheckIntervalMs: options.healthCheckIntervalMs ?? 1_000,
@@ -306,6 +316,14 @@ function check(options: ResolvedOptions): void {
   checkRange("slots", options.slots, 1, 4_096);
   if (!Object.values(RoutingStrategy).includes(routingStrategy)) {
     refuse("routingStrategy", routingStrategy, Object.values(RoutingStrategy).join(" or "));
+  }
+  const wrong = options.labels.find((label) => !isLabel(label));
+  if (wrong !== undefined || options.labels.length > MAX_LABELS) {
+    refuse(
+      "labels",
+      wrong ?? options.labels.length,
+      `${MAX_LABELS} at most of 1 to 63 letters, digits, ".", "_" or "-" each`,
+    );
   }
   const names = agents.map((agent) => agent.name);
   const twice = names.find((name, i) => names.indexOf(name) !== i);

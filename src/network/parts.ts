@@ -2,6 +2,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import type { DeviceCapabilities } from "../device/capabilities.ts";
+import type { DeviceCondition } from "../device/condition.ts";
 import type { ForeignPeer } from "../discovery/foreign_peers.ts";
 import type { LinkPool } from "../link/link_pool.ts";
 import type { Membership } from "../membership/membership.ts";
@@ -31,6 +32,7 @@ export interface NetworkParts {
   /** Reads, or makes, its keys. */
   readonly openTrust: () => Promise<void>;
   readonly detect: () => Promise<DeviceCapabilities>;
+  readonly readCondition: () => Promise<DeviceCondition>;
   readonly listenHost: string;
   readonly pool: LinkPool;
   readonly membership: Membership;

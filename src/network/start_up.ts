@@ -1,6 +1,6 @@
 /** The steps of a node's start. */
 
-import { doneWithin } from "../base/clock.ts";
+import { type CancelTimer, doneWithin, every } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import type { PeerEvent } from "../membership/peer.ts";
 import { onFirstFreePort } from "../transport/first_free_port.ts";
@@ -32,6 +32,38 @@ export async function detectSoon(
     options.logger.warn("The device is unknown: {reason}", { reason: describeError(thrown) });
   });
   await doneWithin(clock, DETECTION_PATIENCE_MS, detected);
+}
+
+/** Between two looks at what holds the device back. */
+const CONDITION_MS = 60_000;
+/** A battery that drains is told in steps of so many percent. */
+const BATTERY_STEP = 5;
+
+/**
+ * Tells peers what holds the device back, from now on and whenever it changes.
+ *
+ * @returns Ends that.
+ */
+export function watchCondition(
+  { readCondition, describe, self, clock }: NetworkParts,
+): CancelTimer {
+  let isOver = false;
+  const look = async () => {
+    const read = await readCondition();
+    const { batteryPercent } = read;
+    const condition = {
+      ...read,
+      batteryPercent: batteryPercent && Math.ceil(batteryPercent / BATTERY_STEP) * BATTERY_STEP,
+    };
+    const isSame = JSON.stringify(condition) === JSON.stringify(self().condition);
+    if (!isOver && !isSame) describe({ condition });
+  };
+  void look();
+  const cancel = every(clock, CONDITION_MS, () => void look());
+  return () => {
+    isOver = true;
+    cancel();
+  };
 }
 
 /**

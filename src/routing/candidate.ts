@@ -1,6 +1,7 @@
 /** A device that may be given a task, as routing and custom routers see it. */
 
 import type { DeviceCapabilities } from "../device/capabilities.ts";
+import type { DeviceCondition } from "../device/condition.ts";
 
 /** A device that may be given a task: this one or a peer, by the same rules. */
 export interface Candidate {
@@ -10,8 +11,14 @@ export interface Candidate {
   readonly isLocal: boolean;
   /** What the device is. */
   readonly capabilities: DeviceCapabilities;
+  /** What its owner calls it. */
+  readonly labels: ReadonlySet<string>;
   /** The names of the agents that it can run. */
   readonly agents: ReadonlySet<string>;
+  /** The names of the tools that these have. */
+  readonly tools: ReadonlySet<string>;
+  /** The models that it can run by name, and whether each is in memory now. */
+  readonly models: ReadonlyMap<string, { readonly loaded: boolean }>;
   /** Tasks that run or wait there, with those just sent that its own figure cannot contain yet. */
   readonly pending: number;
   /** How many tasks it runs at a time; 1 or more. */
@@ -20,6 +27,10 @@ export interface Candidate {
   readonly currentLoad: number;
   /** Smoothed round trip in milliseconds; 0 for this device. */
   readonly roundTripMs: number;
+  /** What holds it back now; a figure that cannot be read holds nothing back. */
+  readonly condition: DeviceCondition;
+  /** Whether it failed lately, so that it is asked only when nobody else can. */
+  readonly isDoubtful: boolean;
 }
 
 /** What a device of unknown chip is taken for, per core: AVX2 or NEON at about 3 GHz, halved. */
@@ -35,8 +46,23 @@ export function capacityOf({ capabilities: { flops, cores } }: Pick<Candidate, "
   tflops: number;
   estimated: boolean;
 } {
+  const known = knownTflops(flops);
+  return known === undefined
+    ? { tflops: estimatedTflops(cores), estimated: true }
+    : { tflops: known, estimated: false };
+}
+
+/** The figure of {@linkcode capacityOf} alone. */
+export function tflopsOf({ flops, cores }: DeviceCapabilities): number {
+  return knownTflops(flops) ?? estimatedTflops(cores);
+}
+
+function knownTflops(flops: DeviceCapabilities["flops"]): number | undefined {
   // Cards that have integer dot products and no fast FP16 (Pascal) are no faster than their FP32.
   const known = flops.fp16 ?? flops.fp32 ?? (flops.int8 === null ? null : flops.int8 / 2);
-  if (known !== null && known > 0) return { tflops: known, estimated: false };
-  return { tflops: Math.max(LEAST_TFLOPS, (cores ?? 0) * TFLOPS_PER_CORE), estimated: true };
+  return known !== null && known > 0 ? known : undefined;
+}
+
+function estimatedTflops(cores: number | null): number {
+  return Math.max(LEAST_TFLOPS, (cores ?? 0) * TFLOPS_PER_CORE);
 }

@@ -5,7 +5,8 @@ import { describeError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { Candidate } from "./candidate.ts";
-import { explain, pick, rank, type Verdict } from "./rank.ts";
+import { explain } from "./explain.ts";
+import { pick, rank, type Ranking } from "./rank.ts";
 import type { CustomRouter, RouterChoice, RouteRequest, RoutingStrategy } from "./strategy.ts";
 
 /** Which device gets a task, and why. */
@@ -13,10 +14,14 @@ export interface Route {
   readonly candidate: Candidate;
   /** One sentence without a full stop. */
   readonly reason: string;
+  /** What it was chosen from. */
+  readonly ranking: Ranking;
 }
 
 /** What came of routing: a route, or why no device will do. */
-export type RouteOutcome = Route | { readonly candidate: undefined; readonly verdicts: Verdict[] };
+export type RouteOutcome =
+  | Route
+  | { readonly candidate: undefined; readonly ranking: Ranking };
 
 /** What a {@linkcode Router} is made of. */
 export interface RouterOptions {
@@ -35,6 +40,9 @@ const CUSTOM_ROUTER_TIMEOUT_MS = 1_000;
 /** See the top of the file. */
 export class Router {
   readonly #options: RouterOptions;
+  /** The number of the choice that a node was chosen with last. */
+  readonly #lastChosen = new Map<string, number>();
+  #choices = 0;
 
   constructor(options: RouterOptions) {
     this.#options = options;
@@ -50,18 +58,22 @@ export class Router {
     request: RouteRequest,
     strategy: RoutingStrategy = this.#options.strategy,
   ): RouteOutcome | Promise<RouteOutcome> {
-    const verdicts = rank(candidates, request, strategy);
+    const ranking = rank(candidates, request, strategy, this.#lastChosen);
     const byStrategy = (): RouteOutcome => {
-      const chosen = pick(verdicts, this.#options.random);
-      if (chosen === undefined) return { candidate: undefined, verdicts };
-      return { candidate: chosen.candidate, reason: explain(chosen, verdicts, request, strategy) };
+      const chosen = pick(ranking, this.#options.random);
+      if (chosen === undefined) return { candidate: undefined, ranking };
+      const { candidate } = chosen;
+      this.#lastChosen.set(candidate.nodeId, ++this.#choices);
+      return { candidate, reason: explain(chosen, ranking), ranking };
     };
     const { customRouter } = this.#options;
     if (customRouter === undefined) return byStrategy();
-    const fitting = verdicts.filter(({ fits }) => fits).map(({ candidate }) => candidate);
+    const fitting = ranking.verdicts.filter(({ fits }) => fits).map(({ candidate }) => candidate);
     if (fitting.length === 0) return byStrategy();
     return this.#ask(customRouter, fitting, request).then((candidate) =>
-      candidate === undefined ? byStrategy() : { candidate, reason: "the custom router chose it" }
+      candidate === undefined
+        ? byStrategy()
+        : { candidate, reason: "the custom router chose it", ranking }
     );
   }
 
@@ -99,9 +111,23 @@ export class Router {
 
 /** The figures as they are now: what is given to others must not change in their hands. */
 function asPlainData(candidate: Candidate): Candidate {
-  const { nodeId, isLocal, capabilities, agents, pending, slots, currentLoad, roundTripMs } =
-    candidate;
-  return { nodeId, isLocal, capabilities, agents, pending, slots, currentLoad, roundTripMs };
+  const { nodeId, isLocal, capabilities, labels, agents, tools, models } = candidate;
+  const { pending, slots, currentLoad, roundTripMs, condition, isDoubtful } = candidate;
+  return {
+    nodeId,
+    isLocal,
+    capabilities,
+    labels,
+    agents,
+    tools,
+    models,
+    pending,
+    slots,
+    currentLoad,
+    roundTripMs,
+    condition,
+    isDoubtful,
+  };
 }
 
 function idOf(choice: RouterChoice): string | undefined {

@@ -2,6 +2,7 @@
 
 import type { Requirements, Workload } from "../agents/requirements.ts";
 import type { Candidate } from "./candidate.ts";
+import type { ServiceTimes } from "./expectation.ts";
 
 /** How to choose among the devices that can do a task. */
 export const RoutingStrategy = {
@@ -12,6 +13,14 @@ export const RoutingStrategy = {
   CapabilityBased: "capability-based",
   /** The device with the least running and waiting per slot. */
   LeastLoaded: "least-loaded",
+  /** The device that can begin first: the nearest one that is free. */
+  LatencyAware: "latency-aware",
+  /** One after the other. */
+  RoundRobin: "round-robin",
+  /** Any, with equal chances. */
+  Random: "random",
+  /** This device, as long as it has a free slot; then as {@linkcode CapabilityBased}. */
+  LocalFirst: "local-first",
 } as const;
 
 /** One of {@linkcode RoutingStrategy}'s values. */
@@ -27,8 +36,12 @@ export interface RouteRequest {
   readonly query: string;
   /** The text beside the question; "" if there is none. */
   readonly context: string;
+  /** Nodes that hold what the task works on: preferred as long as one of them is free. */
+  readonly near: ReadonlySet<string>;
   /** The nodes that have failed at this very task. */
   readonly tried: ReadonlySet<string>;
+  /** What was measured of tasks that have run. */
+  readonly times: ServiceTimes;
 }
 
 /** What a {@linkcode CustomRouter} is told of the task. */

@@ -1,17 +1,24 @@
 /** Gets a task run: on the best device, and on the next when that one fails before it has begun. */
 
-import type { AgentAnswer, AgentDescription } from "../agents/agent.ts";
+import type { AgentDescription } from "../agents/agent.ts";
+import { bothRequirements, type Requirements, type Workload } from "../agents/requirements.ts";
 import type { RunEvent, RunResult } from "../agents/run_event.ts";
-import type { Clock } from "../base/clock.ts";
-import { describeError, NetworkError } from "../base/errors.ts";
+import { type Clock, sleep } from "../base/clock.ts";
+import { describeError, type ErrorCode, NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import type { Candidate } from "../routing/candidate.ts";
+import type { Random } from "../base/random.ts";
+import { type Candidate, tflopsOf } from "../routing/candidate.ts";
+import { considerations } from "../routing/explain.ts";
 import { rank } from "../routing/rank.ts";
 import type { Route, RouteOutcome, Router } from "../routing/router.ts";
 import { type RouteRequest, RoutingStrategy } from "../routing/strategy.ts";
-import type { Executor } from "./executor.ts";
+import type { Executor, Served } from "./executor.ts";
 import { mayTryAgain, noDevice, outcomeOf, type Progress } from "./failure.ts";
 import { type CallingLink, runRemotely } from "./remote.ts";
+import type { Circuits } from "./circuits.ts";
+import { RetryBudget } from "./retry_budget.ts";
+import type { Priority } from "./waiting_line.ts";
+import { ServiceTimeTable } from "./service_times.ts";
 import { type AttemptEvent, deadlineExceeded, type Task } from "./task.ts";
 
 /** What is to be run. */
@@ -23,6 +30,16 @@ export interface RunRequest {
   readonly nodeId?: string;
   /** Instead of the network's own strategy. */
   readonly strategy?: RoutingStrategy;
+  /** Instead of the agent's own. */
+  readonly workload?: Workload;
+  /** Beside the agent's own. */
+  readonly requirements?: Requirements;
+  /** Nodes that hold what the task works on. */
+  readonly near?: readonly string[];
+  /** Its place among those that wait; by default low for background work. */
+  readonly priority?: Priority;
+  /** Whether the event of the choice is to say what was thought of each device. */
+  readonly explain?: boolean;
   /** How long it may take in all, in milliseconds. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
@@ -32,8 +49,10 @@ export interface RunRequest {
 export interface DispatcherOptions {
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly random: Random;
   readonly newTaskId: () => string;
   readonly router: Router;
+  readonly circuits: Circuits;
   readonly executor: Executor;
   /** The devices that may be given tasks now. */
   readonly candidates: () => readonly Candidate[];
@@ -44,8 +63,19 @@ export interface DispatcherOptions {
 /** Takes the events of a run, all but the result; while a returned promise is pending it waits. */
 export type EmitRunEvent = (event: RunEvent) => Promise<void> | void;
 
-/** Devices that are tried for one task at most. */
+/** Attempts at one task at most. */
 const MAX_ATTEMPTS = 3;
+/** Devices that may refuse one task because they are full. */
+const MAX_REFUSALS = 2;
+/** The longest wait before the second attempt where no other device is left; then twice as long. */
+const FIRST_BACK_OFF_MS = 100;
+const LONGEST_BACK_OFF_MS = 5_000;
+
+/** What a device fails with that nobody can reach, or that was lost. */
+const OUT_OF_REACH: ReadonlySet<ErrorCode> = new Set(["UNAVAILABLE", "UNKNOWN_OUTCOME"]);
+/** As the executor of this device calls who calls from here: it is no label. */
+const HERE = "";
+const NOWHERE: ReadonlySet<string> = new Set();
 
 /** An attempt that failed, of a task that another device may still do. */
 interface Failure {
@@ -58,6 +88,8 @@ interface Failure {
 /** See the top of the file. */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
+  readonly #times = new ServiceTimeTable();
+  readonly #budget = new RetryBudget();
   #stopped = false;
 
   constructor(options: DispatcherOptions) {
@@ -81,20 +113,26 @@ export class Dispatcher {
    * `CANCELLED` when the signal aborts, or the device stops; else what the last device failed with.
    */
   async run(request: RunRequest, emit: EmitRunEvent): Promise<RunResult> {
-    const { clock, newTaskId } = this.#options;
+    const { clock, newTaskId, circuits } = this.#options;
     const { agent: { name: agent }, prompt, context, timeoutMs, signal } = request;
+    const workload = request.workload ?? request.agent.workload;
+    const priority = request.priority ?? (workload === "background" ? "low" : "normal");
     const taskId = newTaskId();
     const startedAt = clock.now();
     const tried = new Set<string>();
     let failure: Failure | undefined;
     let lost = 0;
+    let refused = 0;
+    this.#budget.earn();
 
     for (let attempt = 1;; attempt++) {
       throwIfCancelled(signal);
       // Nothing is awaited between the choice and the call unless it has to be: the next choice is
       // to see this one's load.
-      const routing = this.#route(request, tried, failure);
-      const route = routing instanceof Promise ? await routing : routing;
+      const routing = this.#route(request, tried);
+      const route = routing instanceof Promise || routing === undefined
+        ? await routing ?? await this.#again(request, tried, failure!, attempt)
+        : routing;
       if (failure !== undefined) {
         this.#options.logger.info("{agent} falls back from {nodeId}: {reason}", {
           agent,
@@ -105,33 +143,62 @@ export class Dispatcher {
         const told = emit({ type: "fallback", taskId, attempt: attempt - 1, nodeId, reason });
         if (told !== undefined) await told;
       }
-      const { candidate: { nodeId }, reason } = route;
+      const { candidate: { nodeId, capabilities }, reason, ranking } = route;
       tried.add(nodeId);
-      const told = emit({ type: "routed", taskId, attempt, nodeId, reason });
+      circuits.chosen(nodeId);
+      const told = emit({
+        type: "routed",
+        taskId,
+        attempt,
+        nodeId,
+        reason,
+        ...(request.explain && { considered: considerations(ranking) }),
+      });
       if (told !== undefined) await told;
       // A custom router, or a slow reader of the events, has taken its time.
       throwIfCancelled(signal);
       const remainingMs = timeoutMs - (clock.now() - startedAt);
-      const task: Task = { taskId, attempt, agent, prompt, context, timeoutMs: remainingMs };
+      const task: Task = {
+        taskId,
+        attempt,
+        agent,
+        prompt,
+        context,
+        timeoutMs: remainingMs,
+        priority,
+      };
       if (remainingMs <= 0) throw deadlineExceeded({ ...task, timeoutMs });
       const progress: Progress = { begun: false, emitted: false, lost };
       try {
-        const { output, data } = await this.#attempt(route, task, signal, (event) => {
+        const { output, data, serviceMs } = await this.#attempt(route, task, signal, (event) => {
           progress.begun = true;
           if (event.type === "started") return emit({ type: "started", taskId, attempt, nodeId });
           progress.emitted = true;
           return emit(event);
         });
-        const durationMs = clock.now() - startedAt;
-        const result = { taskId, agent, nodeId, output, attempts: attempt, durationMs, reason };
-        return data === undefined ? result : { ...result, data };
+        circuits.answered(nodeId);
+        this.#times.note(agent, nodeId, serviceMs, tflopsOf(capabilities));
+        return {
+          taskId,
+          agent,
+          nodeId,
+          output,
+          ...(data !== undefined && { data }),
+          attempts: attempt,
+          durationMs: clock.now() - startedAt,
+          serviceMs,
+          reason,
+        };
       } catch (thrown) {
         throwIfCancelled(signal);
         const error = NetworkError.from(thrown, "INTERNAL");
+        if (OUT_OF_REACH.has(error.code)) circuits.failed(nodeId);
+        else circuits.answered(nodeId);
         if (error.code === "UNKNOWN_OUTCOME") progress.lost = ++lost;
+        if (error.code === "RESOURCE_EXHAUSTED" && !progress.begun) refused++;
         const seen = outcomeOf(error, nodeId, request, progress);
-        const isLast = this.#stopped || attempt >= MAX_ATTEMPTS;
-        if (isLast || !mayTryAgain(error, progress, request)) throw seen;
+        const isLast = this.#stopped || attempt >= MAX_ATTEMPTS || refused >= MAX_REFUSALS;
+        if (isLast || !mayTryAgain(error, progress, request) || !this.#budget.spend()) throw seen;
         failure = { nodeId, reason: error.message, error: seen };
       }
     }
@@ -142,7 +209,7 @@ export class Dispatcher {
     task: Task,
     signal: AbortSignal | undefined,
     emit: (event: AttemptEvent) => Promise<void> | void,
-  ): Promise<AgentAnswer> {
+  ): Promise<Served> {
     const { clock, link } = this.#options;
     if (isLocal) return this.#executeHere(task, signal, emit);
     const open = link(nodeId);
@@ -156,31 +223,66 @@ export class Dispatcher {
     task: Task,
     signal: AbortSignal | undefined,
     emit: (event: AttemptEvent) => Promise<void> | void,
-  ): Promise<AgentAnswer> {
+  ): Promise<Served> {
     // The deadline must not abort the caller's own signal.
     const abort = new AbortController();
     const onAbort = () => abort.abort(signal!.reason);
     signal?.addEventListener("abort", onAbort, { once: true });
     try {
-      return await this.#options.executor.execute(task, emit, abort);
+      return await this.#options.executor.execute(task, emit, abort, HERE);
     } finally {
       signal?.removeEventListener("abort", onAbort);
     }
   }
 
-  /** The device for the next attempt. */
+  /** Nobody is left that was not tried: after a while one of the same may do it. */
+  async #again(
+    request: RunRequest,
+    tried: Set<string>,
+    { error }: Failure,
+    attempt: number,
+  ): Promise<Route> {
+    if (error.code !== "UNAVAILABLE") throw error;
+    await this.#backOff(attempt, request.signal);
+    tried.clear();
+    return await this.#route(request, tried) ?? Promise.reject(error);
+  }
+
+  /** With full jitter: those whose device was lost at the same moment do not come back together. */
+  async #backOff(attempt: number, signal: AbortSignal | undefined): Promise<void> {
+    const { clock, random } = this.#options;
+    const longest = Math.min(LONGEST_BACK_OFF_MS, FIRST_BACK_OFF_MS * 2 ** (attempt - 2));
+    await sleep(clock, random.next() * longest, signal).catch(() => throwIfCancelled(signal));
+  }
+
+  /**
+   * The device for the next attempt; undefined when nobody is left that has not been tried.
+   *
+   * @throws {NetworkError} `UNAVAILABLE` when no device can do it, tried or not.
+   */
   #route(
-    { agent, nodeId, prompt: query, context, strategy }: RunRequest,
+    request: RunRequest,
     tried: ReadonlySet<string>,
-    failure: Failure | undefined,
-  ): Route | Promise<Route> {
-    const { name, workload, requirements } = agent;
-    const asked: RouteRequest = { agent: name, workload, requirements, query, context, tried };
+  ): Route | undefined | Promise<Route | undefined> {
+    const { agent, nodeId, strategy, requirements, near } = request;
+    const asked: RouteRequest = {
+      agent: agent.name,
+      workload: request.workload ?? agent.workload,
+      requirements: requirements === undefined
+        ? agent.requirements
+        : bothRequirements(agent.requirements, requirements),
+      query: request.prompt,
+      context: request.context,
+      near: near === undefined ? NOWHERE : new Set(near),
+      tried,
+      times: this.#times,
+    };
     const candidates = this.#options.candidates();
     if (nodeId !== undefined) return theOneAskedFor(nodeId, candidates, asked);
-    const chosen = (outcome: RouteOutcome): Route => {
+    const chosen = (outcome: RouteOutcome): Route | undefined => {
       if (outcome.candidate !== undefined) return outcome;
-      throw failure?.error ?? noDevice(name, outcome.verdicts);
+      if (tried.size > 0) return undefined;
+      throw noDevice(outcome.ranking);
     };
     const outcome = this.#options.router.route(candidates, asked, strategy);
     return outcome instanceof Promise ? outcome.then(chosen) : chosen(outcome);
@@ -201,9 +303,9 @@ function theOneAskedFor(
         `See: hanzo-network peers`,
     );
   }
-  const verdicts = rank([candidate], request, RoutingStrategy.CapabilityBased);
-  if (verdicts[0].fits) return { candidate, reason: "it was asked for" };
-  throw noDevice(request.agent, verdicts);
+  const ranking = rank([candidate], request, RoutingStrategy.CapabilityBased);
+  if (ranking.verdicts[0].fits) return { candidate, reason: "it was asked for", ranking };
+  throw noDevice(ranking);
 }
 
 function throwIfCancelled(signal: AbortSignal | undefined): void {

@@ -5,6 +5,7 @@ import { runAgent } from "../agents/run_agent.ts";
 import type { Clock } from "../base/clock.ts";
 import { type ErrorCode, NetworkError } from "../base/errors.ts";
 import { deadlineExceeded, type EmitAttemptEvent, type Task } from "./task.ts";
+import { type Waiter, WaitingLine } from "./waiting_line.ts";
 
 /** What an {@linkcode Executor} is made of. */
 export interface ExecutorOptions {
@@ -30,10 +31,12 @@ const AGENT_CODES: ReadonlySet<ErrorCode> = new Set([
   "AGENT_FAILED",
 ]);
 
-interface Waiting {
+interface Waiting extends Waiter {
   readonly abort: AbortController;
   /** Gives it the slot that has become free. */
   start(): void;
+  /** Lets it go, to make room. */
+  refuse(): void;
 }
 
 /** A task that runs here. */
@@ -48,11 +51,17 @@ export interface RunningTask {
   readonly runningMs: number;
 }
 
+/** What a task came to here. */
+export interface Served extends AgentAnswer {
+  /** How long it had a slot, in milliseconds. */
+  readonly serviceMs: number;
+}
+
 /** See the top of the file. */
 export class Executor {
   readonly #options: ExecutorOptions;
   readonly #running = new Map<Task, { since: number; abort: AbortController }>();
-  readonly #queue: Waiting[] = [];
+  readonly #queue = new WaitingLine<Waiting>();
   readonly #attempts = new Set<string>();
   /** The same, in a ring: the oldest is where the next one goes. */
   readonly #attemptOrder: string[] = [];
@@ -98,6 +107,7 @@ export class Executor {
    * @param emit Told `started` as soon as a slot is taken: before that, any failure means that
    * nothing was begun.
    * @param abort Stops it; the deadline aborts it, too.
+   * @param caller Who has sent it; callers take turns when tasks wait.
    * @throws {NetworkError} Before the start: `NOT_FOUND` without the agent, `RESOURCE_EXHAUSTED`
    * when the queue is full, `FAILED_PRECONDITION` when the node is stopping or has seen the attempt
    * already. After it: `DEADLINE_EXCEEDED`, the signal's reason, or the agent's own error.
@@ -106,9 +116,10 @@ export class Executor {
     task: Task,
     emit: EmitAttemptEvent,
     abort: AbortController,
-  ): Promise<AgentAnswer> {
+    caller: string,
+  ): Promise<Served> {
     const agent = this.#options.agents.get(task.agent);
-    this.#check(task, agent);
+    this.#check(task, agent, caller);
     abort.signal.throwIfAborted();
     const { clock } = this.#options;
     const cancelDeadline = clock.after(task.timeoutMs, () => {
@@ -116,7 +127,7 @@ export class Executor {
     });
     try {
       if (this.#running.size < this.#options.slots) this.#occupy(task, abort);
-      else await this.#slot(task, abort);
+      else await this.#slot(task, abort, caller);
       return await this.#run(task, agent!, emit, abort.signal);
     } finally {
       cancelDeadline();
@@ -142,7 +153,7 @@ export class Executor {
     for (const { abort } of [...this.#queue, ...this.#running.values()]) abort.abort(reason);
   }
 
-  #check(task: Task, agent: Agent | undefined): void {
+  #check(task: Task, agent: Agent | undefined, caller: string): void {
     const { nodeId } = this.#options;
     if (this.#draining) {
       throw new NetworkError("FAILED_PRECONDITION", `Node "${nodeId}" is stopping.`);
@@ -161,13 +172,20 @@ export class Executor {
     const queueIsFull = this.#queue.length >= QUEUE_PER_SLOT * this.#options.slots ||
       this.#queuedLength + length > MAX_QUEUED_LENGTH;
     if (this.#running.size >= this.#options.slots && queueIsFull) {
-      throw new NetworkError(
-        "RESOURCE_EXHAUSTED",
-        `Node "${nodeId}" is busy: ${this.#running.size} running, ${this.#queue.length} waiting.`,
-        { retryAfterMs: Math.ceil(this.#averageMs) },
-      );
+      const displaced = this.#queue.displacedBy({ caller, priority: task.priority });
+      if (displaced === undefined) throw this.#busy();
+      displaced.refuse();
     }
     this.#remember(key);
+  }
+
+  #busy(): NetworkError {
+    const { running, queued } = this;
+    return new NetworkError(
+      "RESOURCE_EXHAUSTED",
+      `Node "${this.#options.nodeId}" is busy: ${running} running, ${queued} waiting.`,
+      { retryAfterMs: Math.ceil(this.#averageMs) },
+    );
   }
 
   #remember(attempt: string): void {
@@ -183,13 +201,19 @@ export class Executor {
   }
 
   /** Waits for a slot. */
-  #slot(task: Task, abort: AbortController): Promise<void> {
+  #slot(task: Task, abort: AbortController, caller: string): Promise<void> {
     const { signal } = abort;
     const length = task.prompt.length + task.context.length;
     this.#queuedLength += length;
     return new Promise((resolve, reject) => {
       const waiting: Waiting = {
+        caller,
+        priority: task.priority,
         abort,
+        refuse: () => {
+          leave();
+          reject(this.#busy());
+        },
         start: () => {
           signal.removeEventListener("abort", onAbort);
           this.#queuedLength -= length;
@@ -198,13 +222,17 @@ export class Executor {
           resolve();
         },
       };
-      const onAbort = () => {
-        this.#queue.splice(this.#queue.indexOf(waiting), 1);
+      const leave = () => {
+        signal.removeEventListener("abort", onAbort);
+        this.#queue.remove(waiting);
         this.#queuedLength -= length;
+      };
+      const onAbort = () => {
+        leave();
         reject(signal.reason);
       };
       signal.addEventListener("abort", onAbort, { once: true });
-      this.#queue.push(waiting);
+      this.#queue.add(waiting);
     });
   }
 
@@ -214,20 +242,21 @@ export class Executor {
     agent: Agent,
     emit: EmitAttemptEvent,
     signal: AbortSignal,
-  ): Promise<AgentAnswer> {
+  ): Promise<Served> {
     const { clock, nodeId } = this.#options;
     const { prompt, context, taskId } = task;
     const { since } = this.#running.get(task)!;
     try {
       emit({ type: "started" });
-      return await runAgent(agent, { prompt, context, taskId, nodeId, signal, emit });
+      const answer = await runAgent(agent, { prompt, context, taskId, nodeId, signal, emit });
+      return { ...answer, serviceMs: clock.now() - since };
     } catch (thrown) {
       if (signal.aborted) throw signal.reason;
       throw agentError(thrown);
     } finally {
       this.#running.delete(task);
       this.#averageMs += (clock.now() - since - this.#averageMs) / 8;
-      this.#queue.shift()?.start();
+      this.#queue.next()?.start();
       if (this.#running.size === 0) this.#onIdle?.();
     }
   }

@@ -2,7 +2,7 @@
 
 import type { AgentDescription } from "../agents/agent.ts";
 import { type ErrorCode, NetworkError } from "../base/errors.ts";
-import type { Verdict } from "../routing/rank.ts";
+import type { Ranking } from "../routing/rank.ts";
 
 /** How far an attempt has come. */
 export interface Progress {
@@ -75,7 +75,7 @@ export function outcomeOf(
 }
 
 /** The error when routing finds no device, with what each one lacks. */
-export function noDevice(agent: string, verdicts: readonly Verdict[]): NetworkError {
+export function noDevice({ request: { agent }, verdicts }: Ranking): NetworkError {
   const reasons = verdicts
     .filter((verdict) => !verdict.fits)
     .slice(0, 5)

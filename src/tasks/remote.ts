@@ -1,11 +1,10 @@
 /** Tasks over a link: the caller's side and the executor's. */
 
-import type { AgentAnswer } from "../agents/agent.ts";
 import type { CancelTimer, Clock } from "../base/clock.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { IncomingCall } from "../link/call.ts";
 import type { PeerLink } from "../link/peer_link.ts";
-import type { Executor } from "./executor.ts";
+import type { Executor, Served } from "./executor.ts";
 import {
   type AttemptEvent,
   deadlineExceeded,
@@ -46,7 +45,7 @@ export function runRemotely(
   task: Task,
   emit: EmitAttemptEvent,
   { clock, signal }: RemoteBounds,
-): Promise<AgentAnswer> {
+): Promise<Served> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
     let over = false;
@@ -110,16 +109,25 @@ function longer(streamed: string, text: string): string {
 }
 
 /** Answers a peer's call by running the task here. */
-export async function serveRun(call: IncomingCall, executor: Executor): Promise<void> {
+export async function serveRun(
+  call: IncomingCall,
+  executor: Executor,
+  caller: string,
+): Promise<void> {
   let streamed = "";
   try {
-    const { output, data } = await executor.execute(parseTask(call.body), (event) => {
-      if (event.type === "started") return call.begin();
-      if (event.type === "token") streamed += event.text;
-      return call.send(JSON.stringify(event));
-    }, call.abort);
+    const { output, data, serviceMs } = await executor.execute(
+      parseTask(call.body),
+      (event) => {
+        if (event.type === "started") return call.begin();
+        if (event.type === "token") streamed += event.text;
+        return call.send(JSON.stringify(event));
+      },
+      call.abort,
+      caller,
+    );
     // What was streamed is there already.
-    call.end(toJson(output === streamed ? { data } : { output, data }));
+    call.end(toJson(output === streamed ? { data, serviceMs } : { output, data, serviceMs }));
   } catch (thrown) {
     call.fail(NetworkError.from(thrown, "INTERNAL"));
   }

@@ -8,6 +8,7 @@ import { NetworkError } from "../base/errors.ts";
 import { parseWith } from "../base/schema.ts";
 import { LABEL_PATTERN } from "../base/safe_text.ts";
 import { ULID_PATTERN } from "../base/ulid.ts";
+import type { Priority } from "./waiting_line.ts";
 
 /** One attempt at a task, as it is given to an executor. */
 export interface Task {
@@ -21,6 +22,8 @@ export interface Task {
   readonly context: string;
   /** How long it may take from now on, in milliseconds; shrinks at each hop. */
   readonly timeoutMs: number;
+  /** Its place among those that wait. */
+  readonly priority: Priority;
 }
 
 /** What an executor tells while an attempt runs. */
@@ -44,6 +47,7 @@ const taskSchema: z.ZodType<Task> = z.object({
   prompt: z.string(),
   context: z.string(),
   timeoutMs: z.number().positive().max(MAX_TIMEOUT_MS),
+  priority: z.enum(["high", "normal", "low"]).default("normal"),
 });
 
 const jsonSchema: z.ZodType<JsonValue> = z.any();
@@ -55,11 +59,15 @@ const agentEventSchema: z.ZodType<AgentEvent> = z.discriminatedUnion("type", [
 ]);
 
 /** An answer on the wire: without `output` it is all that was streamed. */
-export type WireAnswer = Partial<AgentAnswer>;
+export interface WireAnswer extends Partial<AgentAnswer> {
+  /** How long it had a slot there, in milliseconds. */
+  serviceMs: number;
+}
 
 const answerSchema: z.ZodType<WireAnswer> = z.object({
   output: z.string().optional(),
   data: jsonSchema.optional(),
+  serviceMs: z.number().nonnegative().max(MAX_TIMEOUT_MS).default(0),
 });
 
 /**

@@ -1,5 +1,6 @@
 /** Tasks in whole networks in memory: where they run, and what becomes of them in trouble. */
 
+import { AT_EASE } from "../../src/device/condition.ts";
 import { UNKNOWN_DEVICE } from "../../src/device/capabilities.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { type AgentOptions, createAgent } from "../../src/agents/agent.ts";
@@ -63,6 +64,8 @@ function strangersDescription(): NodeDescription {
     version: "0.0.0",
     listenPort: 1,
     capabilities: UNKNOWN_DEVICE,
+    labels: [],
+    condition: AT_EASE,
     agents: [],
   };
 }

@@ -13,6 +13,7 @@ const RESULT: RunResult = {
   nodeId: "n",
   output: "done",
   attempts: 1,
+  serviceMs: 1,
   durationMs: 1,
   reason: "",
 };

@@ -3,6 +3,7 @@
 import type { ManualClock } from "../../src/base/manual_clock.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import type { CapabilityOverrides } from "../../src/device/capabilities.ts";
+import { AT_EASE } from "../../src/device/condition.ts";
 import { detectDeviceCapabilities } from "../../src/device/detect.ts";
 import { MemoryLinks } from "../../src/link/memory_transport.ts";
 import { assembleNetwork, type Platform } from "../../src/network/create.ts";
@@ -111,6 +112,7 @@ export class MemoryFleet implements AsyncDisposable {
       cores: 4,
       detect: (overrides) => detectNothing(overrides, clock),
       readDevice: () => Promise.reject(new Error("A device in memory does nothing.")),
+      readCondition: () => Promise.resolve(AT_EASE),
     };
   }
 }

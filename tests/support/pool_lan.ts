@@ -1,5 +1,6 @@
 /** Pools of links on a network in memory, and peers that send whatever a test wants. */
 
+import { AT_EASE } from "../../src/device/condition.ts";
 import { UNKNOWN_DEVICE } from "../../src/device/capabilities.ts";
 import type { Clock } from "../../src/base/clock.ts";
 import { ManualClock } from "../../src/base/manual_clock.ts";
@@ -30,6 +31,8 @@ export function descriptionOf(
     version: "0.1.0",
     listenPort: LINK_PORT,
     capabilities: UNKNOWN_DEVICE,
+    labels: [],
+    condition: AT_EASE,
     agents: [],
     ...change,
   };

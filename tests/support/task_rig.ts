@@ -74,6 +74,7 @@ export function task(overrides: Partial<Task> = {}): Task {
     prompt: "",
     context: "",
     timeoutMs: 60_000,
+    priority: "normal",
     ...overrides,
   };
 }

@@ -11,9 +11,11 @@ import type { CallSink, OutgoingCall } from "../../src/link/call.ts";
 import type { Candidate } from "../../src/routing/candidate.ts";
 import { Router } from "../../src/routing/router.ts";
 import { type CustomRouter, RoutingStrategy } from "../../src/routing/strategy.ts";
+import { Circuits } from "../../src/tasks/circuits.ts";
 import { Dispatcher, type EmitRunEvent, type RunRequest } from "../../src/tasks/dispatcher.ts";
 import type { CallingLink } from "../../src/tasks/remote.ts";
 import type { Task } from "../../src/tasks/task.ts";
+import { device as anyDevice } from "../support/candidates.ts";
 import { executorWith, heldAgent } from "../support/task_rig.ts";
 import { WatchedClock } from "../support/watched_clock.ts";
 
@@ -65,16 +67,18 @@ class Fleet {
   readonly events: RunEvent[] = [];
   readonly candidates: Candidate[] = [];
   readonly linkless = new Set<string>();
+  readonly circuits = new Circuits(this.clock);
   readonly executor = executorWith(this.clock, 1, this.here.agent);
   readonly dispatcher: Dispatcher;
   agent: Agent = this.here.agent;
 
   /** @param names Devices, the fastest first; `here` is this one. */
   constructor(names: string[], customRouter?: CustomRouter) {
-    names.forEach((nodeId, i) => this.candidates.push(device(nodeId, 100 / 10 ** i)));
+    names.forEach((nodeId, i) => this.candidates.push(this.#device(nodeId, 100 / 10 ** i)));
     this.dispatcher = new Dispatcher({
       clock: this.clock,
       logger: silentLogger,
+      random: seededRandom(1),
       newTaskId: ulidMaker(this.clock, seededRandom(1)),
       router: new Router({
         strategy: RoutingStrategy.CapabilityBased,
@@ -84,6 +88,7 @@ class Fleet {
         logger: silentLogger,
         agents: () => ["held"],
       }),
+      circuits: this.circuits,
       executor: this.executor,
       candidates: () => this.candidates,
       link: (nodeId) => this.linkless.has(nodeId) ? undefined : this.#link(nodeId),
@@ -126,6 +131,13 @@ class Fleet {
     });
   }
 
+  #device(nodeId: string, fp16: number): Candidate {
+    const { circuits } = this;
+    return Object.defineProperty(device(nodeId, fp16), "isDoubtful", {
+      get: () => circuits.isDoubtful(nodeId),
+    });
+  }
+
   #link(nodeId: string): CallingLink {
     return {
       call: (_method, body, sink) => {
@@ -143,27 +155,9 @@ interface Outcome {
 }
 
 function device(nodeId: string, fp16: number): Candidate {
-  return {
-    nodeId,
-    isLocal: nodeId === "here",
-    capabilities: {
-      model: null,
-      chip: null,
-      memory: 8_192,
-      vram: null,
-      unifiedMemory: false,
-      flops: { fp32: null, fp16, int8: null },
-      cores: 4,
-      gpus: [],
-      os: "linux",
-      arch: "x86_64",
-    },
-    agents: new Set(["held"]),
-    pending: 0,
-    slots: 1,
-    currentLoad: 0,
-    roundTripMs: 1,
-  };
+  const capabilities = { memory: 8_192, flops: { fp32: null, fp16, int8: null }, cores: 4 };
+  const isLocal = nodeId === "here";
+  return anyDevice(nodeId, capabilities, { isLocal, agents: new Set(["held"]), slots: 1 });
 }
 
 Deno.test("a run tells its events in order, and its result says where, why, and in how many attempts", async () => {
@@ -178,6 +172,7 @@ Deno.test("a run tells its events in order, and its result says where, why, and 
     prompt: "question",
     context: "document",
     timeoutMs: 10_000,
+    priority: "normal",
   });
   run.begin();
   const sizes = [
@@ -207,6 +202,7 @@ Deno.test("a run tells its events in order, and its result says where, why, and 
     data: 42,
     attempts: 1,
     durationMs: 70,
+    serviceMs: 0,
     reason,
   });
 });
@@ -283,17 +279,101 @@ Deno.test("this device, when it is busy, is replaced by another", async () => {
   assertEquals(outcome.result?.nodeId, "a");
 });
 
-Deno.test("at most three devices are tried, and the last one's refusal says when to try again", async () => {
+Deno.test("at most three devices are tried", async () => {
   const fleet = new Fleet(["a", "b", "c", "here"]);
   const outcome = fleet.run();
   for (const nodeId of ["a", "b", "c"]) {
+    (await fleet.ask(nodeId)).fail("UNAVAILABLE", `${nodeId} is gone.`);
+  }
+  await fleet.settle();
+  assertEquals([outcome.error?.code, outcome.error?.message], ["UNAVAILABLE", "c is gone."]);
+  assertEquals(fleet.told(), ["routed a", "fallback a", "routed b", "fallback b", "routed c"]);
+  assertEquals(fleet.here.runs.length, 0);
+});
+
+Deno.test("when two are full the caller is told at once, and when to try again", async () => {
+  const fleet = new Fleet(["a", "b", "here"]);
+  const outcome = fleet.run();
+  for (const nodeId of ["a", "b"]) {
     (await fleet.ask(nodeId)).fail("RESOURCE_EXHAUSTED", `${nodeId} is busy.`, 250);
   }
   await fleet.settle();
   assertEquals(outcome.error?.code, "RESOURCE_EXHAUSTED");
-  assertEquals([outcome.error?.message, outcome.error?.retryAfterMs], ["c is busy.", 250]);
-  assertEquals(fleet.told(), ["routed a", "fallback a", "routed b", "fallback b", "routed c"]);
-  assertEquals(fleet.here.runs.length, 0);
+  assertEquals([outcome.error?.message, outcome.error?.retryAfterMs], ["b is busy.", 250]);
+  assertEquals(fleet.told(), ["routed a", "fallback a", "routed b"]);
+});
+
+Deno.test("the only device is asked again after a while, twice", async () => {
+  const fleet = new Fleet(["a"]);
+  const outcome = fleet.run();
+  (await fleet.ask("a")).fail("UNAVAILABLE", "Its link is broken.");
+  await fleet.settle();
+  assertEquals(fleet.asked.get("a")?.length, 1, "not at once");
+  await fleet.clock.advance(100);
+  (await fleet.ask("a")).fail("UNAVAILABLE", "Its link is broken.");
+  await fleet.clock.advance(200);
+  const run = await fleet.ask("a");
+  assertEquals([fleet.asked.get("a")?.length, run.task.attempt], [3, 3]);
+  run.answer({ output: "there" });
+  await fleet.settle();
+  assertEquals([outcome.result?.output, outcome.result?.attempts], ["there", 3]);
+});
+
+Deno.test("who gives up during that pause is told at once, and nobody is asked again", async () => {
+  const fleet = new Fleet(["a"]);
+  const abort = new AbortController();
+  const outcome = fleet.run({ signal: abort.signal });
+  (await fleet.ask("a")).fail("UNAVAILABLE", "Its link is broken.");
+  await fleet.settle();
+  abort.abort();
+  await fleet.settle();
+  assertEquals(outcome.error?.code, "CANCELLED");
+  await fleet.clock.advance(1_000);
+  assertEquals(fleet.asked.get("a")?.length, 1);
+  assertEquals(fleet.clock.pending, 0);
+});
+
+Deno.test("a device that failed three times in a row is asked only when nobody else can", async () => {
+  const fleet = new Fleet(["a", "b"]);
+  const isDoubtful = () => fleet.circuits.isDoubtful("a");
+  for (let i = 0; i < 3; i++) {
+    assertEquals(isDoubtful(), false);
+    const outcome = fleet.run();
+    (await fleet.ask("a")).fail("UNAVAILABLE", "Its link is broken.");
+    (await fleet.ask("b")).answer({ output: "b" });
+    await fleet.settle();
+    assertEquals(outcome.result?.nodeId, "b");
+  }
+  assertEquals(isDoubtful(), true);
+  await fleet.clock.advance(1_000);
+  const outcome = fleet.run();
+  (await fleet.ask("a")).answer({ output: "well again" });
+  await fleet.settle();
+  assertEquals([outcome.result?.nodeId, isDoubtful()], ["a", false]);
+});
+
+Deno.test("a device that is full has answered: that is no failure of it", async () => {
+  const fleet = new Fleet(["a", "b"]);
+  for (let i = 0; i < 5; i++) {
+    fleet.run();
+    (await fleet.ask("a")).fail("RESOURCE_EXHAUSTED", "a is busy.", 250);
+    (await fleet.ask("b")).answer({ output: "b" });
+    await fleet.settle();
+  }
+  assertEquals(fleet.circuits.isDoubtful("a"), false);
+});
+
+Deno.test("when everything fails, retries are no more than a fifth of the tasks", async () => {
+  const fleet = new Fleet(["a", "b"]);
+  for (let i = 0; i < 200; i++) {
+    fleet.run();
+    (await fleet.ask("a")).fail("FAILED_PRECONDITION", "a is stopping.");
+    await fleet.settle();
+    fleet.asked.get("b")?.at(-1)?.fail("FAILED_PRECONDITION", "b is stopping.");
+    await fleet.settle();
+  }
+  const second = fleet.asked.get("b")!.length;
+  assert(second >= 200 * 0.2 && second <= 20 + 200 * 0.2, `${second} second attempts`);
 });
 
 Deno.test("when no other device is left, the caller gets what the last one failed with", async () => {

@@ -2,10 +2,9 @@
 
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import fc from "fast-check";
-import type { AgentAnswer } from "../../src/agents/agent.ts";
 import { ManualClock } from "../../src/base/manual_clock.ts";
 import { type ErrorCode, NetworkError } from "../../src/base/errors.ts";
-import type { Executor } from "../../src/tasks/executor.ts";
+import type { Executor, Served } from "../../src/tasks/executor.ts";
 import type { AttemptEvent, Task } from "../../src/tasks/task.ts";
 import { createAgent } from "../../src/agents/agent.ts";
 import { executorWith, type HeldAgent, heldAgent, task } from "../support/task_rig.ts";
@@ -24,9 +23,9 @@ class Rig {
   }
 
   /** Gives it a task with that prompt; the returned controller cancels it. */
-  give(prompt: string, overrides: Partial<Task> = {}): AbortController {
+  give(prompt: string, overrides: Partial<Task> = {}, caller = "caller"): AbortController {
     const abort = new AbortController();
-    this.executor.execute(task({ prompt, ...overrides }), () => {}, abort).then(
+    this.executor.execute(task({ prompt, ...overrides }), () => {}, abort, caller).then(
       ({ output }) => this.ended.push(`${prompt}: ${output}`),
       (error: NetworkError) => {
         this.refusals.push(error);
@@ -211,7 +210,7 @@ Deno.test("a task that was cancelled before it came begins nothing", async () =>
   const events: AttemptEvent[] = [];
   const abort = new AbortController();
   abort.abort(reason);
-  const thrown = await rig.executor.execute(task(), (event) => void events.push(event), abort)
+  const thrown = await rig.executor.execute(task(), (event) => void events.push(event), abort, "")
     .catch((thrown) => thrown);
   assertStrictEquals(thrown, reason);
   assertEquals([events, rig.held.prompts], [[], []]);
@@ -225,6 +224,7 @@ Deno.test("'started' comes when the slot is taken, not while the task waits", as
     task({ prompt: "b" }),
     ({ type }) => void events.push(type),
     new AbortController(),
+    "",
   );
   await rig.settle();
   assertEquals(events, []);
@@ -378,6 +378,7 @@ Deno.test("while an event is not taken the agent waits", async () => {
       if (type === "token") return new Promise((resolve) => taken.push(resolve));
     },
     new AbortController(),
+    "",
   );
   for (let i = 0; i < 3; i++) {
     await clock.advance(0);
@@ -420,13 +421,44 @@ Deno.test("whatever comes, in whatever order, slots and queue keep their bounds 
   );
 });
 
+Deno.test("callers take turns, and what is urgent goes first", async () => {
+  const rig = new Rig(1);
+  rig.give("first");
+  for (let i = 0; i < 2; i++) rig.give(`a${i}`, {}, "a");
+  rig.give("b0", {}, "b");
+  rig.give("c0", { priority: "high" }, "c");
+  for (let i = 0; i < 5; i++) {
+    await rig.settle();
+    rig.held.runs[i].answer("");
+  }
+  await rig.settle();
+  assertEquals(rig.held.prompts, ["first", "c0", "a0", "b0", "a1"]);
+});
+
+Deno.test("in a full line who has sent most makes room for who has sent less, and for what is urgent", async () => {
+  const rig = new Rig(1);
+  rig.give("first");
+  for (let i = 0; i < 4; i++) rig.give(`a${i}`, {}, "a");
+  rig.give("b0", {}, "b");
+  rig.give("c0", { priority: "high" }, "c");
+  await rig.settle();
+  assertEquals(rig.ended, ["a3: RESOURCE_EXHAUSTED", "a2: RESOURCE_EXHAUSTED"]);
+  assertEquals(rig.refusals[0].retryAfterMs, 1_000);
+  rig.give("a4", {}, "a");
+  await rig.settle();
+  assertEquals(rig.ended.at(-1), "a4: RESOURCE_EXHAUSTED");
+  assertEquals([rig.executor.running, rig.executor.queued], [1, 4]);
+});
+
 Deno.test("an agent's answer with data comes as it is", async () => {
   const rig = new Rig(1);
-  const done: Promise<AgentAnswer> = rig.executor.execute(
+  const done: Promise<Served> = rig.executor.execute(
     task(),
     () => {},
     new AbortController(),
+    "",
   );
+  await rig.clock.advance(7);
   rig.held.runs[0].answer({ output: "two", data: { n: 2 } });
-  assertEquals(await done, { output: "two", data: { n: 2 } });
+  assertEquals(await done, { output: "two", data: { n: 2 }, serviceMs: 7 });
 });

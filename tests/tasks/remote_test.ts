@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { type Agent, type AgentAnswer, createAgent } from "../../src/agents/agent.ts";
 import { type ErrorCode, NetworkError } from "../../src/base/errors.ts";
 import { CREDIT_WINDOW, MAX_BODY_BYTES } from "../../src/link/call.ts";
-import type { Executor } from "../../src/tasks/executor.ts";
+import type { Executor, Served } from "../../src/tasks/executor.ts";
 import { RUN_METHOD, runRemotely, serveRun } from "../../src/tasks/remote.ts";
 import {
   type AttemptEvent,
@@ -27,7 +27,7 @@ class Rig {
 
   private constructor(agents: Agent[]) {
     this.executor = executorWith(this.pair.clock, 1, this.held.agent, ...agents);
-    this.pair.onCall = (call) => void serveRun(call, this.executor);
+    this.pair.onCall = (call) => void serveRun(call, this.executor, "caller");
   }
 
   static async open(...agents: Agent[]): Promise<Rig> {
@@ -54,7 +54,7 @@ class Rig {
 }
 
 interface Outcome {
-  answer: AgentAnswer | undefined;
+  answer: Served | undefined;
   error: NetworkError | undefined;
 }
 
@@ -79,6 +79,7 @@ Deno.test("a task crosses the link as it is, and its events and answer come back
   assertEquals(outcome.answer, {
     output: "déjà vu",
     data: { prompt: "naïve\n\u0000", nested: [null, { deep: true }] },
+    serviceMs: 0,
   });
 });
 
@@ -263,7 +264,7 @@ Deno.test("an agent whose caller takes nothing stops after the credit, and goes 
   for (const take of waiting) take();
   await rig.advance(50);
   assertEquals(yielded, 40);
-  assertEquals(outcome.answer, { output: "done" });
+  assertEquals(outcome.answer, { output: "done", serviceMs: 58 });
 });
 
 const encode = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));

@@ -2,6 +2,8 @@
 
 import type { RunResult } from "../../agents/run_event.ts";
 import type { JsonValue } from "../../base/bounded_json.ts";
+import type { Consideration } from "../../agents/run_event.ts";
+import type { Workload } from "../../agents/requirements.ts";
 import { needGranted } from "../../base/permissions.ts";
 import { safeText } from "../../base/safe_text.ts";
 import type { RunBody } from "../../gateway/control_api.ts";
@@ -13,6 +15,9 @@ import { table } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
 
 const STRATEGIES = Object.values(RoutingStrategy);
+const WORKLOADS = ["heavy", "light", "background"] as const satisfies Workload[];
+/** A petabyte. */
+const MAX_MB = 2 ** 30;
 const MAX_TIMEOUT_S = 7 * 24 * 3_600;
 
 export const command: Command = {
@@ -26,8 +31,27 @@ export const command: Command = {
       name: "strategy",
       kind: "text",
       value: "NAME",
-      help: `how to choose the device: ${STRATEGIES.join(" or ")}`,
+      help: `how to choose the device: ${STRATEGIES.join(", ")}`,
     },
+    {
+      name: "workload",
+      kind: "text",
+      value: "KIND",
+      help: `how the work weighs, instead of what the agent says: ${WORKLOADS.join(", ")}`,
+    },
+    { name: "label", kind: "list", value: "NAME", help: "only devices with this label" },
+    {
+      name: "chip",
+      kind: "text",
+      value: "TEXT",
+      help: 'only devices with such a chip: "RTX 4090"',
+    },
+    { name: "vendor", kind: "text", value: "NAME", help: "only devices with a chip of this maker" },
+    { name: "gpu", kind: "flag", help: "only devices with a GPU" },
+    { name: "memory", kind: "text", value: "MB", help: "only devices with so much memory" },
+    { name: "vram", kind: "text", value: "MB", help: "only devices with so much video memory" },
+    { name: "near", kind: "list", value: "ID", help: "a node that holds what the work is on" },
+    { name: "explain", kind: "flag", help: "say what was thought of each device" },
     {
       name: "context",
       kind: "text",
@@ -49,7 +73,15 @@ export const command: Command = {
     }
     const strategy = options.text("strategy");
     if (strategy !== undefined && !isStrategy(strategy)) {
-      throw new UsageError(`--strategy is "${strategy}", expected ${STRATEGIES.join(" or ")}.`);
+      throw new UsageError(`--strategy is "${strategy}", expected ${STRATEGIES.join(", ")}.`);
+    }
+    const workload = options.text("workload");
+    if (workload !== undefined && !isWorkload(workload)) {
+      throw new UsageError(`--workload is "${workload}", expected ${WORKLOADS.join(", ")}.`);
+    }
+    const explain = options.flag("explain");
+    if (explain && options.flag("all")) {
+      throw new UsageError("--all chooses nothing that --explain could explain.");
     }
     if (options.flag("all") && options.text("node") !== undefined) {
       throw new UsageError("--all and --node exclude each other.");
@@ -61,6 +93,17 @@ export const command: Command = {
       agent: options.text("agent"),
       node: options.text("node"),
       strategy,
+      workload,
+      requirements: {
+        memory: options.integer("memory", 1, MAX_MB),
+        vram: options.integer("vram", 1, MAX_MB),
+        gpu: options.flag("gpu") || undefined,
+        chip: options.text("chip"),
+        vendor: options.text("vendor"),
+        labels: options.list("label"),
+      },
+      near: options.list("near"),
+      explain,
       timeoutMs: timeout === undefined ? undefined : timeout * 1000,
       context: context === undefined ? undefined : await readContext(context),
     };
@@ -79,8 +122,10 @@ async function runOne(
 ): Promise<number> {
   let streamed = "";
   let result: RunResult | undefined;
+  const considered: Consideration[][] = [];
   for await (const event of node.run(body, signal)) {
     if (event.type === "result") result = event.result;
+    if (event.type === "routed" && event.considered) considered.push(event.considered);
     if (terminal.json) continue;
     if (event.type === "token") {
       streamed += event.text;
@@ -91,7 +136,7 @@ async function runOne(
   }
   if (result === undefined) throw new Error("The node ended the answer without a result.");
   if (terminal.json) {
-    terminal.value(result);
+    terminal.value(considered.length === 0 ? result : { ...result, considered });
     return 0;
   }
   if (streamed !== result.output) {
@@ -102,7 +147,20 @@ async function runOne(
   terminal.error(
     terminal.style("dim", `${agent} on ${nodeId} in ${showMilliseconds(durationMs)}: ${reason}`),
   );
+  for (const [i, attempt] of considered.entries()) {
+    if (considered.length > 1) terminal.error(`Attempt ${i + 1}:`);
+    for (const line of consideredTable(attempt, terminal.columns)) terminal.error(line);
+  }
   return 0;
+}
+
+function consideredTable(considered: readonly Consideration[], columns: number): string[] {
+  const rows = considered.map(({ nodeId, place, reason }) => [
+    place === null ? "–" : `${place}`,
+    nodeId,
+    reason,
+  ]);
+  return table(["#", "NODE", "WHY"], rows, columns);
 }
 
 async function runAll(
@@ -153,6 +211,10 @@ async function readContext(file: string): Promise<string> {
     }
     throw thrown;
   }
+}
+
+function isWorkload(text: string): text is Workload {
+  return (WORKLOADS as readonly string[]).includes(text);
 }
 
 function isStrategy(text: string): text is RoutingStrategy {

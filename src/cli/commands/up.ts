@@ -78,6 +78,7 @@ export const command: Command = {
         openAcceptTasks: options.flag("open-accept-tasks"),
         existingPeers: !options.flag("ignore-existing-peers"),
         deviceCapabilities: await readCapabilities(options.text("capabilities")),
+        labels: options.list("label"),
         slots: options.integer("slots", 1, 4_096),
         logger,
       });

@@ -143,6 +143,13 @@ export const UP_OPTIONS: readonly OptionSpec[] = [
     setting: true,
   },
   {
+    name: "label",
+    kind: "list",
+    value: "NAME",
+    help: "what you call this device, for run --label: gpu-room",
+    setting: true,
+  },
+  {
     name: "capabilities",
     kind: "text",
     value: "FILE.json",
