@@ -41,7 +41,7 @@ export {
   createAgent,
 } from "./src/agents/agent.ts";
 export type { Requirements, Workload } from "./src/agents/requirements.ts";
-export type { AgentEvent, RunEvent, RunResult } from "./src/agents/run_event.ts";
+export type { AgentEvent, Consideration, RunEvent, RunResult } from "./src/agents/run_event.ts";
 export {
   createTool,
   type StandardIssue,
@@ -63,6 +63,7 @@ export type {
   GpuOverride,
   GpuVendor,
 } from "./src/device/capabilities.ts";
+export type { DeviceCondition } from "./src/device/condition.ts";
 export type { CommandOptions, CommandResult, CommandRunner } from "./src/device/command.ts";
 export {
   detectDevice,

@@ -6,6 +6,6 @@
  */
 export const TOOLS: Readonly<Record<string, readonly string[]>> = {
   linux: ["amd-smi", "cat", "lscpu", "lspci", "nvidia-smi", "rocm-smi"],
-  darwin: ["netstat", "sysctl", "system_profiler"],
+  darwin: ["netstat", "pmset", "sysctl", "system_profiler"],
   windows: ["nvidia-smi", "powershell"],
 };
