@@ -13,6 +13,7 @@ import {
   type DetectOptions,
   type DeviceReport,
 } from "../../src/device/detect.ts";
+import { ConditionReader } from "../../src/device/condition.ts";
 import { DeviceReader, type DeviceReading } from "../../src/device/reading.ts";
 import { TOOLS } from "../../src/device/tools.ts";
 import { anyText } from "../support/any_text.ts";
@@ -326,6 +327,7 @@ Deno.test("the tools that are named as such are those that are asked", async () 
     const reading = new DeviceReader({ os, run, clock }).read();
     await clock.advance(1_000);
     await reading;
+    await new ConditionReader({ os, run, clock }).read();
     const asked = new Set(run.asked.map((line) => line.split(" ")[0]));
     assertEquals([...asked].sort(), [...tools], os);
   }
