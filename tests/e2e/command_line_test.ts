@@ -42,7 +42,7 @@ Deno.test("wrong usage ends with 2 and one line that says what is right", async 
     [["run"], "Say what to run"],
     [["status", "B"], 'Cannot do anything with "B"'],
     [["up", "agents.ts"], 'Cannot do anything with "agents.ts"'],
-    [["run", "x", "--strategy=best"], "expected capability-based or least-loaded"],
+    [["run", "x", "--strategy=best"], "expected capability-based, least-loaded, latency-aware"],
     [["run", "x", "--all", "--node=B"], "--all and --node exclude each other"],
     [["run", "x", "--context=/no/such/file"], "there is no file /no/such/file"],
     [["detect", "--capabilities=/no/such/file"], "/no/such/file"],

@@ -354,8 +354,8 @@ Deno.test({
     }).output();
     assertEquals(JSON.parse(new TextDecoder().decode(stdout)), {
       HealthCheck: { OK: 500 },
-      SendResult: { OK: 1_000 },
-      SendTensor: { UNIMPLEMENTED: 1_000 },
+      SendResult: { OK: 400 },
+      SendTensor: { UNIMPLEMENTED: 400 },
     });
     assertEquals((await scene.report()).floods, 0);
   },

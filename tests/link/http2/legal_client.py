@@ -36,7 +36,8 @@ METADATA = [("authorization", "Bearer " + "k" * 2_500), *((f"x-h{i}", "v") for i
 with grpc.insecure_channel(f"127.0.0.1:{sys.argv[1]}") as channel:
     print(json.dumps({
         "HealthCheck": calls(channel, "HealthCheck", 500, b"", METADATA),
-        # Both are answered while the message is still being sent.
-        "SendResult": calls(channel, "SendResult", 1_000, b"x" * 100_000),
-        "SendTensor": calls(channel, "SendTensor", 1_000, b"x" * 200_000),
+        # Both are answered while the message is still being sent. After 1,000 resets of whatever
+        # kind nghttp2 says goodbye, which is another story.
+        "SendResult": calls(channel, "SendResult", 400, b"x" * 100_000),
+        "SendTensor": calls(channel, "SendTensor", 400, b"x" * 200_000),
     }))
