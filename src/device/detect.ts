@@ -4,7 +4,7 @@ import { assemble, type HostFacts } from "./assemble.ts";
 import type { CapabilityOverrides, DeviceCapabilities } from "./capabilities.ts";
 import { type CommandRunner, runCommand } from "./command.ts";
 import { gatherSystem } from "./hosts.ts";
-import { type Finding, missing, type ProbeContext } from "./probe.ts";
+import { allOf, type Finding, missing, type ProbeContext } from "./probe.ts";
 import { describeOverrides } from "./report.ts";
 import { denoSystem } from "./system.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
@@ -91,7 +91,7 @@ export async function detectDevice(options: DetectOptions = {}): Promise<DeviceR
 async function gatherFacts(context: ProbeContext, options: DetectOptions): Promise<HostFacts> {
   const { os = Deno.build.os, arch = Deno.build.arch } = options;
   const { cores = navigator.hardwareConcurrency } = options;
-  const [memory, facts] = await Promise.all([
+  const [memory, facts] = await allOf([
     readMemory(options),
     gatherSystem(context, os, arch),
   ]);

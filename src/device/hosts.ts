@@ -4,7 +4,7 @@ import type { HostFacts } from "./assemble.ts";
 import { askDeviceTree, askDmi, askLscpu, askLspci } from "./linux.ts";
 import { askSysctl, askSystemProfiler } from "./macos.ts";
 import { askNvidiaSmi, sharesMemory } from "./nvidia_smi.ts";
-import { type Finding, type FoundGpu, missing, type ProbeContext } from "./probe.ts";
+import { allOf, type Finding, type FoundGpu, missing, type ProbeContext } from "./probe.ts";
 import { askAmdTools } from "./rocm_smi.ts";
 import { askPowerShell } from "./windows.ts";
 
@@ -32,7 +32,7 @@ export function gatherSystem(
 }
 
 async function gatherLinux(context: ProbeContext, arch: string): Promise<SystemFacts> {
-  const [nvidia, amd, pci, processor, board, dmi] = await Promise.all([
+  const [nvidia, amd, pci, processor, board, dmi] = await allOf([
     nvidiaGpus(context),
     amdGpus(context),
     askLspci(context),
@@ -56,7 +56,7 @@ async function gatherLinux(context: ProbeContext, arch: string): Promise<SystemF
 }
 
 async function gatherMacos(context: ProbeContext): Promise<SystemFacts> {
-  const [profile, sysctl] = await Promise.all([askSystemProfiler(context), askSysctl(context)]);
+  const [profile, sysctl] = await allOf([askSystemProfiler(context), askSysctl(context)]);
   return {
     model: firstOf(field(profile, "model"), field(sysctl, "model")),
     processor: firstOf(field(sysctl, "chip"), field(profile, "chip")),
@@ -69,7 +69,7 @@ async function gatherMacos(context: ProbeContext): Promise<SystemFacts> {
 }
 
 async function gatherWindows(context: ProbeContext): Promise<SystemFacts> {
-  const [nvidia, pc] = await Promise.all([nvidiaGpus(context), askPowerShell(context)]);
+  const [nvidia, pc] = await allOf([nvidiaGpus(context), askPowerShell(context)]);
   const video: Finding<FoundGpu[]> = pc.value === null
     ? pc
     : { ...pc, value: pc.value.gpus.map((gpu) => ({ ...gpu, source: pc.source })) };

@@ -56,6 +56,14 @@ export interface Question<T extends NonNullable<unknown>> {
 // The runner keeps the time; this is for one that does not, such as a test's that never answers.
 const LATE_MS = 250;
 
+/** `Promise.all` that waits for the others when one fails: no command is left behind. */
+export async function allOf<T extends readonly unknown[]>(
+  work: readonly [...{ [K in keyof T]: Promise<T[K]> }],
+): Promise<T> {
+  await Promise.allSettled(work);
+  return await Promise.all(work) as unknown as T;
+}
+
 /**
  * Runs the command and reads what it prints. It rejects only when the signal aborts, with
  * `CANCELLED`.
