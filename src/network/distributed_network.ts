@@ -2,7 +2,7 @@
 
 import type { Agent, AgentDescription } from "../agents/agent.ts";
 import type { RunEvent, RunResult } from "../agents/run_event.ts";
-import { type CancelTimer, doneWithin } from "../base/clock.ts";
+import { doneWithin } from "../base/clock.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { Requirements, Workload } from "../agents/requirements.ts";
 import type { RoutingStrategy } from "../routing/strategy.ts";
@@ -128,7 +128,7 @@ export class DistributedNetwork implements AsyncDisposable {
   #state: NetworkState = "created";
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
-  #cancelWatch: CancelTimer = () => {};
+  #endWatch: (() => Promise<void>) | undefined;
 
   /**
    * Takes a node's parts; {@linkcode createDistributedNetwork} puts them together.
@@ -332,7 +332,7 @@ export class DistributedNetwork implements AsyncDisposable {
     describe({ listenPort: port });
     await detected;
     membership.start();
-    this.#cancelWatch = watchCondition(this.#parts);
+    this.#endWatch = watchCondition(this.#parts);
     for (const discovery of discoveries.all) {
       await discovery.start({
         sighted: (sighting) => membership.observe(sighting),
@@ -365,7 +365,7 @@ export class DistributedNetwork implements AsyncDisposable {
     dispatcher.stop();
     // A turn of the loop: who asked for what was stopped is told before the goodbye.
     await new Promise<void>((resolve) => clock.after(0, resolve));
-    this.#cancelWatch();
+    await this.#endWatch?.();
     for (const discovery of discoveries.all) await discovery.stop();
     membership.stop();
     await pool.close();

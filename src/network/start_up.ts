@@ -1,6 +1,6 @@
 /** The steps of a node's start. */
 
-import { type CancelTimer, doneWithin, every } from "../base/clock.ts";
+import { doneWithin, every } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import type { PeerEvent } from "../membership/peer.ts";
 import { onFirstFreePort } from "../transport/first_free_port.ts";
@@ -42,11 +42,11 @@ const BATTERY_STEP = 5;
 /**
  * Tells peers what holds the device back, from now on and whenever it changes.
  *
- * @returns Ends that.
+ * @returns Ends that; resolves when no tool is asked any more.
  */
 export function watchCondition(
   { readCondition, describe, self, clock }: NetworkParts,
-): CancelTimer {
+): () => Promise<void> {
   let isOver = false;
   const look = async () => {
     const read = await readCondition();
@@ -58,11 +58,12 @@ export function watchCondition(
     const isSame = JSON.stringify(condition) === JSON.stringify(self().condition);
     if (!isOver && !isSame) describe({ condition });
   };
-  void look();
-  const cancel = every(clock, CONDITION_MS, () => void look());
+  let looking = look();
+  const cancel = every(clock, CONDITION_MS, () => void (looking = look()));
   return () => {
     isOver = true;
     cancel();
+    return looking;
   };
 }
 

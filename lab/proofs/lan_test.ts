@@ -1,13 +1,13 @@
 /** Real nodes on hosts of their own, from the outside: finding each other, and who is there. */
 
 import { assertEquals } from "@std/assert";
-import { Fleet, type FleetNode, others } from "../support/lan_fleet.ts";
+import { Fleet, type FleetNode, others } from "../../tests/support/lan_fleet.ts";
 import type { RunResult } from "../../src/agents/run_event.ts";
 import type { NetworkStatus } from "../../src/network/status.ts";
-import { eventually } from "../support/eventually.ts";
-import { Lan, lanUnavailable } from "../support/lan.ts";
-import { skipUnless } from "../support/skip.ts";
-import { withTempDir } from "../support/temp.ts";
+import { eventually } from "../../tests/support/eventually.ts";
+import { Lan, lanUnavailable } from "../../tests/support/lan.ts";
+import { skipUnless } from "../../tests/support/skip.ts";
+import { withTempDir } from "../../tests/support/temp.ts";
 
 const unavailable = await lanUnavailable();
 const ignore = skipUnless(unavailable === undefined, `nodes on a LAN: ${unavailable}`);

@@ -9,10 +9,10 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { NetworkError } from "../../src/base/errors.ts";
 import { decodeFrame } from "../../src/link/frame_codec.ts";
-import { eventually } from "../support/eventually.ts";
-import { findPythonWithGrpc } from "../support/python.ts";
-import { skipUnless } from "../support/skip.ts";
-import { startServer } from "./goaway/children.ts";
+import { eventually } from "../../tests/support/eventually.ts";
+import { findPythonWithGrpc } from "../../tests/support/python.ts";
+import { skipUnless } from "../../tests/support/skip.ts";
+import { startServer } from "../../tests/link/goaway/children.ts";
 import {
   frame,
   goaway,
@@ -23,7 +23,7 @@ import {
   reset,
   settings,
   windowUpdate,
-} from "./goaway/frames.ts";
+} from "../../tests/link/goaway/frames.ts";
 import {
   call,
   continuation,
@@ -36,9 +36,9 @@ import {
   manyHeaders,
   priority,
   repeat,
-} from "./http2/frames.ts";
-import { HELLO, RawConnection } from "./http2/raw_connection.ts";
-import { type Mode, Scene } from "./http2/scene.ts";
+} from "../../tests/link/http2/frames.ts";
+import { HELLO, RawConnection } from "../../tests/link/http2/raw_connection.ts";
+import { type Mode, Scene } from "../../tests/link/http2/scene.ts";
 
 const MODES: Mode[] = ["in the clear", "with keys"];
 const MIB = 1024 * 1024;
@@ -349,7 +349,10 @@ Deno.test({
   fn: async () => {
     await using scene = await Scene.open("in the clear");
     const { stdout } = await new Deno.Command(python!, {
-      args: [fileURLToPath(new URL("http2/legal_client.py", import.meta.url)), `${scene.port}`],
+      args: [
+        fileURLToPath(new URL("../../tests/link/http2/legal_client.py", import.meta.url)),
+        `${scene.port}`,
+      ],
       stderr: "null",
     }).output();
     assertEquals(JSON.parse(new TextDecoder().decode(stdout)), {
