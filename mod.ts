@@ -76,6 +76,7 @@ export type { PeerEventType, PeerState } from "./src/membership/peer.ts";
 export { createDistributedNetwork } from "./src/network/create.ts";
 export {
   DistributedNetwork,
+  type MapOptions,
   type NodeOutcome,
   type RunOptions,
   type StartOptions,
@@ -90,6 +91,7 @@ export type { DiscoveryMode, NetworkOptions, TailscaleOptions } from "./src/netw
 export type { Finding, Severity } from "./src/network/diagnosis_facts.ts";
 export type {
   AddressStatus,
+  EndedTask,
   FailingStatus,
   NameConflict,
   NetworkEvent,
@@ -99,6 +101,7 @@ export type {
   PeerStatus,
   RefusedBy,
   SecurityStatus,
+  TaskStatus,
   UnreachedStatus,
 } from "./src/network/status.ts";
 export type { Candidate } from "./src/routing/candidate.ts";
@@ -112,3 +115,6 @@ export type { Eviction } from "./src/security/eviction.ts";
 export type { KnownNode } from "./src/security/known_nodes.ts";
 export { scanQr } from "./src/security/scan.ts";
 export type { RunningTask } from "./src/tasks/executor.ts";
+export type { MapItem, MapOrder, MapProgress, Prompts } from "./src/tasks/map_prompts.ts";
+export type { TaskOutcome } from "./src/tasks/history.ts";
+export type { Priority } from "./src/tasks/waiting_line.ts";

@@ -13,9 +13,25 @@ const COMMANDS: Record<string, { summary: string; load(): Promise<{ command: Com
     summary: "Run an agent on the device that suits it best",
     load: () => import("./commands/run.ts"),
   },
+  map: {
+    summary: "Run an agent with each line of a file, spread over the devices",
+    load: () => import("./commands/map.ts"),
+  },
   status: {
     summary: "Show this node, its peers and its tasks",
     load: () => import("./commands/status.ts"),
+  },
+  tasks: {
+    summary: "Show what runs where since when, and what the last tasks came to",
+    load: () => import("./commands/tasks.ts"),
+  },
+  cancel: {
+    summary: "Stop a task, wherever it runs",
+    load: () => import("./commands/cancel.ts"),
+  },
+  drain: {
+    summary: "Let a node finish what runs, take nothing new, and stop",
+    load: () => import("./commands/drain.ts"),
   },
   peers: { summary: "List the peers", load: () => import("./commands/peers.ts") },
   agents: { summary: "List the agents of the network", load: () => import("./commands/agents.ts") },

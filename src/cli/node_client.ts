@@ -5,7 +5,7 @@ import type { RunEvent, RunResult } from "../agents/run_event.ts";
 import { type Clock, doneWithin, systemClock } from "../base/clock.ts";
 import { ERROR_CODES, type ErrorCode, NetworkError } from "../base/errors.ts";
 import { isGranted, needGranted } from "../base/permissions.ts";
-import type { ErrorBody, RunBody } from "../gateway/control_api.ts";
+import type { CancelBody, ErrorBody, MapBody, MapLine, RunBody } from "../gateway/control_api.ts";
 import type {
   EvictAnswer,
   EvictBody,
@@ -17,7 +17,7 @@ import { dataDirectory, type RunningNode, runningNodes } from "../network/data_d
 import type { Finding } from "../network/diagnosis_facts.ts";
 import type { JoinQrFields } from "../network/join_qr.ts";
 import type { KeyList } from "../network/network_keys.ts";
-import type { NetworkStatus, PeerStatus } from "../network/status.ts";
+import type { EndedTask, NetworkStatus, PeerStatus, TaskStatus } from "../network/status.ts";
 import type { OptionValues } from "./command.ts";
 import { directFetch } from "./direct_fetch.ts";
 import { environment } from "./option_values.ts";
@@ -94,6 +94,25 @@ export class NodeClient {
     return this.#answer("agents", signal);
   }
 
+  /** What runs here or was asked for from here, and what the last tasks came to. */
+  tasks(signal?: AbortSignal): Promise<(TaskStatus | EndedTask)[]> {
+    return this.#answer("tasks", signal);
+  }
+
+  /**
+   * Stops a task, and resolves to it as it was.
+   *
+   * @throws {NetworkError} `NOT_FOUND` when the node neither runs it nor waits for it.
+   */
+  cancel(body: CancelBody, signal?: AbortSignal): Promise<TaskStatus> {
+    return this.#answer("cancel", signal, body);
+  }
+
+  /** Lets it finish what runs there, and then stop. */
+  drain(signal?: AbortSignal): Promise<NetworkStatus> {
+    return this.#answer("drain", signal, {});
+  }
+
   /** A code by which one device may join. */
   invite(body: InviteBody, signal?: AbortSignal): Promise<JoinQrFields> {
     return this.#answer("invite", signal, body);
@@ -136,6 +155,20 @@ export class NodeClient {
   /** Runs an agent on every device that has it. */
   async runAll(body: RunBody, signal?: AbortSignal): Promise<NodeOutcomeBody[]> {
     return await (await this.#fetch("run", signal, { ...body, all: true })).json();
+  }
+
+  /**
+   * Runs an agent with many prompts: what each came to, and in between how far it has come.
+   *
+   * @throws {NetworkError} Why it cannot go on.
+   */
+  async *map(body: MapBody, signal?: AbortSignal): AsyncGenerator<MapLine, void, void> {
+    const response = await this.#fetch("map", signal, body);
+    for await (const line of lines(response)) {
+      const value = JSON.parse(line) as MapLine | ErrorBody;
+      if (!("type" in value)) throw toError(value);
+      yield value;
+    }
   }
 
   async #answer<T>(path: string, signal?: AbortSignal, body?: object): Promise<T> {

@@ -1,6 +1,7 @@
 /** Where a command writes: stdout for results, stderr for the rest. */
 
 import { safeJson } from "../base/safe_text.ts";
+import type { Screen } from "./live_region.ts";
 
 /** Colours and weights that {@linkcode Terminal.style} knows. */
 export type Style = "bold" | "dim" | "red" | "green" | "yellow";
@@ -68,6 +69,17 @@ export class Terminal {
   /** Writes one line to stderr. */
   error(text: string): void {
     writeAll(Deno.stderr, encoder.encode(`${text}\n`));
+  }
+
+  /** Stderr, for what is drawn anew while the result goes to stdout. */
+  get stderr(): Screen {
+    const write = (text: string) => writeAll(Deno.stderr, encoder.encode(text));
+    return {
+      isInteractive: !this.json && Deno.stderr.isTerminal(),
+      rows: this.rows,
+      write,
+      line: (text) => write(`${text}\n`),
+    };
   }
 
   /** Whether styles are shown. */

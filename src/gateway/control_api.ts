@@ -3,7 +3,9 @@
 import { z } from "zod";
 import { type ErrorCode, NetworkError } from "../base/errors.ts";
 import { parseWith } from "../base/schema.ts";
-import type { DistributedNetwork, RunOptions } from "../network/distributed_network.ts";
+import type { DistributedNetwork, MapOptions, RunOptions } from "../network/distributed_network.ts";
+import type { RunResult } from "../agents/run_event.ts";
+import type { MapOrder, MapProgress } from "../tasks/map_prompts.ts";
 import type { Requirements, Workload } from "../agents/requirements.ts";
 import { RoutingStrategy } from "../routing/strategy.ts";
 import { type ErrorBody, errorBody, errorResponse } from "./error_response.ts";
@@ -12,9 +14,8 @@ import { keyRoutes } from "./key_routes.ts";
 
 export type { ErrorBody };
 
-/** What `POST /control/v1/run` takes. */
-export interface RunBody {
-  prompt: string;
+/** What a body says of where and how an agent runs. */
+export interface TaskBody {
   agent?: string;
   /** Only this node. */
   node?: string;
@@ -23,16 +24,34 @@ export interface RunBody {
   requirements?: Requirements;
   /** Nodes that hold what the task works on. */
   near?: string[];
-  /** Whether to say what was thought of each device. */
-  explain?: boolean;
   context?: string;
   timeoutMs?: number;
+}
+
+/** What `POST /control/v1/run` takes. */
+export interface RunBody extends TaskBody {
+  prompt: string;
+  /** Whether to say what was thought of each device. */
+  explain?: boolean;
   /** On every device that has the agent; the answer is then one array of outcomes. */
   all?: boolean;
 }
 
-const runSchema: z.ZodType<RunBody> = z.strictObject({
-  prompt: z.string(),
+/** What `POST /control/v1/map` takes; `timeoutMs` is for each prompt. */
+export interface MapBody extends TaskBody {
+  agent: string;
+  prompts: string[];
+  concurrency?: number;
+  order?: MapOrder;
+}
+
+/** A line of the answer to `POST /control/v1/map`. `index` is a prompt's place, from 0. */
+export type MapLine =
+  | { type: "progress" } & MapProgress
+  | { type: "item"; index: number; result: RunResult }
+  | { type: "item"; index: number } & ErrorBody;
+
+const TASK_FIELDS = {
   agent: z.string().optional(),
   node: z.string().optional(),
   strategy: z.enum(RoutingStrategy).optional(),
@@ -40,11 +59,31 @@ const runSchema: z.ZodType<RunBody> = z.strictObject({
   // What it may hold is checked where it is used.
   requirements: z.record(z.string(), z.any()).optional(),
   near: z.array(z.string()).optional(),
-  explain: z.boolean().optional(),
   context: z.string().optional(),
   timeoutMs: z.number().optional(),
+};
+
+const runSchema: z.ZodType<RunBody> = z.strictObject({
+  ...TASK_FIELDS,
+  prompt: z.string(),
+  explain: z.boolean().optional(),
   all: z.boolean().optional(),
 });
+
+const mapSchema: z.ZodType<MapBody> = z.strictObject({
+  ...TASK_FIELDS,
+  agent: z.string(),
+  prompts: z.array(z.string()),
+  concurrency: z.number().optional(),
+  order: z.enum(["input", "completion"]).optional(),
+});
+
+/** What `POST /control/v1/cancel` takes; it answers the task as it was. */
+export interface CancelBody {
+  taskId: string;
+}
+
+const cancelSchema: z.ZodType<CancelBody> = z.strictObject({ taskId: z.string() });
 
 const STATUS_BY_CODE: Partial<Record<ErrorCode, number>> = {
   INVALID_ARGUMENT: 400,
@@ -80,10 +119,28 @@ export function controlApi(network: DistributedNetwork): ControlApi {
     "GET /control/v1/agents": () => Response.json(network.agents()),
     "GET /control/v1/doctor": async ({ url }) =>
       Response.json(await network.diagnose(new URL(url).searchParams.get("peer") ?? undefined)),
-    "GET /control/v1/tasks": () => Response.json(network.getNetworkStatus().tasks),
+    "GET /control/v1/tasks": () => {
+      const { tasks, recentTasks } = network.getNetworkStatus();
+      return Response.json([...tasks, ...recentTasks]);
+    },
+    "POST /control/v1/cancel": async (request) => {
+      const body = await bodies.read(request);
+      const { taskId } = parseWith(cancelSchema, body, "INVALID_ARGUMENT", "Cannot read the body");
+      return Response.json(network.cancel(taskId));
+    },
+    "POST /control/v1/drain": () => {
+      // Told at once: whoever asks sees by its end when it is done.
+      network.drain().catch(() => {});
+      return Response.json(network.getNetworkStatus());
+    },
     "GET /control/v1/events": (_, ending) => events(network, ending),
     "POST /control/v1/run": async (request, ending) =>
       run(network, await runBody(request, bodies), ending),
+    "POST /control/v1/map": async (request, ending) => {
+      const body = await bodies.read(request);
+      const read = parseWith(mapSchema, body, "INVALID_ARGUMENT", "Cannot read the body");
+      return map(network, read, ending);
+    },
     ...keyRoutes(network, bodies),
   };
   return async (request, pathname, ending) => {
@@ -151,6 +208,64 @@ async function runAll(
     outcomes.map((outcome) =>
       "result" in outcome ? outcome : { nodeId: outcome.nodeId, ...errorBody(outcome.error) }
     ),
+  );
+}
+
+/**
+ * Runs an agent with many prompts. The answer is one {@linkcode MapLine} a line: items, and in
+ * between how far it has come; an {@linkcode ErrorBody} at the end if it cannot go on.
+ */
+function map(
+  network: DistributedNetwork,
+  { prompts, agent, node, ...rest }: MapBody,
+  ending: AbortSignal,
+): Response {
+  let progress: MapProgress | undefined;
+  let wake = () => {};
+  const options: MapOptions = {
+    ...rest,
+    nodeId: node,
+    signal: ending,
+    onProgress: (now) => {
+      progress = now;
+      wake();
+    },
+  };
+  const items = network.map(agent, prompts, options);
+  return streamed(
+    (async function* () {
+      try {
+        let next = items.next();
+        for (;;) {
+          // While a line is written nobody waits for it; why it failed is seen below.
+          next.catch(() => {});
+          if (progress !== undefined) {
+            const line: MapLine = { type: "progress", ...progress };
+            // Those that came meanwhile are left out but for the last.
+            progress = undefined;
+            yield `${JSON.stringify(line)}\n`;
+            continue;
+          }
+          const comes = new Promise<undefined>((resolve) => wake = () => resolve(undefined));
+          const read = await Promise.race([next, comes]);
+          if (read === undefined) continue;
+          if (read.done) break;
+          const { value } = read;
+          const outcome = "result" in value ? { result: value.result } : errorBody(value.error);
+          yield `${JSON.stringify({ type: "item", index: value.index, ...outcome })}\n`;
+          next = items.next();
+        }
+        // The last item may have come before what was told of it.
+        if (progress !== undefined) {
+          yield `${JSON.stringify({ type: "progress", ...progress as MapProgress })}\n`;
+        }
+      } catch (thrown) {
+        yield `${JSON.stringify(errorBody(NetworkError.from(thrown)))}\n`;
+      } finally {
+        await items.return();
+      }
+    })(),
+    "application/x-ndjson",
   );
 }
 

@@ -33,6 +33,8 @@ export interface NodeDescription {
   readonly labels: readonly string[];
   /** What holds it back now. */
   readonly condition: DeviceCondition;
+  /** Whether it finishes what it has and takes no new tasks. */
+  readonly draining?: boolean;
   /** What its clock showed when it said this, in milliseconds since 1970. */
   readonly wallTime?: number;
 }
@@ -86,6 +88,7 @@ const schema: z.ZodType<NodeDescription> = z.object({
     batteryPercent: z.number().min(0).max(100).nullable(),
     throttled: z.boolean(),
   }).default(AT_EASE),
+  draining: z.boolean().optional(),
   wallTime: z.number().optional(),
 });
 

@@ -61,6 +61,7 @@ class LiveCandidate implements Candidate {
   readonly models: ReadonlyMap<string, { readonly loaded: boolean }> = NO_MODELS;
   readonly condition: DeviceCondition;
   readonly isLocal: boolean;
+  readonly isDraining: boolean;
   readonly #load: () => Load;
   readonly #justSent: () => number;
   readonly #roundTripMs: () => number;
@@ -81,6 +82,7 @@ class LiveCandidate implements Candidate {
     this.tools = new Set(description.agents.flatMap(({ tools }) => tools));
     this.condition = description.condition;
     this.isLocal = isLocal;
+    this.isDraining = description.draining ?? false;
     this.#load = load;
     this.#justSent = justSent;
     this.#roundTripMs = roundTripMs;

@@ -342,6 +342,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
   const network: DistributedNetwork = new DistributedNetwork({
     options: resolved,
     clock,
+    random,
     self,
     describe: (change) => {
       description = Object.freeze({ ...description, ...change });

@@ -2,12 +2,22 @@
 
 import type { Agent, AgentDescription } from "../agents/agent.ts";
 import type { RunEvent, RunResult } from "../agents/run_event.ts";
-import { doneWithin } from "../base/clock.ts";
 import { NetworkError } from "../base/errors.ts";
+import { safeName } from "../base/safe_text.ts";
 import type { Requirements, Workload } from "../agents/requirements.ts";
 import type { RoutingStrategy } from "../routing/strategy.ts";
 import type { RunRequest } from "../tasks/dispatcher.ts";
-import { MAX_TIMEOUT_MS } from "../tasks/task.ts";
+import {
+  firstOf,
+  type MapItem,
+  type MapOrder,
+  type MapProgress,
+  mapPrompts,
+  MAX_CONCURRENCY,
+  type Prompts,
+  usualConcurrency,
+} from "../tasks/map_prompts.ts";
+import { MAX_TIMEOUT_MS, TaskCancelled } from "../tasks/task.ts";
 import { checkRequirements } from "../membership/node_description.ts";
 import { catalog, findAgent } from "./catalog.ts";
 import { diagnose } from "./diagnose.ts";
@@ -18,7 +28,7 @@ import type { JoinQr } from "./join_qr.ts";
 import { type NetworkKeys, networkKeys } from "./network_keys.ts";
 import type { NetworkParts } from "./parts.ts";
 import { streamRun } from "./run_stream.ts";
-import { networkEvent, networkStatus, wallTimeOf } from "./snapshot.ts";
+import { networkEvent, networkStatus, tasksNow, wallTimeOf } from "./snapshot.ts";
 import {
   detectSoon,
   listen,
@@ -26,7 +36,13 @@ import {
   warnOfMissingPermissions,
   watchCondition,
 } from "./start_up.ts";
-import type { NetworkEvent, NetworkState, NetworkStatus, PeerHealth } from "./status.ts";
+import type {
+  NetworkEvent,
+  NetworkState,
+  NetworkStatus,
+  PeerHealth,
+  TaskStatus,
+} from "./status.ts";
 
 /** What a run can be told. */
 export interface RunOptions {
@@ -93,6 +109,24 @@ export type NodeOutcome =
   | { readonly nodeId: string; readonly result: RunResult }
   | { readonly nodeId: string; readonly error: NetworkError };
 
+/** What {@linkcode DistributedNetwork.map} can be told; `timeoutMs` is for each prompt. */
+export interface MapOptions extends Omit<RunOptions, "initialAgent" | "explain"> {
+  /**
+   * How many prompts may run or wait at devices at a time, 1 to 256. By default twice the slots of
+   * all devices that can do it, counted anew before each prompt.
+   */
+  concurrency?: number;
+  /**
+   * `input`: in the order of the prompts; up to 1,024 items wait then for an earlier one.
+   * `completion`: each as soon as it has ended.
+   *
+   * @default {"input"}
+   */
+  order?: MapOrder;
+  /** Told each time a prompt has ended, and when the last one is read. What it throws ends all. */
+  onProgress?: (progress: MapProgress) => void;
+}
+
 const DEFAULT_TIMEOUT_MS = 300_000;
 
 /**
@@ -128,6 +162,8 @@ export class DistributedNetwork implements AsyncDisposable {
   #state: NetworkState = "created";
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
+  /** What runs is not waited for any longer. */
+  readonly #timeIsUp: PromiseWithResolvers<void> = Promise.withResolvers<void>();
   #endWatch: (() => Promise<void>) | undefined;
 
   /**
@@ -178,7 +214,24 @@ export class DistributedNetwork implements AsyncDisposable {
    * calls.
    */
   stop(options: StopOptions = {}): Promise<void> {
-    this.#stopping ??= this.#stop(options.drainMs ?? 5_000);
+    const stopping = this.drain();
+    // Also where it drains already, with all the time in the world.
+    const cancel = this.#parts.clock.after(options.drainMs ?? 5_000, this.#timeIsUp.resolve);
+    return stopping.finally(cancel);
+  }
+
+  /**
+   * Like {@linkcode stop}, however long it takes: refuses what is new, so that callers go elsewhere
+   * at once, finishes what runs or waits here and what this node has asked others for, and then
+   * stops. Idempotent. A {@linkcode stop} meanwhile sets it a limit.
+   *
+   * @example Before the device is switched off
+   * ```ts ignore
+   * await network.drain();
+   * ```
+   */
+  drain(): Promise<void> {
+    this.#stopping ??= this.#stop();
     return this.#stopping;
   }
 
@@ -234,6 +287,126 @@ export class DistributedNetwork implements AsyncDisposable {
         return { nodeId, error: NetworkError.from(thrown) };
       }
     }));
+  }
+
+  /**
+   * Stops a task: one that this node has asked for, wherever it runs, or one that runs or waits here
+   * for another node. Whoever has asked for it gets `CANCELLED`, and no other device runs it.
+   *
+   * @param taskId The whole id, as `run` and {@linkcode getNetworkStatus} tell it.
+   * @returns The task as it was.
+   * @throws {NetworkError} `NOT_FOUND` when no such task runs or waits here, and this node waits for
+   * none.
+   *
+   * @example Stopping all that runs here
+   * ```ts ignore
+   * for (const { taskId } of network.getNetworkStatus().tasks) network.cancel(taskId);
+   * ```
+   */
+  cancel(taskId: string): TaskStatus {
+    const task = tasksNow(this.#parts).find((one) => one.taskId === taskId);
+    const reason = new TaskCancelled(`Task ${taskId} was cancelled on node "${this.nodeId}".`);
+    const { dispatcher, executor } = this.#parts;
+    if (
+      task === undefined || !(dispatcher.cancel(taskId, reason) || executor.cancel(taskId, reason))
+    ) {
+      throw new NetworkError(
+        "NOT_FOUND",
+        `Cannot cancel task ${
+          JSON.stringify(safeName(taskId, 64))
+        }: node "${this.nodeId}" neither ` +
+          "runs it nor waits for it. It may have ended. See: hanzo-network tasks",
+      );
+    }
+    return task;
+  }
+
+  /**
+   * Runs an agent with many prompts, spread over the devices that can do it.
+   *
+   * A prompt that fails is told in its item and stops no other. Devices that are all full are
+   * waited for, within the prompt's `timeoutMs`; they are no failure. Prompts are read as they are
+   * worked off and their items are taken, and the first not before the iteration begins. Leaving
+   * the loop stops what runs.
+   *
+   * @example
+   * ```ts
+   * import { createDistributedNetwork } from "@hanzo/network";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using network = createDistributedNetwork({
+   *   name: "example",
+   *   networkInterfaces: ["lo"],
+   *   listenPort: 0,
+   *   broadcastPort: 45_683,
+   * });
+   * await network.start();
+   * const answers: string[] = [];
+   * for await (const item of network.map("calculator", ["1 + 1", "2 +", "3 + 3"])) {
+   *   answers.push("result" in item ? item.result.output : item.error.code);
+   * }
+   * assertEquals(answers, ["2", "INVALID_ARGUMENT", "6"]);
+   * ```
+   *
+   * @param agent The agent, or its name.
+   * @param prompts The prompts, from an array, a generator, a stream.
+   * @throws {NetworkError} At once: `NOT_FOUND` when no node has the agent; `INVALID_ARGUMENT`;
+   * `FAILED_PRECONDITION` when the network does not run. In the iteration: `CANCELLED` when the
+   * signal aborts; what reading the prompts throws, after the items of those that were read.
+   */
+  map(
+    agent: Agent | string,
+    prompts: Prompts,
+    options: MapOptions = {},
+  ): AsyncGenerator<MapItem, void, void> {
+    const { candidates, dispatcher, clock, random } = this.#parts;
+    const { concurrency, order = "input", onProgress, ...rest } = options;
+    if (concurrency !== undefined) checkConcurrency(concurrency);
+    const request = this.#request("", { ...rest, initialAgent: agent });
+    return mapPrompts(prompts, {
+      clock,
+      random,
+      run: (prompt, timeoutMs, signal) =>
+        dispatcher.run({ ...request, prompt, timeoutMs, signal }, () => {}),
+      concurrency: () => concurrency ?? usualConcurrency(candidates(), request),
+      order,
+      timeoutMs: request.timeoutMs,
+      signal: request.signal,
+      onProgress,
+    });
+  }
+
+  /**
+   * Like {@linkcode map}, and resolves to the first answer: what runs then is stopped. A prompt
+   * that fails is no answer as long as another one may be.
+   *
+   * @example
+   * ```ts
+   * import { createDistributedNetwork } from "@hanzo/network";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using network = createDistributedNetwork({
+   *   name: "example",
+   *   networkInterfaces: ["lo"],
+   *   listenPort: 0,
+   *   broadcastPort: 45_682,
+   * });
+   * await network.start();
+   * const { output } = await network.first("calculator", ["1 +", "6 * 7"]);
+   * assertEquals(output, "42");
+   * ```
+   *
+   * @param agent The agent, or its name.
+   * @param prompts The prompts, from an array, a generator, a stream.
+   * @throws {NetworkError} As {@linkcode map} does; when all prompts have failed, with the code of
+   * the last; `INVALID_ARGUMENT` when there are none.
+   */
+  async first(
+    agent: Agent | string,
+    prompts: Prompts,
+    options: Omit<MapOptions, "order"> = {},
+  ): Promise<RunResult> {
+    return await firstOf(this.map(agent, prompts, { ...options, order: "completion" }));
   }
 
   /** The agents of the whole network by name, each with the nodes that have it. */
@@ -352,13 +525,18 @@ export class DistributedNetwork implements AsyncDisposable {
     throw new NetworkError("CANCELLED", "The network was stopped while it started.");
   }
 
-  async #stop(drainMs: number): Promise<void> {
+  async #stop(): Promise<void> {
     const { clock, executor, dispatcher, discoveries, membership, pool, dispose, trust } = this
       .#parts;
+    const isRunning = this.#state === "running";
     this.#state = "stopping";
     // What the start opens is there to be closed only when it has ended; why it failed, it tells.
     await this.#starting?.catch(() => {});
-    await doneWithin(clock, drainMs, executor.drain());
+    const idle = Promise.all([executor.drain(), dispatcher.history.idle()]);
+    // What is new is refused from now on. Peers are told so only where it takes a while: the goodbye
+    // says it, too.
+    if (isRunning && tasksNow(this.#parts).length > 0) this.#parts.describe({ draining: true });
+    await Promise.race([idle, this.#timeIsUp.promise]);
     executor.abort(
       new NetworkError("CANCELLED", `Node "${this.nodeId}" was stopped before the task was done.`),
     );
@@ -406,4 +584,12 @@ export class DistributedNetwork implements AsyncDisposable {
       signal,
     };
   }
+}
+
+function checkConcurrency(concurrency: number): void {
+  if (Number.isInteger(concurrency) && concurrency >= 1 && concurrency <= MAX_CONCURRENCY) return;
+  throw new NetworkError(
+    "INVALID_ARGUMENT",
+    `Cannot run an agent: concurrency is ${concurrency}, expected 1 to ${MAX_CONCURRENCY}.`,
+  );
 }

@@ -1,6 +1,7 @@
 /** The parts of a node, put together in `create.ts`. */
 
 import type { Clock } from "../base/clock.ts";
+import type { Random } from "../base/random.ts";
 import type { DeviceCapabilities } from "../device/capabilities.ts";
 import type { DeviceCondition } from "../device/condition.ts";
 import type { ForeignPeer } from "../discovery/foreign_peers.ts";
@@ -22,6 +23,7 @@ import type { NameConflict, RefusedBy } from "./status.ts";
 export interface NetworkParts {
   readonly options: ResolvedOptions;
   readonly clock: Clock;
+  readonly random: Random;
   readonly self: () => NodeDescription;
   /** Changes what this node says of itself. */
   readonly describe: (change: Partial<NodeDescription>) => void;

@@ -7,14 +7,17 @@ import { formatAddress } from "../link/frame_stream.ts";
 import type { Peer, PeerEvent, PeerState } from "../membership/peer.ts";
 import { interfaceTo, type NetworkInterface } from "../transport/interfaces.ts";
 import type { Candidate } from "../routing/candidate.ts";
+import { HERE } from "../tasks/dispatcher.ts";
 import type { NetworkParts } from "./parts.ts";
 import { trustMode, verifiesPeers } from "./trusts.ts";
 import type {
+  EndedTask,
   FailingStatus,
   NetworkEvent,
   NetworkState,
   NetworkStatus,
   PeerStatus,
+  TaskStatus,
   UnreachedStatus,
 } from "./status.ts";
 
@@ -52,7 +55,8 @@ export function networkStatus(parts: NetworkParts, state: NetworkState): Network
     slots: executor.slots,
     capabilities: description.capabilities,
     agents: [...description.agents],
-    tasks: executor.tasks(),
+    tasks: tasksNow(parts),
+    recentTasks: recentTasks(parts),
     // A node of ours has the better claim to its label.
     peers: Object.fromEntries(
       [...parts.foreign().map((one) => foreignStatus(one, interfaces, parts.clock)), ...peers]
@@ -62,6 +66,42 @@ export function networkStatus(parts: NetworkParts, state: NetworkState): Network
     nameConflicts: conflicts(),
     refusedBy: parts.refusedBy(),
   };
+}
+
+/** What runs or waits here, and what this node has asked others for. */
+export function tasksNow({ options: { nodeId: self }, ...parts }: NetworkParts): TaskStatus[] {
+  const { executor, dispatcher, clock } = parts;
+  const now = clock.now();
+  const here = executor.tasks().map(({ caller, since, ...task }): TaskStatus => ({
+    ...task,
+    nodeId: self,
+    caller: caller === HERE ? self : caller,
+    since: wallTimeOf(since, clock),
+  }));
+  const shown = new Set(here.map(({ taskId }) => taskId));
+  const elsewhere = [...dispatcher.history.goesOn()].filter(({ taskId }) => !shown.has(taskId));
+  return [
+    ...here,
+    ...elsewhere.map(({ taskId, agent, priority, nodeIds, isRunning, since }): TaskStatus => ({
+      taskId,
+      attempt: Math.max(1, nodeIds.length),
+      agent,
+      runningMs: isRunning ? now - since : 0,
+      state: isRunning ? "running" : "waiting",
+      nodeId: nodeIds.at(-1) ?? null,
+      caller: self,
+      priority,
+      since: wallTimeOf(since, clock),
+    })),
+  ];
+}
+
+function recentTasks({ dispatcher, clock }: NetworkParts): EndedTask[] {
+  return dispatcher.history.recent().map(({ endedAt, ...task }) => ({
+    state: "ended",
+    ...task,
+    endedAt: wallTimeOf(endedAt, clock),
+  }));
 }
 
 /** What membership tells, as the network tells it. */

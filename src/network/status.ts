@@ -5,6 +5,8 @@ import type { ErrorCode } from "../base/errors.ts";
 import type { DeviceCapabilities } from "../device/capabilities.ts";
 import type { PeerEventType, PeerState } from "../membership/peer.ts";
 import type { RunningTask } from "../tasks/executor.ts";
+import type { TaskOutcome } from "../tasks/history.ts";
+import type { Priority } from "../tasks/waiting_line.ts";
 
 /** Where a network is in its life; it goes through these in order, once. */
 export type NetworkState = "created" | "starting" | "running" | "stopping" | "stopped";
@@ -37,8 +39,10 @@ export interface NetworkStatus {
   capabilities: DeviceCapabilities;
   /** What this node can run. */
   agents: AgentDescription[];
-  /** What runs here, the longest first. */
-  tasks: RunningTask[];
+  /** What runs here, the longest first, what waits here, and what this node has asked others for. */
+  tasks: TaskStatus[];
+  /** The last 200 tasks that this node has asked for and that have ended, the last one first. */
+  recentTasks: EndedTask[];
   /** The peers that are discovered, alive or suspect, by node id. */
   peers: Record<string, PeerStatus>;
   /** Listed addresses at which nobody is linked. */
@@ -47,6 +51,44 @@ export interface NetworkStatus {
   nameConflicts: NameConflict[];
   /** Nodes that refuse this one. */
   refusedBy: RefusedBy[];
+}
+
+/** A task that goes on: here, for whomever, or on a node that this one has asked. */
+export interface TaskStatus extends RunningTask {
+  /** Whether it has a slot, or waits for one. */
+  readonly state: "running" | "waiting";
+  /** The node that has it; null while none is chosen. */
+  readonly nodeId: string | null;
+  /** The node that has asked for it. */
+  readonly caller: string;
+  /** Its place among those that wait. */
+  readonly priority: Priority;
+  /** Since when it runs or waits there, in milliseconds since 1970 by this machine's clock. */
+  readonly since: number;
+}
+
+/** A task that this node has asked for and that has ended. */
+export interface EndedTask {
+  /** Tells it from a {@linkcode TaskStatus}, where both are in one list. */
+  readonly state: "ended";
+  /** The task's id. */
+  readonly taskId: string;
+  /** The agent that was asked for. */
+  readonly agent: string;
+  /** The nodes that were asked, one for each attempt: what the last one came to is the outcome. */
+  readonly nodeIds: readonly string[];
+  /** `"ok"`, or the code of the error that the caller got. */
+  readonly outcome: TaskOutcome;
+  /** How many attempts were made; 0 where no device could do it. */
+  readonly attempts: number;
+  /** From the call to its end, in milliseconds, as the caller saw it. */
+  readonly durationMs: number;
+  /** How long it had its slot, in milliseconds; null where the outcome is not `"ok"`. */
+  readonly serviceMs: number | null;
+  /** Why the last node was chosen: one sentence; empty where none was. */
+  readonly reason: string;
+  /** When it ended, in milliseconds since 1970 by this machine's clock. */
+  readonly endedAt: number;
 }
 
 /** By what the links of a node are secured. */

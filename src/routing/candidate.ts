@@ -31,6 +31,8 @@ export interface Candidate {
   readonly condition: DeviceCondition;
   /** Whether it failed lately, so that it is asked only when nobody else can. */
   readonly isDoubtful: boolean;
+  /** Whether it finishes what it has and takes no new tasks. */
+  readonly isDraining: boolean;
 }
 
 /** What a device of unknown chip is taken for, per core: AVX2 or NEON at about 3 GHz, halved. */

@@ -5,8 +5,12 @@ import type { Candidate } from "./candidate.ts";
 import type { RouteRequest } from "./strategy.ts";
 
 /** Why the device cannot do it, or undefined when it can. */
-export function shortcoming(candidate: Candidate, request: RouteRequest): string | undefined {
+export function shortcoming(
+  candidate: Candidate,
+  request: Pick<RouteRequest, "agent" | "requirements" | "tried">,
+): string | undefined {
   if (!candidate.agents.has(request.agent)) return "does not have the agent";
+  if (candidate.isDraining) return "is draining";
   if (request.tried.has(candidate.nodeId)) return "has failed at it";
   return unmet(candidate, request.requirements);
 }

@@ -112,7 +112,8 @@ export class Router {
 /** The figures as they are now: what is given to others must not change in their hands. */
 function asPlainData(candidate: Candidate): Candidate {
   const { nodeId, isLocal, capabilities, labels, agents, tools, models } = candidate;
-  const { pending, slots, currentLoad, roundTripMs, condition, isDoubtful } = candidate;
+  const { pending, slots, currentLoad, roundTripMs, condition } = candidate;
+  const { isDoubtful, isDraining } = candidate;
   return {
     nodeId,
     isLocal,
@@ -127,6 +128,7 @@ function asPlainData(candidate: Candidate): Candidate {
     roundTripMs,
     condition,
     isDoubtful,
+    isDraining,
   };
 }
 

@@ -13,6 +13,7 @@ import { rank } from "../routing/rank.ts";
 import type { Route, RouteOutcome, Router } from "../routing/router.ts";
 import { type RouteRequest, RoutingStrategy } from "../routing/strategy.ts";
 import type { Executor, Served } from "./executor.ts";
+import { type AskedTask, TaskHistory } from "./history.ts";
 import { mayTryAgain, noDevice, outcomeOf, type Progress } from "./failure.ts";
 import { type CallingLink, runRemotely } from "./remote.ts";
 import type { Circuits } from "./circuits.ts";
@@ -74,7 +75,7 @@ const LONGEST_BACK_OFF_MS = 5_000;
 /** What a device fails with that nobody can reach, or that was lost. */
 const OUT_OF_REACH: ReadonlySet<ErrorCode> = new Set(["UNAVAILABLE", "UNKNOWN_OUTCOME"]);
 /** As the executor of this device calls who calls from here: it is no label. */
-const HERE = "";
+export const HERE = "";
 const NOWHERE: ReadonlySet<string> = new Set();
 
 /** An attempt that failed, of a task that another device may still do. */
@@ -90,10 +91,27 @@ export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #times = new ServiceTimeTable();
   readonly #budget = new RetryBudget();
+  /** What this node has asked for. */
+  readonly history: TaskHistory;
   #stopped = false;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
+    this.history = new TaskHistory(options.clock);
+  }
+
+  /**
+   * Stops a task that this node has asked for, wherever it runs.
+   *
+   * @param reason What whoever asked for it gets.
+   * @returns Whether there was one.
+   */
+  cancel(taskId: string, reason: NetworkError): boolean {
+    const going = this.history.get(taskId);
+    if (going === undefined) return false;
+    going.cancelled ??= reason;
+    going.stop?.(reason);
+    return true;
   }
 
   /** From now on no device takes another one's place: the links are about to be closed. */
@@ -118,89 +136,106 @@ export class Dispatcher {
     const workload = request.workload ?? request.agent.workload;
     const priority = request.priority ?? (workload === "background" ? "low" : "normal");
     const taskId = newTaskId();
-    const startedAt = clock.now();
+    const going = this.history.begin(taskId, agent, priority);
+    const startedAt = going.askedAt;
     const tried = new Set<string>();
     let failure: Failure | undefined;
     let lost = 0;
     let refused = 0;
     this.#budget.earn();
 
-    for (let attempt = 1;; attempt++) {
-      throwIfCancelled(signal);
-      // Nothing is awaited between the choice and the call unless it has to be: the next choice is
-      // to see this one's load.
-      const routing = this.#route(request, tried);
-      const route = routing instanceof Promise || routing === undefined
-        ? await routing ?? await this.#again(request, tried, failure!, attempt)
-        : routing;
-      if (failure !== undefined) {
-        this.#options.logger.info("{agent} falls back from {nodeId}: {reason}", {
-          agent,
-          nodeId: failure.nodeId,
-          reason: failure.reason,
-        });
-        const { nodeId, reason } = failure;
-        const told = emit({ type: "fallback", taskId, attempt: attempt - 1, nodeId, reason });
-        if (told !== undefined) await told;
-      }
-      const { candidate: { nodeId, capabilities }, reason, ranking } = route;
-      tried.add(nodeId);
-      circuits.chosen(nodeId);
-      const told = emit({
-        type: "routed",
-        taskId,
-        attempt,
-        nodeId,
-        reason,
-        ...(request.explain && { considered: considerations(ranking) }),
-      });
-      if (told !== undefined) await told;
-      // A custom router, or a slow reader of the events, has taken its time.
-      throwIfCancelled(signal);
-      const remainingMs = timeoutMs - (clock.now() - startedAt);
-      const task: Task = {
-        taskId,
-        attempt,
-        agent,
-        prompt,
-        context,
-        timeoutMs: remainingMs,
-        priority,
-      };
-      if (remainingMs <= 0) throw deadlineExceeded({ ...task, timeoutMs });
-      const progress: Progress = { begun: false, emitted: false, lost };
-      try {
-        const { output, data, serviceMs } = await this.#attempt(route, task, signal, (event) => {
-          progress.begun = true;
-          if (event.type === "started") return emit({ type: "started", taskId, attempt, nodeId });
-          progress.emitted = true;
-          return emit(event);
-        });
-        circuits.answered(nodeId);
-        this.#times.note(agent, nodeId, serviceMs, tflopsOf(capabilities));
-        return {
+    try {
+      for (let attempt = 1;; attempt++) {
+        throwIfCancelled(going, signal);
+        // Nothing is awaited between the choice and the call unless it has to be: the next choice is
+        // to see this one's load.
+        const routing = this.#route(request, tried);
+        const route = routing instanceof Promise || routing === undefined
+          ? await routing ?? await this.#again(request, tried, failure!, attempt, going)
+          : routing;
+        if (failure !== undefined) {
+          this.#options.logger.info("{agent} falls back from {nodeId}: {reason}", {
+            agent,
+            nodeId: failure.nodeId,
+            reason: failure.reason,
+          });
+          const { nodeId, reason } = failure;
+          const told = emit({ type: "fallback", taskId, attempt: attempt - 1, nodeId, reason });
+          if (told !== undefined) await told;
+        }
+        const { candidate: { nodeId, capabilities }, reason, ranking } = route;
+        tried.add(nodeId);
+        going.sent(nodeId, reason, clock.now());
+        circuits.chosen(nodeId);
+        const told = emit({
+          type: "routed",
           taskId,
-          agent,
+          attempt,
           nodeId,
-          output,
-          ...(data !== undefined && { data }),
-          attempts: attempt,
-          durationMs: clock.now() - startedAt,
-          serviceMs,
           reason,
+          ...(request.explain && { considered: considerations(ranking) }),
+        });
+        if (told !== undefined) await told;
+        // A custom router, or a slow reader of the events, has taken its time.
+        throwIfCancelled(going, signal);
+        const remainingMs = timeoutMs - (clock.now() - startedAt);
+        const task: Task = {
+          taskId,
+          attempt,
+          agent,
+          prompt,
+          context,
+          timeoutMs: remainingMs,
+          priority,
         };
-      } catch (thrown) {
-        throwIfCancelled(signal);
-        const error = NetworkError.from(thrown, "INTERNAL");
-        if (OUT_OF_REACH.has(error.code)) circuits.failed(nodeId);
-        else circuits.answered(nodeId);
-        if (error.code === "UNKNOWN_OUTCOME") progress.lost = ++lost;
-        if (error.code === "RESOURCE_EXHAUSTED" && !progress.begun) refused++;
-        const seen = outcomeOf(error, nodeId, request, progress);
-        const isLast = this.#stopped || attempt >= MAX_ATTEMPTS || refused >= MAX_REFUSALS;
-        if (isLast || !mayTryAgain(error, progress, request) || !this.#budget.spend()) throw seen;
-        failure = { nodeId, reason: error.message, error: seen };
+        if (remainingMs <= 0) throw deadlineExceeded({ ...task, timeoutMs });
+        const progress: Progress = { begun: false, emitted: false, lost };
+        try {
+          const { output, data, serviceMs } = await this.#attempt(
+            route,
+            task,
+            signal,
+            going,
+            (event) => {
+              progress.begun = true;
+              if (event.type === "started") {
+                going.started(clock.now());
+                return emit({ type: "started", taskId, attempt, nodeId });
+              }
+              progress.emitted = true;
+              return emit(event);
+            },
+          );
+          circuits.answered(nodeId);
+          this.#times.note(agent, nodeId, serviceMs, tflopsOf(capabilities));
+          this.history.end(going, "ok", serviceMs);
+          return {
+            taskId,
+            agent,
+            nodeId,
+            output,
+            ...(data !== undefined && { data }),
+            attempts: attempt,
+            durationMs: clock.now() - startedAt,
+            serviceMs,
+            reason,
+          };
+        } catch (thrown) {
+          throwIfCancelled(going, signal);
+          const error = NetworkError.from(thrown, "INTERNAL");
+          if (OUT_OF_REACH.has(error.code)) circuits.failed(nodeId);
+          else circuits.answered(nodeId);
+          if (error.code === "UNKNOWN_OUTCOME") progress.lost = ++lost;
+          if (error.code === "RESOURCE_EXHAUSTED" && !progress.begun) refused++;
+          const seen = outcomeOf(error, nodeId, request, progress);
+          const isLast = this.#stopped || attempt >= MAX_ATTEMPTS || refused >= MAX_REFUSALS;
+          if (isLast || !mayTryAgain(error, progress, request) || !this.#budget.spend()) throw seen;
+          failure = { nodeId, reason: error.message, error: seen };
+        }
       }
+    } catch (thrown) {
+      this.history.end(going, NetworkError.from(thrown, "INTERNAL").code);
+      throw thrown;
     }
   }
 
@@ -208,24 +243,27 @@ export class Dispatcher {
     { candidate: { nodeId, isLocal } }: Route,
     task: Task,
     signal: AbortSignal | undefined,
+    going: AskedTask,
     emit: (event: AttemptEvent) => Promise<void> | void,
   ): Promise<Served> {
     const { clock, link } = this.#options;
-    if (isLocal) return this.#executeHere(task, signal, emit);
+    if (isLocal) return this.#executeHere(task, signal, going, emit);
     const open = link(nodeId);
     if (open === undefined) {
       throw new NetworkError("UNAVAILABLE", `Node "${nodeId}" has no open link now.`);
     }
-    return runRemotely(open, task, emit, { clock, signal });
+    return runRemotely(open, task, emit, { clock, signal, stoppable: going });
   }
 
   async #executeHere(
     task: Task,
     signal: AbortSignal | undefined,
+    going: AskedTask,
     emit: (event: AttemptEvent) => Promise<void> | void,
   ): Promise<Served> {
     // The deadline must not abort the caller's own signal.
     const abort = new AbortController();
+    going.stop = (reason) => abort.abort(reason);
     const onAbort = () => abort.abort(signal!.reason);
     signal?.addEventListener("abort", onAbort, { once: true });
     try {
@@ -241,18 +279,26 @@ export class Dispatcher {
     tried: Set<string>,
     { error }: Failure,
     attempt: number,
+    going: AskedTask,
   ): Promise<Route> {
     if (error.code !== "UNAVAILABLE") throw error;
-    await this.#backOff(attempt, request.signal);
+    await this.#backOff(attempt, request.signal, going);
     tried.clear();
     return await this.#route(request, tried) ?? Promise.reject(error);
   }
 
   /** With full jitter: those whose device was lost at the same moment do not come back together. */
-  async #backOff(attempt: number, signal: AbortSignal | undefined): Promise<void> {
+  async #backOff(
+    attempt: number,
+    signal: AbortSignal | undefined,
+    going: AskedTask,
+  ): Promise<void> {
     const { clock, random } = this.#options;
     const longest = Math.min(LONGEST_BACK_OFF_MS, FIRST_BACK_OFF_MS * 2 ** (attempt - 2));
-    await sleep(clock, random.next() * longest, signal).catch(() => throwIfCancelled(signal));
+    const stop = new AbortController();
+    going.stop = (reason) => stop.abort(reason);
+    const both = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+    await sleep(clock, random.next() * longest, both).catch(() => throwIfCancelled(going, signal));
   }
 
   /**
@@ -308,7 +354,8 @@ function theOneAskedFor(
   throw noDevice(ranking);
 }
 
-function throwIfCancelled(signal: AbortSignal | undefined): void {
+function throwIfCancelled({ cancelled }: AskedTask, signal: AbortSignal | undefined): void {
+  if (cancelled !== undefined) throw cancelled;
   if (!signal?.aborted) return;
   const { reason } = signal;
   if (reason instanceof NetworkError) throw reason;

@@ -5,7 +5,7 @@ import { runAgent } from "../agents/run_agent.ts";
 import type { Clock } from "../base/clock.ts";
 import { type ErrorCode, NetworkError } from "../base/errors.ts";
 import { deadlineExceeded, type EmitAttemptEvent, type Task } from "./task.ts";
-import { type Waiter, WaitingLine } from "./waiting_line.ts";
+import { type Priority, type Waiter, WaitingLine } from "./waiting_line.ts";
 
 /** What an {@linkcode Executor} is made of. */
 export interface ExecutorOptions {
@@ -32,11 +32,20 @@ const AGENT_CODES: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 interface Waiting extends Waiter {
+  readonly task: Task;
+  /** Since when, by the monotonic clock. */
+  readonly since: number;
   readonly abort: AbortController;
   /** Gives it the slot that has become free. */
   start(): void;
   /** Lets it go, to make room. */
   refuse(): void;
+}
+
+interface Running {
+  readonly caller: string;
+  readonly since: number;
+  readonly abort: AbortController;
 }
 
 /** A task that runs here. */
@@ -47,8 +56,18 @@ export interface RunningTask {
   readonly attempt: number;
   /** The agent that runs. */
   readonly agent: string;
-  /** For how long already, in milliseconds. */
+  /** For how long already, in milliseconds; 0 while it waits. */
   readonly runningMs: number;
+}
+
+/** A task that runs or waits here. */
+export interface TaskHere extends RunningTask {
+  readonly state: "running" | "waiting";
+  /** Who has sent it. */
+  readonly caller: string;
+  readonly priority: Priority;
+  /** Since when it runs or waits, by the monotonic clock, in milliseconds. */
+  readonly since: number;
 }
 
 /** What a task came to here. */
@@ -60,7 +79,7 @@ export interface Served extends AgentAnswer {
 /** See the top of the file. */
 export class Executor {
   readonly #options: ExecutorOptions;
-  readonly #running = new Map<Task, { since: number; abort: AbortController }>();
+  readonly #running = new Map<Task, Running>();
   readonly #queue = new WaitingLine<Waiting>();
   readonly #attempts = new Set<string>();
   /** The same, in a ring: the oldest is where the next one goes. */
@@ -90,15 +109,36 @@ export class Executor {
     return this.#options.slots;
   }
 
-  /** What runs now, the longest first. */
-  tasks(): RunningTask[] {
+  /** What runs now, the longest first, then what waits. */
+  tasks(): TaskHere[] {
     const now = this.#options.clock.now();
-    return [...this.#running].map(([{ taskId, attempt, agent }, { since }]) => ({
-      taskId,
-      attempt,
-      agent,
-      runningMs: now - since,
-    }));
+    return [
+      ...[...this.#running].map(([task, { caller, since }]): TaskHere => {
+        const { taskId, attempt, agent, priority } = task;
+        const runningMs = now - since;
+        return { taskId, attempt, agent, runningMs, state: "running", caller, priority, since };
+      }),
+      ...[...this.#queue].map(({ task, caller, since }): TaskHere => {
+        const { taskId, attempt, agent, priority } = task;
+        return { taskId, attempt, agent, runningMs: 0, state: "waiting", caller, priority, since };
+      }),
+    ];
+  }
+
+  /**
+   * Stops a task that runs or waits here, for whomever, with `reason`.
+   *
+   * @returns Whether there was one.
+   */
+  cancel(taskId: string, reason: NetworkError): boolean {
+    const found = [
+      ...[...this.#running].filter(([task]) => task.taskId === taskId).map(([, running]) =>
+        running
+      ),
+      ...[...this.#queue].filter(({ task }) => task.taskId === taskId),
+    ];
+    for (const { abort } of found) abort.abort(reason);
+    return found.length > 0;
   }
 
   /**
@@ -126,7 +166,7 @@ export class Executor {
       abort.abort(deadlineExceeded(task));
     });
     try {
-      if (this.#running.size < this.#options.slots) this.#occupy(task, abort);
+      if (this.#running.size < this.#options.slots) this.#occupy(task, abort, caller);
       else await this.#slot(task, abort, caller);
       return await this.#run(task, agent!, emit, abort.signal);
     } finally {
@@ -196,8 +236,8 @@ export class Executor {
     this.#attempts.add(attempt);
   }
 
-  #occupy(task: Task, abort: AbortController): void {
-    this.#running.set(task, { since: this.#options.clock.now(), abort });
+  #occupy(task: Task, abort: AbortController, caller: string): void {
+    this.#running.set(task, { caller, since: this.#options.clock.now(), abort });
   }
 
   /** Waits for a slot. */
@@ -207,8 +247,10 @@ export class Executor {
     this.#queuedLength += length;
     return new Promise((resolve, reject) => {
       const waiting: Waiting = {
+        task,
         caller,
         priority: task.priority,
+        since: this.#options.clock.now(),
         abort,
         refuse: () => {
           leave();
@@ -218,7 +260,7 @@ export class Executor {
           signal.removeEventListener("abort", onAbort);
           this.#queuedLength -= length;
           // At once: until the promise has settled somebody else would find the slot free.
-          this.#occupy(task, abort);
+          this.#occupy(task, abort, caller);
           resolve();
         },
       };

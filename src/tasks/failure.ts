@@ -3,6 +3,7 @@
 import type { AgentDescription } from "../agents/agent.ts";
 import { type ErrorCode, NetworkError } from "../base/errors.ts";
 import type { Ranking } from "../routing/rank.ts";
+import { TaskCancelled } from "./task.ts";
 
 /** How far an attempt has come. */
 export interface Progress {
@@ -44,7 +45,7 @@ export function mayTryAgain(
   { begun, emitted, lost }: Progress,
   { agent, nodeId }: FailedRequest,
 ): boolean {
-  if (nodeId !== undefined) return false;
+  if (nodeId !== undefined || error instanceof TaskCancelled) return false;
   if (!begun && NOT_BEGUN.has(error.code)) return true;
   return BROKEN_OFF.has(error.code) && !emitted && agent.idempotent && lost < MAX_LOST;
 }

@@ -5,6 +5,7 @@ import { NetworkError } from "../base/errors.ts";
 import type { IncomingCall } from "../link/call.ts";
 import type { PeerLink } from "../link/peer_link.ts";
 import type { Executor, Served } from "./executor.ts";
+import type { Stoppable } from "./history.ts";
 import {
   type AttemptEvent,
   deadlineExceeded,
@@ -14,6 +15,7 @@ import {
   parseAnswer,
   parseTask,
   type Task,
+  TaskCancelled,
   type WireAnswer,
 } from "./task.ts";
 
@@ -31,6 +33,8 @@ export interface RemoteBounds {
   readonly clock: Clock;
   /** Stops it there, too. */
   readonly signal?: AbortSignal;
+  /** Is given what stops it there as well: much cheaper than a signal of its own. */
+  readonly stoppable?: Stoppable;
 }
 
 /**
@@ -44,7 +48,7 @@ export function runRemotely(
   link: CallingLink,
   task: Task,
   emit: EmitAttemptEvent,
-  { clock, signal }: RemoteBounds,
+  { clock, signal, stoppable }: RemoteBounds,
 ): Promise<Served> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
@@ -63,6 +67,7 @@ export function runRemotely(
       reject(reason);
     };
     const onAbort = () => giveUp(signal!.reason);
+    if (stoppable !== undefined) stoppable.stop = giveUp;
     const call = link.call(RUN_METHOD, JSON.stringify(task), {
       onItem(body) {
         if (over) return;
@@ -83,7 +88,9 @@ export function runRemotely(
         settle();
         if (!end.ok) return reject(end.error);
         try {
-          resolve({ output: streamed, ...parseAnswer(end.body) });
+          const answer = parseAnswer(end.body);
+          if (answer.cancelled !== undefined) return reject(new TaskCancelled(answer.cancelled));
+          resolve({ output: streamed, ...answer });
         } catch (thrown) {
           reject(thrown);
         }
@@ -129,6 +136,9 @@ export async function serveRun(
     // What was streamed is there already.
     call.end(toJson(output === streamed ? { data, serviceMs } : { output, data, serviceMs }));
   } catch (thrown) {
+    if (thrown instanceof TaskCancelled) {
+      return call.end(JSON.stringify({ cancelled: thrown.message }));
+    }
     call.fail(NetworkError.from(thrown, "INTERNAL"));
   }
 }

@@ -6,7 +6,7 @@ import type { AgentAnswer } from "../agents/agent.ts";
 import { type JsonValue, parseBoundedJson } from "../base/bounded_json.ts";
 import { NetworkError } from "../base/errors.ts";
 import { parseWith } from "../base/schema.ts";
-import { LABEL_PATTERN } from "../base/safe_text.ts";
+import { LABEL_PATTERN, safeText } from "../base/safe_text.ts";
 import { ULID_PATTERN } from "../base/ulid.ts";
 import type { Priority } from "./waiting_line.ts";
 
@@ -58,13 +58,24 @@ const agentEventSchema: z.ZodType<AgentEvent> = z.discriminatedUnion("type", [
   z.object({ type: z.literal("tool-result"), tool: z.string(), result: jsonSchema }),
 ]);
 
+/** Somebody has stopped the task on the device that had it: no other one is to run it instead. */
+export class TaskCancelled extends NetworkError {
+  /** @param message Who did, for its caller. */
+  constructor(message: string) {
+    super("CANCELLED", message);
+  }
+}
+
 /** An answer on the wire: without `output` it is all that was streamed. */
 export interface WireAnswer extends Partial<AgentAnswer> {
+  /** Instead of all else: who has stopped the task there. */
+  cancelled?: string;
   /** How long it had a slot there, in milliseconds. */
   serviceMs: number;
 }
 
 const answerSchema: z.ZodType<WireAnswer> = z.object({
+  cancelled: z.string().max(1_000).transform(safeText).optional(),
   output: z.string().optional(),
   data: jsonSchema.optional(),
   serviceMs: z.number().nonnegative().max(MAX_TIMEOUT_MS).default(0),

@@ -5,13 +5,17 @@ import { type Command, commandHelp } from "../../src/cli/command.ts";
 import { command as agents } from "../../src/cli/commands/agents.ts";
 import { command as doctor } from "../../src/cli/commands/doctor.ts";
 import { command as demo } from "../../src/cli/commands/demo.ts";
+import { command as cancel } from "../../src/cli/commands/cancel.ts";
 import { command as detect } from "../../src/cli/commands/detect.ts";
+import { command as drain } from "../../src/cli/commands/drain.ts";
 import { command as invite } from "../../src/cli/commands/invite.ts";
 import { command as join } from "../../src/cli/commands/join.ts";
 import { command as key } from "../../src/cli/commands/key.ts";
+import { command as map } from "../../src/cli/commands/map.ts";
 import { command as peers } from "../../src/cli/commands/peers.ts";
 import { command as run } from "../../src/cli/commands/run.ts";
 import { command as status } from "../../src/cli/commands/status.ts";
+import { command as tasks } from "../../src/cli/commands/tasks.ts";
 import { command as up } from "../../src/cli/commands/up.ts";
 import { command as version } from "../../src/cli/commands/version.ts";
 import { main } from "../../src/cli/main.ts";
@@ -21,7 +25,11 @@ const COMMANDS: Record<string, Command> = {
   doctor,
   up,
   run,
+  map,
   status,
+  tasks,
+  cancel,
+  drain,
   peers,
   agents,
   invite,

@@ -47,6 +47,7 @@ const STATUS: NetworkStatus = {
   capabilities: { ...flops(null, 7.1), chip: "M3 Pro", memory: 18_432 },
   agents: [],
   tasks: [],
+  recentTasks: [],
   peers: {},
   unreached: [],
   nameConflicts: [],

@@ -63,12 +63,21 @@ Deno.test({
       const client = await machine.client(machine.data);
       assertEquals(flagsIn(node.stderrText(), await client.doctor()), []);
       assertEquals(await answer(client, "calculator", "6 * 7"), "42");
-      const others = Object.keys(SETS).filter((command) => command !== "up");
+      const others = Object.keys(SETS).filter((command) => command !== "up" && command !== "drain");
       await atATime(others, async (command) => {
         const data = command === "join" ? machine.newData() : machine.data;
         const outcome = await machine.run(command, data, machine.setOf(command, data));
-        assertEquals([command, outcome.code, flagsIn(outcome.stderr)], [command, 0, []]);
+        // There is nothing to cancel, which it has to be told.
+        const code = command === "cancel" ? 1 : 0;
+        assertEquals([command, outcome.code, flagsIn(outcome.stderr)], [command, code, []]);
       });
+      // The others' node is no more then.
+      const drained = await machine.run(
+        "drain",
+        machine.data,
+        machine.setOf("drain", machine.data),
+      );
+      assertEquals([drained.code, flagsIn(drained.stderr)], [0, []]);
       const empty = machine.newData();
       const alone = await machine.run("doctor", empty, machine.setOf("doctor", empty));
       assertEquals(flagsIn(alone.stdout, alone.stderr), []);
@@ -105,7 +114,10 @@ Deno.test({
       await using node = machine.up(machine.data, ["--allow-all"]);
       await ready(node);
       const cases = Object.keys(SETS).filter((command) => command !== "up").flatMap((command) =>
-        grantsHere(command).map((missing) => ({ command, missing }))
+        grantsHere(command)
+          // With a setting less it still would end the node of the others.
+          .filter(({ kind, value }) => command !== "drain" || kind === "net" || value === DATA)
+          .map((missing) => ({ command, missing }))
       );
       await atATime(cases, async ({ command, missing }) => {
         // What the doctor needs where no node runs.
@@ -116,7 +128,8 @@ Deno.test({
         const outcome = await machine.run(command, data, flagsOf(granted, values));
         const stops = command === "demo" || missing.kind === "net" || missing.value === DATA ||
           isAlone;
-        assertEquals([command, missing, outcome.code], [command, missing, stops ? 1 : 0]);
+        const code = stops || command === "cancel" ? 1 : 0;
+        assertEquals([command, missing, outcome.code], [command, missing, code]);
         assertNamed(missing, values, outcome.stderr, outcome.stdout);
       });
     }),
@@ -425,6 +438,8 @@ class Machine {
     const args: Record<string, () => string[] | Promise<string[]>> = {
       up: () => upArgs(data),
       run: () => ["run", "2^5", "--agent=calculator", `--data-dir=${data}`],
+      map: () => ["map", "-", "--agent=calculator", `--data-dir=${data}`],
+      cancel: () => ["cancel", "01", `--data-dir=${data}`],
       key: () => ["key", "list", `--data-dir=${data}`],
       join: async () => {
         const { uri } = await (await this.client(this.data)).invite({});

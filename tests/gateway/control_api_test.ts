@@ -5,7 +5,13 @@ import fc from "fast-check";
 import { createAgent } from "../../src/agents/agent.ts";
 import type { RunEvent, RunResult } from "../../src/agents/run_event.ts";
 import type { ErrorBody } from "../../src/gateway/control_api.ts";
-import type { NetworkEvent, NetworkStatus, PeerStatus } from "../../src/network/status.ts";
+import type {
+  EndedTask,
+  NetworkEvent,
+  NetworkStatus,
+  PeerStatus,
+  TaskStatus,
+} from "../../src/network/status.ts";
 import type { RunningTask } from "../../src/tasks/executor.ts";
 import { eventually } from "../support/eventually.ts";
 import { heldAgent } from "../support/task_rig.ts";
@@ -50,6 +56,47 @@ Deno.test("status, peers, agents and tasks are what the network says of itself",
   assertEquals(tasks.map(({ agent, attempt }) => [agent, attempt]), [["held", 1]]);
   held.runs[0].answer("done");
   await running;
+});
+
+Deno.test("cancel stops a task, which then stands among those that have ended; drain ends the node", async () => {
+  const held = heldAgent();
+  await using api = await TestApi.start([held.agent]);
+  const { network } = api.node;
+  const post = (route: string, body: unknown) =>
+    api.fetch(`/control/v1/${route}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+  const outcome = network.run("x").catch(({ code }) => code);
+  await held.run(0);
+  const [{ taskId }] = network.getNetworkStatus().tasks;
+  const answer = await post("cancel", { taskId });
+  const task: TaskStatus = await answer.json();
+  assertEquals([answer.status, task.taskId, task.state], [200, taskId, "running"]);
+  assertEquals(await outcome, "CANCELLED");
+  const tasks: EndedTask[] = await (await api.fetch("/control/v1/tasks")).json();
+  assertEquals(tasks.map(({ state, outcome }) => [state, outcome]), [["ended", "CANCELLED"]]);
+  const [status, code, message] = await errorOf(await post("cancel", { taskId }));
+  assertEquals([status, code], [404, "NOT_FOUND"]);
+  assertStringIncludes(message, taskId);
+  assertEquals((await errorOf(await post("cancel", { task: taskId }))).slice(0, 2), [
+    400,
+    "INVALID_ARGUMENT",
+  ]);
+
+  const last = network.run("y");
+  await held.run(1);
+  const draining: NetworkStatus = await (await post("drain", {})).json();
+  assertEquals([draining.state, draining.tasks.length], ["stopping", 1]);
+  assertEquals((await errorOf(await api.run({ prompt: "z" }))).slice(0, 2), [
+    409,
+    "FAILED_PRECONDITION",
+  ]);
+  held.runs[1].answer("done");
+  assertEquals((await last).output, "done");
+  await api.fleet.wait(network.drain(), 1_000);
+  assertEquals(network.getNetworkStatus().state, "stopped");
 });
 
 Deno.test("a run is told event by event, one JSON value a line, the result last", async () => {

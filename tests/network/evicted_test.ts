@@ -6,6 +6,7 @@ import { UNKNOWN_DEVICE } from "../../src/device/capabilities.ts";
 import { Evicted } from "../../src/network/evicted.ts";
 import type { NetworkParts } from "../../src/network/parts.ts";
 import { networkStatus } from "../../src/network/snapshot.ts";
+import { TaskHistory } from "../../src/tasks/history.ts";
 
 const shown = (...names: string[]) => ({ identity: "1", names, tag: "t" });
 
@@ -33,6 +34,7 @@ function partsWith(evicted: Evicted): NetworkParts {
       seeds: () => [missed("c"), missed("d")],
     } as never,
     executor: { tasks: () => [] } as never,
+    dispatcher: { history: new TaskHistory(new ManualClock()) } as never,
     interfaces: () => [],
     candidates: () => [],
     conflicts: () => [],

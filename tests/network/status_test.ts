@@ -4,6 +4,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createAgent } from "../../src/agents/agent.ts";
 import { NetworkError } from "../../src/base/errors.ts";
 import { encodeBeacon } from "../../src/discovery/beacon.ts";
+import type { TaskStatus } from "../../src/network/status.ts";
 import { VERSION } from "../../src/network/version.ts";
 import { MemoryFleet } from "../support/memory_fleet.ts";
 import { heldAgent } from "../support/task_rig.ts";
@@ -55,6 +56,7 @@ Deno.test("the status of a node holds all that is known of it and its peers, as 
     activeTasks: 1,
     queuedTasks: 2,
     slots: 1,
+    recentTasks: [],
     unreached: [],
     nameConflicts: [],
     refusedBy: [],
@@ -70,7 +72,10 @@ Deno.test("the status of a node holds all that is known of it and its peers, as 
     tools: [],
   });
   const { taskId } = held.runs[0].context;
-  assertEquals(tasks, [{ taskId, attempt: 1, agent: "held", runningMs: 70 }]);
+  const since = fleet.clock.wallTime() - 70;
+  const here = { attempt: 1, agent: "held", nodeId: "a", caller: "a", priority: "normal", since };
+  assertEquals(tasks[0], { ...here, taskId, state: "running", runningMs: 70 } as TaskStatus);
+  assertEquals(tasks.map(({ state }) => state), ["running", "waiting", "waiting"]);
   assertEquals(Object.keys(peers), ["b"]);
   const { lastSeen, latencyMs, capabilities: peerCapabilities, ...peer } = peers.b;
   assertEquals(peer, {

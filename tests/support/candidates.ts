@@ -27,6 +27,7 @@ export function device(
     roundTripMs: 1,
     condition: AT_EASE,
     isDoubtful: false,
+    isDraining: false,
     ...others,
   };
 }

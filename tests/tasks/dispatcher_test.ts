@@ -655,6 +655,22 @@ Deno.test("cancelling stops a run on this device", async () => {
   assertEquals(fleet.executor.running, 0);
 });
 
+Deno.test("a task that is cancelled while it waits for another try ends at once", async () => {
+  const fleet = new Fleet(["a"]);
+  const outcome = fleet.run();
+  (await fleet.ask("a")).fail("UNAVAILABLE", "Its link is broken.");
+  await fleet.settle();
+  const [{ taskId, nodeIds }] = fleet.dispatcher.history.goesOn();
+  assertEquals(nodeIds, ["a"]);
+  const reason = new NetworkError("CANCELLED", "Nobody wants it.");
+  assert(fleet.dispatcher.cancel(taskId, reason));
+  await fleet.settle();
+  assertStrictEquals(outcome.error, reason);
+  assertEquals(fleet.asked.get("a")?.length, 1);
+  assertEquals(fleet.clock.pending, 0);
+  assert(!fleet.dispatcher.cancel(taskId, reason), "it has ended");
+});
+
 Deno.test("an AbortSignal of the web's own ends a run with CANCELLED and its reason as the cause", async () => {
   for (const nodeId of ["a", "here"]) {
     const fleet = new Fleet(["a", "here"]);

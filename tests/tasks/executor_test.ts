@@ -351,12 +351,24 @@ Deno.test("what runs is told with its agent and for how long, the longest first"
   rig.give("one", { taskId: one.taskId });
   await rig.clock.advance(300);
   rig.give("two", { taskId: two.taskId, attempt: 2 });
-  rig.give("waiting");
+  const three = task();
+  rig.give("waiting", { taskId: three.taskId, priority: "low" });
   await rig.clock.advance(200);
-  assertEquals(rig.executor.tasks(), [
-    { taskId: one.taskId, attempt: 1, agent: "held", runningMs: 500 },
-    { taskId: two.taskId, attempt: 2, agent: "held", runningMs: 200 },
-  ]);
+  assertEquals(
+    rig.executor.tasks().map(({ taskId, attempt, agent, runningMs, state, priority }) => [
+      taskId,
+      attempt,
+      agent,
+      runningMs,
+      state,
+      priority,
+    ]),
+    [
+      [one.taskId, 1, "held", 500, "running", "normal"],
+      [two.taskId, 2, "held", 200, "running", "normal"],
+      [three.taskId, 1, "held", 0, "waiting", "low"],
+    ],
+  );
   assertEquals([rig.executor.running, rig.executor.queued, rig.executor.slots], [2, 1, 2]);
 });
 

@@ -105,12 +105,18 @@ export const command: Command = {
         systemClock.after(SETTLED_MS, () => void giveBackStartMemory()),
         every(systemClock, REDRAW_MS, show),
       ];
-      await aborted(
-        options.flag("until-stdin-ends") ? AbortSignal.any([signal, stdinEnd()]) : signal,
-      );
+      const told = options.flag("until-stdin-ends")
+        ? AbortSignal.any([signal, stdinEnd()])
+        : signal;
+      // Told to drain over its API it ends by itself.
+      await Promise.race([aborted(told), ended(network, told)]);
       for (const cancel of timers) cancel();
       region.end();
-      if (!terminal.json) terminal.line("Stopping: finishing what runs here …");
+      if (!terminal.json && told.aborted) {
+        terminal.line("Stopping: finishing what runs here … Once more ends it at once.");
+      }
+      // Nobody is left to say so where it was started by a program that is gone.
+      if (signal.aborted) await network.drain();
       return 0;
     } catch (thrown) {
       if (network === undefined) asUsage(thrown);
@@ -210,6 +216,12 @@ function stdinEnd(): AbortSignal {
   const end = new AbortController();
   void Deno.stdin.readable.pipeTo(new WritableStream()).finally(() => end.abort());
   return end.signal;
+}
+
+/** Resolves when the network has stopped, or the signal aborts. */
+async function ended(network: DistributedNetwork, signal: AbortSignal): Promise<void> {
+  const events = network.events({ signal });
+  while (!(await events.next()).done);
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -1,0 +1,114 @@
+/** Options of the commands that run agents: where and how. */
+
+import type { Workload } from "../agents/requirements.ts";
+import { needGranted } from "../base/permissions.ts";
+import type { TaskBody } from "../gateway/control_api.ts";
+import { RoutingStrategy } from "../routing/strategy.ts";
+import { type OptionSpec, type OptionValues, UsageError } from "./command.ts";
+
+const STRATEGIES = Object.values(RoutingStrategy);
+const WORKLOADS = ["heavy", "light", "background"] as const satisfies Workload[];
+/** A petabyte. */
+const MAX_MB = 2 ** 30;
+const MAX_TIMEOUT_S = 7 * 24 * 3_600;
+
+/** See the top of the file. */
+export const TASK_OPTIONS: readonly OptionSpec[] = [
+  {
+    name: "strategy",
+    kind: "text",
+    value: "NAME",
+    help: `how to choose the device: ${STRATEGIES.join(", ")}`,
+  },
+  {
+    name: "workload",
+    kind: "text",
+    value: "KIND",
+    help: `how the work weighs, instead of what the agent says: ${WORKLOADS.join(", ")}`,
+  },
+  { name: "label", kind: "list", value: "NAME", help: "only devices with this label" },
+  {
+    name: "chip",
+    kind: "text",
+    value: "TEXT",
+    help: 'only devices with such a chip: "RTX 4090"',
+  },
+  { name: "vendor", kind: "text", value: "NAME", help: "only devices with a chip of this maker" },
+  { name: "gpu", kind: "flag", help: "only devices with a GPU" },
+  { name: "memory", kind: "text", value: "MB", help: "only devices with so much memory" },
+  { name: "vram", kind: "text", value: "MB", help: "only devices with so much video memory" },
+  { name: "near", kind: "list", value: "ID", help: "a node that holds what the work is on" },
+  {
+    name: "context",
+    kind: "text",
+    value: "FILE",
+    help: "a text to go with the prompt; - is stdin",
+  },
+  {
+    name: "timeout",
+    kind: "text",
+    value: "SECONDS",
+    help: "how long it may take (default: 300)",
+  },
+];
+
+/**
+ * What these options say.
+ *
+ * @throws {UsageError} When one of them cannot be.
+ */
+export async function taskBody(options: OptionValues): Promise<TaskBody> {
+  const strategy = options.text("strategy");
+  if (strategy !== undefined && !isStrategy(strategy)) {
+    throw new UsageError(`--strategy is "${strategy}", expected ${STRATEGIES.join(", ")}.`);
+  }
+  const workload = options.text("workload");
+  if (workload !== undefined && !isWorkload(workload)) {
+    throw new UsageError(`--workload is "${workload}", expected ${WORKLOADS.join(", ")}.`);
+  }
+  const timeout = options.integer("timeout", 1, MAX_TIMEOUT_S);
+  const context = options.text("context");
+  return {
+    agent: options.text("agent"),
+    node: options.text("node"),
+    strategy,
+    workload,
+    requirements: {
+      memory: options.integer("memory", 1, MAX_MB),
+      vram: options.integer("vram", 1, MAX_MB),
+      gpu: options.flag("gpu") || undefined,
+      chip: options.text("chip"),
+      vendor: options.text("vendor"),
+      labels: options.list("label"),
+    },
+    near: options.list("near"),
+    timeoutMs: timeout === undefined ? undefined : timeout * 1000,
+    context: context === undefined ? undefined : await readInput(context),
+  };
+}
+
+/**
+ * The text of a file that the command line names; `-` is stdin.
+ *
+ * @throws {UsageError} When there is no such file.
+ */
+export async function readInput(file: string): Promise<string> {
+  if (file === "-") return await new Response(Deno.stdin.readable).text();
+  needGranted(`Cannot read ${file}`, { name: "read", path: file });
+  try {
+    return await Deno.readTextFile(file);
+  } catch (thrown) {
+    if (thrown instanceof Deno.errors.NotFound) {
+      throw new UsageError(`Cannot read: there is no file ${file}.`);
+    }
+    throw thrown;
+  }
+}
+
+function isWorkload(text: string): text is Workload {
+  return (WORKLOADS as readonly string[]).includes(text);
+}
+
+function isStrategy(text: string): text is RoutingStrategy {
+  return (STRATEGIES as readonly string[]).includes(text);
+}

@@ -1,0 +1,152 @@
+/** The tasks that this node has asked for: those that go on, and how the last ones ended. */
+
+import type { Clock } from "../base/clock.ts";
+import type { ErrorCode, NetworkError } from "../base/errors.ts";
+import type { Priority } from "./waiting_line.ts";
+
+/** Tasks that have ended and are remembered. */
+export const MOST_ENDED = 200;
+
+/** What a task came to: `"ok"`, or the code of the error that its caller got. */
+export type TaskOutcome = "ok" | ErrorCode;
+
+/** Something that can be stopped from outside while it goes on. */
+export interface Stoppable {
+  /** Stops what goes on now; does nothing when that is over. */
+  stop: ((reason: NetworkError) => void) | undefined;
+}
+
+/** A task that goes on. It holds no text of its caller's, however long it is remembered. */
+export class AskedTask implements Stoppable {
+  readonly taskId: string;
+  readonly agent: string;
+  readonly priority: Priority;
+  /** When it was asked for, by the monotonic clock, in milliseconds. */
+  readonly askedAt: number;
+  /** The nodes that were asked, one for each attempt; the last one has it now. */
+  readonly nodeIds: string[] = [];
+  /** Why the last one was chosen. */
+  reason = "";
+  /** Whether it has a slot there. */
+  isRunning = false;
+  /** When it went there, or got its slot there, by the monotonic clock. */
+  since: number;
+  /** Why it is not to go on, once somebody has said so. */
+  cancelled: NetworkError | undefined;
+  stop: Stoppable["stop"];
+
+  constructor(taskId: string, agent: string, priority: Priority, now: number) {
+    this.taskId = taskId;
+    this.agent = agent;
+    this.priority = priority;
+    this.askedAt = now;
+    this.since = now;
+  }
+
+  /** It goes to a node, where it waits at first. */
+  sent(nodeId: string, reason: string, now: number): void {
+    this.nodeIds.push(nodeId);
+    this.reason = reason;
+    this.isRunning = false;
+    this.since = now;
+  }
+
+  /** It has got a slot there. */
+  started(now: number): void {
+    this.isRunning = true;
+    this.since = now;
+  }
+}
+
+/** A task that this node has asked for and that has ended. */
+export interface RecentTask {
+  /** The task's id. */
+  readonly taskId: string;
+  /** The agent that was asked for. */
+  readonly agent: string;
+  /** The nodes that were asked, one for each attempt: the last one's answer is the outcome. */
+  readonly nodeIds: readonly string[];
+  /** `"ok"`, or the code of the error that the caller got. */
+  readonly outcome: TaskOutcome;
+  /** How many attempts were made; 0 where no device could do it. */
+  readonly attempts: number;
+  /** From the call to its end, in milliseconds, as the caller saw it. */
+  readonly durationMs: number;
+  /** How long it had its slot, in milliseconds; null without an answer. */
+  readonly serviceMs: number | null;
+  /** Why the last node was chosen: one sentence; empty where none was. */
+  readonly reason: string;
+  /** When it ended, by the monotonic clock, in milliseconds. */
+  readonly endedAt: number;
+}
+
+interface Ended {
+  readonly task: AskedTask;
+  readonly outcome: TaskOutcome;
+  readonly serviceMs: number | null;
+  readonly endedAt: number;
+}
+
+/** See the top of the file. */
+export class TaskHistory {
+  readonly #clock: Clock;
+  readonly #goesOn = new Map<string, AskedTask>();
+  /** A ring: the oldest is where the next one goes. */
+  readonly #ended: Ended[] = [];
+  #next = 0;
+  #onIdle: (() => void)[] = [];
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** A task is asked for. */
+  begin(taskId: string, agent: string, priority: Priority): AskedTask {
+    const task = new AskedTask(taskId, agent, priority, this.#clock.now());
+    this.#goesOn.set(taskId, task);
+    return task;
+  }
+
+  /** It has ended, one way or the other. */
+  end(task: AskedTask, outcome: TaskOutcome, serviceMs: number | null = null): void {
+    this.#goesOn.delete(task.taskId);
+    // What it held on to is not kept with it.
+    task.stop = undefined;
+    this.#ended[this.#next] = { task, outcome, serviceMs, endedAt: this.#clock.now() };
+    this.#next = (this.#next + 1) % MOST_ENDED;
+    if (this.#goesOn.size > 0) return;
+    for (const resolve of this.#onIdle.splice(0)) resolve();
+  }
+
+  /** Resolves as soon as none goes on. */
+  idle(): Promise<void> {
+    if (this.#goesOn.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#onIdle.push(resolve));
+  }
+
+  /** One that goes on. */
+  get(taskId: string): AskedTask | undefined {
+    return this.#goesOn.get(taskId);
+  }
+
+  /** Those that go on, in the order in which they were asked for. */
+  goesOn(): Iterable<AskedTask> {
+    return this.#goesOn.values();
+  }
+
+  /** The last {@linkcode MOST_ENDED} that have ended, the last one first. */
+  recent(): RecentTask[] {
+    const inOrder = [...this.#ended.slice(this.#next), ...this.#ended.slice(0, this.#next)];
+    return inOrder.reverse().map(({ task, outcome, serviceMs, endedAt }) => ({
+      taskId: task.taskId,
+      agent: task.agent,
+      nodeIds: [...task.nodeIds],
+      outcome,
+      attempts: task.nodeIds.length,
+      durationMs: endedAt - task.askedAt,
+      serviceMs,
+      reason: task.reason,
+      endedAt,
+    }));
+  }
+}

@@ -1,0 +1,68 @@
+/** What `tasks` shows, and which task `cancel` means. */
+
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { NetworkError } from "../../src/base/errors.ts";
+import { theOne } from "../../src/cli/commands/cancel.ts";
+import { tasksReport } from "../../src/cli/show_tasks.ts";
+import type { EndedTask, TaskStatus } from "../../src/network/status.ts";
+
+const NOW = 1_000_000;
+
+const running: TaskStatus = {
+  taskId: "01JDAAAAAAAAAAAAAAAAAAAAA1",
+  attempt: 2,
+  agent: "work",
+  runningMs: 4_200,
+  state: "running",
+  nodeId: "gpu-box",
+  caller: "laptop",
+  priority: "normal",
+  since: NOW - 4_200,
+};
+
+const ended: EndedTask = {
+  state: "ended",
+  taskId: "01JDAAAAAAAAAAAAAAAAAAAAA0",
+  agent: "work",
+  nodeIds: ["pi", "gpu-box"],
+  outcome: "ok",
+  attempts: 2,
+  durationMs: 90,
+  serviceMs: 80,
+  reason: "the only one",
+  endedAt: NOW - 300_000,
+};
+
+Deno.test("tasks are shown with where, since when, for whom, and what they came to", () => {
+  const [headings, first, second] = tasksReport([running, ended], { columns: 200 }, NOW);
+  assertStringIncludes(headings, "TASK");
+  assertEquals(first.split(/ {2,}/), [
+    running.taskId,
+    ...["work", "running", "gpu-box", "laptop", "normal", "4.2 s", "2", "–"],
+  ]);
+  assertEquals(second.split(/ {2,}/), [
+    ended.taskId,
+    ...["work", "ok, 5 min ago", "pi, gpu-box", "here", "–", "90 ms", "2", "the only one"],
+  ]);
+  for (const columns of [20, 60, 100]) {
+    const lines = tasksReport([running, ended], { columns }, NOW);
+    assert(lines.every((line) => line.length <= columns), `wider than ${columns}`);
+  }
+  assertEquals(tasksReport([], { columns: 80 }, NOW), [
+    "No tasks yet. Run one: hanzo-network run PROMPT",
+  ]);
+});
+
+Deno.test("the beginning of an id is enough where it means one task", () => {
+  const other = { ...running, taskId: "01JDBAAAAAAAAAAAAAAAAAAAA1" };
+  const tasks = [running, other];
+  assertEquals(theOne("01JDA", tasks), running);
+  assertEquals(theOne("01jdb", tasks), other);
+  assertEquals(theOne(other.taskId, tasks), other);
+  const several = assertThrows(() => theOne("01", tasks), NetworkError);
+  assertEquals(several.code, "INVALID_ARGUMENT");
+  assertStringIncludes(several.message, "2 tasks begin so");
+  const none = assertThrows(() => theOne("02", tasks), NetworkError);
+  assertEquals(none.code, "NOT_FOUND");
+  assertStringIncludes(none.message, "See: hanzo-network tasks");
+});
