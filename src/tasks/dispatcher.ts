@@ -4,6 +4,7 @@ import type { AgentDescription } from "../agents/agent.ts";
 import { bothRequirements, type Requirements, type Workload } from "../agents/requirements.ts";
 import type { RunEvent, RunResult } from "../agents/run_event.ts";
 import { type Clock, sleep } from "../base/clock.ts";
+import { Deadlines } from "../base/deadlines.ts";
 import { describeError, type ErrorCode, NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
@@ -90,10 +91,12 @@ export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #times = new ServiceTimeTable();
   readonly #budget = new RetryBudget();
+  readonly #deadlines: Deadlines;
   #stopped = false;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
+    this.#deadlines = new Deadlines(options.clock);
   }
 
   /** From now on no device takes another one's place: the links are about to be closed. */
@@ -210,13 +213,13 @@ export class Dispatcher {
     signal: AbortSignal | undefined,
     emit: (event: AttemptEvent) => Promise<void> | void,
   ): Promise<Served> {
-    const { clock, link } = this.#options;
+    const { link } = this.#options;
     if (isLocal) return this.#executeHere(task, signal, emit);
     const open = link(nodeId);
     if (open === undefined) {
       throw new NetworkError("UNAVAILABLE", `Node "${nodeId}" has no open link now.`);
     }
-    return runRemotely(open, task, emit, { clock, signal });
+    return runRemotely(open, task, emit, { deadlines: this.#deadlines, signal });
   }
 
   async #executeHere(
