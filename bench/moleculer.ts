@@ -8,7 +8,7 @@
  *     deno task bench:moleculer [--json]
  */
 
-import { ServiceBroker } from "npm:moleculer@^0.14.35";
+import { ServiceBroker } from "moleculer";
 import { createDistributedNetwork } from "../mod.ts";
 import { CALLER, PEER, PORTS, transporter } from "./moleculer_setting.ts";
 

@@ -1,6 +1,6 @@
 /** The other process of `moleculer.ts`: a node with an empty agent, and Moleculer with an empty action. */
 
-import { ServiceBroker } from "npm:moleculer@^0.14.35";
+import { ServiceBroker } from "moleculer";
 import { createAgent, createDistributedNetwork } from "../mod.ts";
 import { CALLER, ECHO_SIZES, PEER, PORTS, transporter } from "./moleculer_setting.ts";
 
