@@ -4,6 +4,7 @@ import type { AgentDescription } from "../agents/agent.ts";
 import { bothRequirements, type Requirements, type Workload } from "../agents/requirements.ts";
 import type { RunEvent, RunResult } from "../agents/run_event.ts";
 import { type Clock, sleep } from "../base/clock.ts";
+import { Deadlines } from "../base/deadlines.ts";
 import { describeError, type ErrorCode, NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
@@ -93,11 +94,13 @@ export class Dispatcher {
   readonly #budget = new RetryBudget();
   /** What this node has asked for. */
   readonly history: TaskHistory;
+  readonly #deadlines: Deadlines;
   #stopped = false;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.history = new TaskHistory(options.clock);
+    this.#deadlines = new Deadlines(options.clock);
   }
 
   /**
@@ -246,13 +249,13 @@ export class Dispatcher {
     going: AskedTask,
     emit: (event: AttemptEvent) => Promise<void> | void,
   ): Promise<Served> {
-    const { clock, link } = this.#options;
+    const { link } = this.#options;
     if (isLocal) return this.#executeHere(task, signal, going, emit);
     const open = link(nodeId);
     if (open === undefined) {
       throw new NetworkError("UNAVAILABLE", `Node "${nodeId}" has no open link now.`);
     }
-    return runRemotely(open, task, emit, { clock, signal, stoppable: going });
+    return runRemotely(open, task, emit, { deadlines: this.#deadlines, signal, stoppable: going });
   }
 
   async #executeHere(

@@ -3,6 +3,7 @@
 import type { Agent, AgentAnswer } from "../agents/agent.ts";
 import { runAgent } from "../agents/run_agent.ts";
 import type { Clock } from "../base/clock.ts";
+import { Deadlines } from "../base/deadlines.ts";
 import { type ErrorCode, NetworkError } from "../base/errors.ts";
 import { deadlineExceeded, type EmitAttemptEvent, type Task } from "./task.ts";
 import { type Priority, type Waiter, WaitingLine } from "./waiting_line.ts";
@@ -80,6 +81,7 @@ export interface Served extends AgentAnswer {
 export class Executor {
   readonly #options: ExecutorOptions;
   readonly #running = new Map<Task, Running>();
+  readonly #deadlines: Deadlines;
   readonly #queue = new WaitingLine<Waiting>();
   readonly #attempts = new Set<string>();
   /** The same, in a ring: the oldest is where the next one goes. */
@@ -92,6 +94,7 @@ export class Executor {
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
+    this.#deadlines = new Deadlines(options.clock);
   }
 
   /** Tasks that occupy a slot. */
@@ -161,8 +164,7 @@ export class Executor {
     const agent = this.#options.agents.get(task.agent);
     this.#check(task, agent, caller);
     abort.signal.throwIfAborted();
-    const { clock } = this.#options;
-    const cancelDeadline = clock.after(task.timeoutMs, () => {
+    const cancelDeadline = this.#deadlines.after(task.timeoutMs, () => {
       abort.abort(deadlineExceeded(task));
     });
     try {
@@ -201,7 +203,8 @@ export class Executor {
     if (agent === undefined) {
       throw new NetworkError("NOT_FOUND", `Node "${nodeId}" has no agent "${task.agent}".`);
     }
-    const key = `${task.taskId}/${task.attempt}`;
+    // Nearly all are first attempts: their key need not be made.
+    const key = task.attempt === 1 ? task.taskId : `${task.taskId}/${task.attempt}`;
     if (this.#attempts.has(key)) {
       throw new NetworkError(
         "FAILED_PRECONDITION",

@@ -1,6 +1,7 @@
 /** Tasks over a link: the caller's side and the executor's. */
 
-import type { CancelTimer, Clock } from "../base/clock.ts";
+import type { CancelTimer } from "../base/clock.ts";
+import type { Deadlines } from "../base/deadlines.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { IncomingCall } from "../link/call.ts";
 import type { PeerLink } from "../link/peer_link.ts";
@@ -30,7 +31,7 @@ export type CallingLink = Pick<PeerLink, "call">;
 
 /** How a run is bounded by its caller. */
 export interface RemoteBounds {
-  readonly clock: Clock;
+  readonly deadlines: Deadlines;
   /** Stops it there, too. */
   readonly signal?: AbortSignal;
   /** Is given what stops it there as well: much cheaper than a signal of its own. */
@@ -48,7 +49,7 @@ export function runRemotely(
   link: CallingLink,
   task: Task,
   emit: EmitAttemptEvent,
-  { clock, signal, stoppable }: RemoteBounds,
+  { deadlines, signal, stoppable }: RemoteBounds,
 ): Promise<Served> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
@@ -99,7 +100,7 @@ export function runRemotely(
     if (over) return;
     signal?.addEventListener("abort", onAbort, { once: true });
     // The executor keeps the deadline, too, but may be out of reach.
-    cancelDeadline = clock.after(task.timeoutMs, () => giveUp(deadlineExceeded(task)));
+    cancelDeadline = deadlines.after(task.timeoutMs, () => giveUp(deadlineExceeded(task)));
   });
 }
 

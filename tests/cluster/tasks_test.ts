@@ -1,5 +1,6 @@
 /** Tasks in whole networks in memory: where they run, and what becomes of them in trouble. */
 
+import { Deadlines } from "../../src/base/deadlines.ts";
 import { AT_EASE } from "../../src/device/condition.ts";
 import { UNKNOWN_DEVICE } from "../../src/device/capabilities.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
@@ -640,7 +641,9 @@ Deno.test("a node that accepts no tasks refuses also who asks without having bee
   });
   await fleet.advance(5);
   const running = outcomeOf(
-    runRemotely(stranger, task({ agent: "held" }), () => {}, { clock: fleet.clock }),
+    runRemotely(stranger, task({ agent: "held" }), () => {}, {
+      deadlines: new Deadlines(fleet.clock),
+    }),
   );
   await fleet.advance(5);
   const error = await running;

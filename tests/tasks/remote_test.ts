@@ -15,6 +15,7 @@ import {
   parseTask,
   type Task,
 } from "../../src/tasks/task.ts";
+import { Deadlines } from "../../src/base/deadlines.ts";
 import { LinkPair } from "../support/memory_link.ts";
 import { executorWith, heldAgent, task } from "../support/task_rig.ts";
 
@@ -43,7 +44,7 @@ class Rig {
       this.events.push(event);
       return take();
     };
-    runRemotely(dialler.link, task(overrides), emit, { clock, signal })
+    runRemotely(dialler.link, task(overrides), emit, { deadlines: new Deadlines(clock), signal })
       .then((answer) => outcome.answer = answer, (error) => outcome.error = error);
     return outcome;
   }
