@@ -54,7 +54,7 @@ class Rig implements Disposable {
     await eventually(async () => {
       await this.pass(1);
       return word.test(await this.hear());
-    }, { what: `${word}` });
+    }, { what: `${word}`, timeoutMs: 30_000 });
   }
 
   [Symbol.dispose](): void {
