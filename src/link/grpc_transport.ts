@@ -164,10 +164,14 @@ function open(
       call.off("error", onError).on("error", ignore);
       call.cancel();
       cut();
-      // A channel that is closed before its target was resolved, which takes a turn of the loop,
-      // would go on to connect.
-      setImmediate(() => client.close());
-      reject(signal.reason);
+      // A channel that is closed before its target was resolved, which takes a turn of the loop and
+      // may begin in the next one, would go on to connect.
+      setImmediate(() =>
+        setImmediate(() => {
+          client.close();
+          reject(signal.reason);
+        })
+      );
     };
     const onError = (cause: ServiceError) => {
       signal.removeEventListener("abort", onAbort);

@@ -88,6 +88,8 @@ export class LinkPool {
   /** Links by peer, the newest first. */
   readonly #links = new Map<string, PeerLink[]>();
   readonly #greeting = new Set<PeerLink>();
+  /** Settle when what is being dialled is open or has let go of everything. */
+  readonly #dialling = new Set<Promise<void>>();
   /** Aborts when the pool closes: dials that are under way then are given up. */
   readonly #closing = new AbortController();
   #listener: FrameListener | undefined;
@@ -126,7 +128,14 @@ export class LinkPool {
     signal: AbortSignal = new AbortController().signal,
   ): Promise<PeerLink> {
     const { clock } = this.#options;
-    return dialAny(addresses, (address, signal) => this.#dial(address, signal), { clock, signal });
+    return dialAny(addresses, (address, signal) => {
+      const dialling = this.#dial(address, signal);
+      const settled = dialling.then(() => {}, () => {}).finally(() =>
+        this.#dialling.delete(settled)
+      );
+      this.#dialling.add(settled);
+      return dialling;
+    }, { clock, signal });
   }
 
   async #dial(address: Address, given: AbortSignal): Promise<PeerLink> {
@@ -208,7 +217,8 @@ export class LinkPool {
     for (const link of this.#greeting) link.close();
     const links = this.links();
     const goodbyes = links.map((link) => link.leave());
-    await doneWithin(this.#options.clock, GOODBYE_TIMEOUT_MS, Promise.all(goodbyes));
+    const ends = Promise.all([...goodbyes, ...this.#dialling]);
+    await doneWithin(this.#options.clock, GOODBYE_TIMEOUT_MS, ends);
     for (const link of links) link.close();
     await this.#listener?.close();
   }
