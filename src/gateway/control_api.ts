@@ -83,6 +83,8 @@ export interface CancelBody {
   taskId: string;
 }
 
+const emptySchema: z.ZodType<Record<string, never>> = z.strictObject({});
+
 const cancelSchema: z.ZodType<CancelBody> = z.strictObject({ taskId: z.string() });
 
 const STATUS_BY_CODE: Partial<Record<ErrorCode, number>> = {
@@ -128,7 +130,9 @@ export function controlApi(network: DistributedNetwork): ControlApi {
       const { taskId } = parseWith(cancelSchema, body, "INVALID_ARGUMENT", "Cannot read the body");
       return Response.json(network.cancel(taskId));
     },
-    "POST /control/v1/drain": () => {
+    "POST /control/v1/drain": async (request) => {
+      const body = await bodies.read(request);
+      parseWith(emptySchema, body, "INVALID_ARGUMENT", "Cannot read the body");
       // Told at once: whoever asks sees by its end when it is done.
       network.drain().catch(() => {});
       return Response.json(network.getNetworkStatus());
