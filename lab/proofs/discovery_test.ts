@@ -3,10 +3,10 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { Finding } from "../../src/network/diagnosis_facts.ts";
 import type { NetworkStatus } from "../../src/network/status.ts";
-import { eventually } from "../support/eventually.ts";
-import { peerEvent, ready, shareNetwork, TestMachine } from "../support/nodes.ts";
-import { skipUnless } from "../support/skip.ts";
-import { withTempDir } from "../support/temp.ts";
+import { eventually } from "../../tests/support/eventually.ts";
+import { peerEvent, ready, shareNetwork, TestMachine } from "../../tests/support/nodes.ts";
+import { skipUnless } from "../../tests/support/skip.ts";
+import { withTempDir } from "../../tests/support/temp.ts";
 
 /** The port where a node accepts links, from its first line. */
 async function grpcOf(node: Parameters<typeof ready>[0]): Promise<string> {
