@@ -2,6 +2,7 @@
 
 import { type Clock, doneWithin } from "../base/clock.ts";
 import { type ErrorCode, NetworkError } from "../base/errors.ts";
+import { withTimeLimit } from "../base/time_limit.ts";
 import type { PeerCredential } from "../security/trust.ts";
 import { type NodeDescription, parseNodeDescription } from "../membership/node_description.ts";
 import type { FrontReport } from "./refusals.ts";
@@ -178,16 +179,11 @@ export class LinkPool {
   async measure(address: Address): Promise<number> {
     const { clock, transport, allows } = this.#options;
     if (!allows(address.host)) throw notAllowed(address);
-    const timeout = new AbortController();
-    const cancel = clock.after(DIAL_TIMEOUT_MS, () => timeout.abort(noAnswer(address)));
-    try {
-      return await transport.measure(
-        address,
-        AbortSignal.any([timeout.signal, this.#closing.signal]),
-      );
-    } finally {
-      cancel();
-    }
+    const error = () => noAnswer(address);
+    return await withTimeLimit(
+      { clock, limitMs: DIAL_TIMEOUT_MS, error, signal: this.#closing.signal },
+      (signal) => transport.measure(address, signal),
+    );
   }
 
   /** Sends a one-way message to every peer. */

@@ -257,7 +257,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
         evicted.forget(link.peer.nodeId);
         refusers.forget(link.peer.nodeId);
         membership.linked(link.peer, addressOf(link));
-        circuits.forget(link.peer.nodeId);
+        circuits.answered(link.peer.nodeId);
         exchange?.linked(link);
       },
       onRelinked: (id) => membership.relinked(id),

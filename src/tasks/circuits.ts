@@ -50,13 +50,8 @@ export class Circuits {
     this.#circuits.set(nodeId, circuit);
   }
 
-  /** It answered, whatever it answered. */
+  /** It answered, whatever it answered, or came anew: what was is of no account. */
   answered(nodeId: string): void {
-    this.#circuits.delete(nodeId);
-  }
-
-  /** It left, or came anew: what was is of no account. */
-  forget(nodeId: string): void {
     this.#circuits.delete(nodeId);
   }
 }
