@@ -38,6 +38,7 @@ export {
   type AgentDescription,
   type AgentOptions,
   type AgentRun,
+  type CallAgentOptions,
   createAgent,
 } from "./src/agents/agent.ts";
 export type { Requirements, Workload } from "./src/agents/requirements.ts";

@@ -5,6 +5,7 @@
 
 import { createAgent, describeAgent } from "../src/agents/agent.ts";
 import type { Workload } from "../src/agents/requirements.ts";
+import { Cancellation } from "../src/base/cancellation.ts";
 import { type Clock, sleep } from "../src/base/clock.ts";
 import { NetworkError } from "../src/base/errors.ts";
 import { silentLogger } from "../src/base/log.ts";
@@ -84,7 +85,13 @@ export async function runFleet(
       newTaskId: ulidMaker(clock, random),
       router: new Router({ strategy, clock, random, logger: silentLogger, agents: () => [] }),
       circuits: new Circuits(clock),
-      executor: new Executor({ nodeId: "caller", clock, agents: new Map(), slots: 1 }),
+      executor: new Executor({
+        nodeId: "caller",
+        clock,
+        agents: new Map(),
+        slots: 1,
+        ask: nobodyAsks,
+      }),
       candidates: () => candidates,
       link: (nodeId) => views.get(nodeId)?.link,
     });
@@ -165,6 +172,7 @@ class SimulatedNode {
       clock,
       agents: new Map(own.map((agent) => [agent.name, agent])),
       slots,
+      ask: nobodyAsks,
     });
   }
 
@@ -191,7 +199,7 @@ class SimulatedNode {
         const call: IncomingCall = {
           method,
           body: encode(body),
-          abort: new AbortController(),
+          cancellation: new Cancellation(),
           begin: () => void later(() => sink.onItem(new Uint8Array())),
           send: (item) => void later(() => sink.onItem(encode(item))),
           end: (answer) => void later(() => sink.onEnd({ ok: true, body: encode(answer) })),
@@ -199,11 +207,15 @@ class SimulatedNode {
         };
         later(() => {
           onTheWay--;
-          void serveRun(call, executor, "caller");
+          serveRun(call, executor, "caller");
         });
-        return { cancel: () => call.abort.abort(), consumed() {} };
+        return { cancel: () => call.cancellation.cancel(new Error("cancelled")), consumed() {} };
       },
     };
     return { candidate, link };
   }
+}
+
+function nobodyAsks(): Promise<never> {
+  return Promise.reject(new Error("No simulated agent asks another one."));
 }

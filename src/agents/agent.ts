@@ -4,6 +4,7 @@ import type { JsonValue } from "../base/bounded_json.ts";
 import { NetworkError } from "../base/errors.ts";
 import { isLabel } from "../base/safe_text.ts";
 import type { Requirements, Workload } from "./requirements.ts";
+import type { RunResult } from "./run_event.ts";
 import type { Tool } from "./tool.ts";
 
 /** What an agent answers: text, or text with data. */
@@ -12,6 +13,22 @@ export interface AgentAnswer {
   output: string;
   /** The answer as data, for programs and tables. */
   data?: JsonValue;
+}
+
+/** What an agent that asks another one can say of it. */
+export interface CallAgentOptions {
+  /** Text beside the prompt, such as a document. */
+  readonly context?: string;
+  /** Only this node; by default the one that routing chooses. */
+  readonly nodeId?: string;
+  /** How the work weighs on a device, instead of what the agent says. */
+  readonly workload?: Workload;
+  /** What the device must have, beside what the agent asks. */
+  readonly requirements?: Requirements;
+  /** Nodes that hold what the task works on: preferred as long as one of them is free. */
+  readonly near?: readonly string[];
+  /** How long it may take, in milliseconds; never longer than the run that asks has left. */
+  readonly timeoutMs?: number;
 }
 
 /** What an agent's `run` is given. */
@@ -33,6 +50,21 @@ export interface AgentContext {
    * the arguments do not fit; whatever the tool throws.
    */
   callTool(name: string, args: JsonValue): Promise<JsonValue>;
+  /**
+   * Asks another agent, on whatever device of the network suits it best, as if it were here. It is
+   * stopped when this run is, and has no more time than this run has left. Meanwhile this run takes
+   * no slot of its device.
+   *
+   * @param agent The agent, or its name.
+   * @throws {NetworkError} As `network.run` does; `FAILED_PRECONDITION` when agents have called each
+   * other 16 deep, or when an agent that is idempotent asks one that is not: this one could be run
+   * again elsewhere, and the other one with it.
+   */
+  callAgent(
+    agent: Pick<AgentDescription, "name"> | string,
+    prompt: string,
+    options?: CallAgentOptions,
+  ): Promise<RunResult>;
 }
 
 /**

@@ -1,9 +1,18 @@
 /** Runs one agent once and reports what it says. */
 
 import type { JsonValue } from "../base/bounded_json.ts";
+import type { Cancellation } from "../base/cancellation.ts";
 import { NetworkError } from "../base/errors.ts";
-import type { Agent, AgentAnswer } from "./agent.ts";
-import type { AgentEvent } from "./run_event.ts";
+import type { Agent, AgentAnswer, CallAgentOptions } from "./agent.ts";
+import type { AgentEvent, RunResult } from "./run_event.ts";
+
+/** Gets another agent run, wherever that is best, until `signal` aborts. */
+export type CallAgent = (
+  agent: string,
+  prompt: string,
+  options: CallAgentOptions,
+  signal: AbortSignal,
+) => Promise<RunResult>;
 
 /** One run of an agent. */
 export interface AgentCall {
@@ -11,112 +20,184 @@ export interface AgentCall {
   context: string;
   taskId: string;
   nodeId: string;
-  signal: AbortSignal;
+  cancellation: Cancellation;
   /** Takes each event; while the returned promise is pending the agent's generator waits. */
   emit: (event: AgentEvent) => Promise<void> | void;
+  /** What the agent asks others by. */
+  callAgent: CallAgent;
 }
 
 /**
- * Runs `agent` and resolves to its answer. Nothing is emitted once it has settled.
+ * Runs `agent` and returns its answer: at once from an agent that answers at once, which most of
+ * the price of a promise would be wasted on. Nothing is emitted once it has returned or settled.
  *
- * @throws {NetworkError} The signal's reason as soon as it aborts, whatever the agent does then;
- * `AGENT_FAILED` with the agent's own message when it throws, or answers with what is no answer.
+ * @throws {NetworkError} The cancellation's reason as soon as it is requested, whatever the agent
+ * does then; `AGENT_FAILED` with the agent's own message when it throws, or answers with what is no
+ * answer.
  */
-export async function runAgent(agent: Agent, call: AgentCall): Promise<AgentAnswer> {
-  const { signal } = call;
-  signal.throwIfAborted();
-  const run: Run = { ...call, agent, over: false };
-  const answer = answerOf(run);
-  let onAbort: (() => void) | undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort);
-  });
+export function runAgent(agent: Agent, call: AgentCall): AgentAnswer | Promise<AgentAnswer> {
+  call.cancellation.throwIfRequested();
+  const run = new Run(agent, call);
   try {
-    return await Promise.race([answer, aborted]);
+    const said = agent.run(run.context());
+    if (isLater(said)) {
+      return run.settled(isAsyncGenerator(said) ? stream(said, call) : answered(said));
+    }
+    const answer = toAnswer(said);
+    run.end();
+    return answer;
   } catch (thrown) {
-    if (signal.aborted) throw signal.reason;
-    if (thrown instanceof NetworkError) throw thrown;
-    throw NetworkError.from(thrown, "AGENT_FAILED", `Agent "${agent.name}" failed`);
-  } finally {
-    run.over = true;
-    signal.removeEventListener("abort", onAbort!);
+    run.end();
+    throw run.failure(thrown);
   }
 }
 
-/** A call on its way; `over` as soon as its caller has been told how it ended. */
-interface Run extends AgentCall {
-  readonly agent: Agent;
-  over: boolean;
-}
+/** A call on its way. */
+class Run {
+  readonly #agent: Agent;
+  readonly #call: AgentCall;
+  /** As soon as its caller has been told how it ended. */
+  #over = false;
+  /** Stops the agents that it has asked. */
+  #asked: AbortController | undefined;
 
-async function answerOf(run: Run): Promise<AgentAnswer> {
-  const { agent, prompt, context, taskId, nodeId, signal } = run;
-  const running = agent.run({
-    prompt,
-    context,
-    taskId,
-    nodeId,
-    signal,
-    callTool(name, args): Promise<JsonValue> {
-      const result = callTool(run, name, args);
-      // An agent that did not wait for it must not end the process by its failure.
-      result.catch(() => {});
-      return result;
-    },
-  });
-  return isAsyncGenerator(running) ? await stream(running, run) : toAnswer(await running);
-}
-
-async function callTool(run: Run, name: string, args: JsonValue): Promise<JsonValue> {
-  const { agent, signal, emit } = run;
-  const tool = agent.toolset.get(name);
-  if (tool === undefined) {
-    throw new NetworkError(
-      "NOT_FOUND",
-      `Cannot call tool "${name}": agent "${agent.name}" has ` +
-        (agent.tools.length === 0 ? "no tools." : `only ${agent.tools.join(", ")}.`),
-    );
+  constructor(agent: Agent, call: AgentCall) {
+    this.#agent = agent;
+    this.#call = call;
   }
-  throwIfOver(run, name);
-  await emit({ type: "tool-call", tool: name, arguments: args });
-  throwIfOver(run, name);
-  const result = await tool.call(args, { signal });
-  throwIfOver(run, name);
-  await emit({ type: "tool-result", tool: name, result });
-  return result;
+
+  /** What the agent gets. Plain properties: people copy it with a spread. */
+  context() {
+    const { prompt, context, taskId, nodeId, cancellation } = this.#call;
+    return {
+      prompt,
+      context,
+      taskId,
+      nodeId,
+      get signal() {
+        return cancellation.signal;
+      },
+      callTool: (name: string, args: JsonValue) => noticed(this.#callTool(name, args)),
+      callAgent: (
+        agent: { readonly name: string } | string,
+        prompt: string,
+        options?: CallAgentOptions,
+      ) => noticed(this.#callAgent(agent, prompt, options)),
+    };
+  }
+
+  /** Settles with `answer`, or as soon as the call is cancelled. */
+  settled(answer: Promise<AgentAnswer>): Promise<AgentAnswer> {
+    const { cancellation } = this.#call;
+    return new Promise((resolve, reject) => {
+      const forget = cancellation.onCancel((reason) => {
+        this.end();
+        reject(reason);
+      });
+      answer.then((value) => {
+        forget();
+        this.end();
+        resolve(value);
+      }, (thrown) => {
+        forget();
+        this.end();
+        reject(this.failure(thrown));
+      });
+    });
+  }
+
+  end(): void {
+    this.#over = true;
+    this.#asked?.abort(new NetworkError("CANCELLED", `Agent "${this.#agent.name}" has ended.`));
+  }
+
+  /** What the caller is told when the agent throws. */
+  failure(thrown: unknown): unknown {
+    const { requested, reason } = this.#call.cancellation;
+    if (requested) return reason;
+    if (thrown instanceof NetworkError) return thrown;
+    return NetworkError.from(thrown, "AGENT_FAILED", `Agent "${this.#agent.name}" failed`);
+  }
+
+  async #callTool(name: string, args: JsonValue): Promise<JsonValue> {
+    const { cancellation, emit } = this.#call;
+    const tool = this.#agent.toolset.get(name);
+    if (tool === undefined) {
+      throw new NetworkError(
+        "NOT_FOUND",
+        `Cannot call tool "${name}": agent "${this.#agent.name}" has ` +
+          (this.#agent.tools.length === 0 ? "no tools." : `only ${this.#agent.tools.join(", ")}.`),
+      );
+    }
+    this.#throwIfOver(`tool "${name}"`);
+    await emit({ type: "tool-call", tool: name, arguments: args });
+    this.#throwIfOver(`tool "${name}"`);
+    const result = await tool.call(args, { signal: cancellation.signal });
+    this.#throwIfOver(`tool "${name}"`);
+    await emit({ type: "tool-result", tool: name, result });
+    return result;
+  }
+
+  async #callAgent(
+    asked: { readonly name: string } | string,
+    prompt: string,
+    options: CallAgentOptions = {},
+  ): Promise<RunResult> {
+    const { cancellation, emit, callAgent } = this.#call;
+    const name = typeof asked === "string" ? asked : asked.name;
+    this.#throwIfOver(`agent "${name}"`);
+    await emit({ type: "agent-call", agent: name, prompt });
+    this.#throwIfOver(`agent "${name}"`);
+    this.#asked ??= new AbortController();
+    const signal = AbortSignal.any([cancellation.signal, this.#asked.signal]);
+    const result = await callAgent(name, prompt, options, signal);
+    this.#throwIfOver(`agent "${name}"`);
+    const { nodeId, taskId, output } = result;
+    await emit({ type: "agent-result", agent: name, nodeId, taskId, output });
+    return result;
+  }
+
+  #throwIfOver(called: string): void {
+    this.#call.cancellation.throwIfRequested();
+    if (this.#over) {
+      throw new NetworkError(
+        "FAILED_PRECONDITION",
+        `Cannot call ${called}: agent "${this.#agent.name}" has answered. Await its calls first.`,
+      );
+    }
+  }
 }
 
-function throwIfOver({ agent, over, signal }: Run, tool: string): void {
-  signal.throwIfAborted();
-  if (over) {
-    throw new NetworkError(
-      "FAILED_PRECONDITION",
-      `Cannot call tool "${tool}": agent "${agent.name}" has answered. Await its calls first.`,
-    );
-  }
+/** An agent that did not wait for what it has called must not end the process by its failure. */
+function noticed<T>(called: Promise<T>): Promise<T> {
+  called.catch(() => {});
+  return called;
+}
+
+async function answered(said: PromiseLike<unknown>): Promise<AgentAnswer> {
+  return toAnswer(await said);
 }
 
 async function stream(
   generator: AsyncGenerator<string, string | AgentAnswer | void>,
-  { signal, emit }: Run,
+  { cancellation, emit }: AgentCall,
 ): Promise<AgentAnswer> {
   // Lets the agent's own `finally` blocks run when we leave early: at once when the generator waits
   // at a `yield`, even while `emit` is pending, or else as soon as it comes to one.
   const leave = () => generator.return(undefined);
-  const onAbort = () => void leave().catch(() => {});
-  signal.addEventListener("abort", onAbort, { once: true });
+  const forget = cancellation.onCancel(() => void leave().catch(() => {}));
   let streamed = "";
   try {
     for (let step = await generator.next();; step = await generator.next()) {
-      signal.throwIfAborted();
+      cancellation.throwIfRequested();
       if (step.done) return step.value === undefined ? { output: streamed } : toAnswer(step.value);
       if (typeof step.value !== "string") throw new TypeError(`it yielded ${kindOf(step.value)}`);
       streamed += step.value;
-      await emit({ type: "token", text: step.value });
+      const told = emit({ type: "token", text: step.value });
+      if (told !== undefined) await told;
     }
   } finally {
-    signal.removeEventListener("abort", onAbort);
+    forget();
     await leave();
   }
 }
@@ -132,6 +213,14 @@ function toAnswer(value: unknown): AgentAnswer {
 
 function kindOf(value: unknown): string {
   return value === null || value === undefined ? String(value) : `a value of type ${typeof value}`;
+}
+
+/** Whether the answer is not there yet. */
+function isLater<T>(
+  said: T,
+): said is Extract<T, PromiseLike<unknown> | AsyncGenerator<string>> {
+  return typeof said === "object" && said !== null &&
+    ("then" in said || Symbol.asyncIterator in said);
 }
 
 function isAsyncGenerator(value: unknown): value is AsyncGenerator<string> {

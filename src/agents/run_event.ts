@@ -9,7 +9,11 @@ export type AgentEvent =
   /** The agent calls one of its tools. */
   | { type: "tool-call"; tool: string; arguments: JsonValue }
   /** The tool has answered. */
-  | { type: "tool-result"; tool: string; result: JsonValue };
+  | { type: "tool-result"; tool: string; result: JsonValue }
+  /** The agent asks another one. */
+  | { type: "agent-call"; agent: string; prompt: string }
+  /** The other one has answered. */
+  | { type: "agent-result"; agent: string; nodeId: string; taskId: string; output: string };
 
 /** One event of a run; `result` is always the last, and comes exactly once. */
 export type RunEvent =

@@ -1,5 +1,6 @@
 /** A call over a link, as each side holds it. */
 
+import type { Cancellation } from "../base/cancellation.ts";
 import { NetworkError } from "../base/errors.ts";
 
 /** Bytes of items that a caller takes before it must have consumed some. */
@@ -37,8 +38,8 @@ export interface OutgoingCall {
 export interface IncomingCall {
   readonly method: string;
   readonly body: Uint8Array;
-  /** Aborts when the caller cancels or is lost; whoever serves the call may abort it, too. */
-  readonly abort: AbortController;
+  /** Asked for when the caller cancels or is lost; whoever serves the call may ask, too. */
+  readonly cancellation: Cancellation;
   /**
    * Sends an empty item that may wait for the next one, but no longer than a turn of the event
    * loop: a sign of life that costs no frame of its own when the answer comes at once.

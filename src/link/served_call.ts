@@ -1,5 +1,6 @@
 /** The called side of a call. */
 
+import { Cancellation } from "../base/cancellation.ts";
 import type { NetworkError } from "../base/errors.ts";
 import { checkBody, CREDIT_WINDOW, type IncomingCall } from "./call.ts";
 import { Kind } from "./frame.ts";
@@ -15,9 +16,10 @@ export type Answer = (
 export class ServedCall implements IncomingCall {
   readonly method: string;
   readonly body: Uint8Array;
+  readonly cancellation: Cancellation = new Cancellation();
   readonly #answer: Answer;
-  #abort: AbortController | undefined;
-  #cancelled: NetworkError | undefined;
+  /** The other side listens no more. */
+  #cancelled = false;
   #credit = CREDIT_WINDOW;
   #wake: (() => void) | undefined;
   #ready: Promise<void> | undefined;
@@ -29,22 +31,13 @@ export class ServedCall implements IncomingCall {
     this.#answer = answer;
   }
 
-  get abort(): AbortController {
-    // Made when asked for: a call that is refused needs none.
-    if (this.#abort === undefined) {
-      this.#abort = new AbortController();
-      if (this.#cancelled !== undefined) this.#abort.abort(this.#cancelled);
-    }
-    return this.#abort;
-  }
-
   begin(): void {
-    if (this.#ended || this.#cancelled !== undefined) return;
+    if (this.#ended || this.#cancelled) return;
     this.#answer(Kind.Item, "", { patient: true });
   }
 
   send(body: string | Uint8Array): Promise<void> | undefined {
-    if (this.#ended || this.#cancelled !== undefined) return undefined;
+    if (this.#ended || this.#cancelled) return undefined;
     checkBody(body);
     this.#credit -= this.#answer(Kind.Item, body);
     if (this.#credit > 0) return undefined;
@@ -72,8 +65,8 @@ export class ServedCall implements IncomingCall {
   }
 
   cancel(reason: NetworkError): void {
-    this.#cancelled = reason;
-    this.#abort?.abort(reason);
+    this.#cancelled = true;
+    this.cancellation.cancel(reason);
     this.#release();
   }
 

@@ -82,7 +82,8 @@ class LiveCandidate implements Candidate {
     this.tools = new Set(description.agents.flatMap(({ tools }) => tools));
     this.condition = description.condition;
     this.isLocal = isLocal;
-    this.isDraining = description.draining ?? false;
+    // What this node asks of itself while it drains is asked by tasks that it finishes.
+    this.isDraining = !isLocal && (description.draining ?? false);
     this.#load = load;
     this.#justSent = justSent;
     this.#roundTripMs = roundTripMs;

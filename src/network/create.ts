@@ -44,6 +44,7 @@ import { Invites } from "../security/invites.ts";
 import { KeyedTrust } from "../security/keyed_trust.ts";
 import type { NetworkKey } from "../security/network_key.ts";
 import type { PeerCredential, Trust } from "../security/trust.ts";
+import { answerQuestion } from "./answer_question.ts";
 import { candidateList } from "./candidates.ts";
 import { usualDataDirectory } from "./data_directory.ts";
 import { makeDiscoveries } from "./discoveries.ts";
@@ -193,7 +194,14 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     tasksQueued: executor.queued,
   }));
   const agents = agentsByName([monitor, calculator.agent], resolved.agents);
-  const executor = new Executor({ nodeId, clock, agents, slots: resolved.slots });
+  const builtinAgents = new Set([monitor.name, calculator.agent.name]);
+  const executor: Executor = new Executor({
+    nodeId,
+    clock,
+    agents,
+    slots: resolved.slots,
+    ask: (question) => answerQuestion(question, { self, membership, builtinAgents, dispatcher }),
+  });
 
   let description: NodeDescription = Object.freeze({
     protocol: PROTOCOL_VERSION,
@@ -265,7 +273,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
         const reason = "error" in end ? end.error.message : "its link was closed";
         membership.unlinked(id, { goodbye: end.type === "goodbye", reason });
       },
-      onCall: (call, { peer }) => void serve(call, executor, acceptsTasks, peer.nodeId),
+      onCall: (call, { peer }) => serve(call, executor, acceptsTasks, peer.nodeId),
       onNotice: (topic, body, link) => {
         const { peer } = link;
         if (topic === KEYRING_TOPIC) void exchange?.took(body, link);
@@ -316,7 +324,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     logger,
     agents: () => network.agents().map(({ agent }) => agent.name),
   });
-  const dispatcher = new Dispatcher({
+  const dispatcher: Dispatcher = new Dispatcher({
     clock,
     logger,
     random,
@@ -382,7 +390,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     conflicts: currentConflicts,
     refusedBy: () => refusers.current(),
     evicted,
-    builtinAgents: new Set([monitor.name, calculator.agent.name]),
+    builtinAgents,
     foreign: () => neighbours?.peers.list() ?? [],
     dispose: () => {
       calculator.dispose();
@@ -483,22 +491,20 @@ function serve(
   executor: Executor,
   acceptsTasks: boolean,
   caller: string,
-): Promise<void> {
+): void {
   if (call.method !== RUN_METHOD) {
-    call.fail(new NetworkError("NOT_FOUND", `There is no call "${call.method}" here.`));
-    return Promise.resolve();
+    return call.fail(new NetworkError("NOT_FOUND", `There is no call "${call.method}" here.`));
   }
   if (!acceptsTasks) {
-    call.fail(
+    return call.fail(
       new NetworkError(
         "PERMISSION_DENIED",
         "This node runs no tasks of others: it does not know who they are, and was started without " +
           "--open-accept-tasks.",
       ),
     );
-    return Promise.resolve();
   }
-  return serveRun(call, executor, caller);
+  serveRun(call, executor, caller);
 }
 
 /** A peer may only speak of itself. */

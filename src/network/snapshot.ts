@@ -7,7 +7,7 @@ import { formatAddress } from "../link/frame_stream.ts";
 import type { Peer, PeerEvent, PeerState } from "../membership/peer.ts";
 import { interfaceTo, type NetworkInterface } from "../transport/interfaces.ts";
 import type { Candidate } from "../routing/candidate.ts";
-import { HERE } from "../tasks/dispatcher.ts";
+import { HERE } from "../tasks/executor.ts";
 import type { NetworkParts } from "./parts.ts";
 import { trustMode, verifiesPeers } from "./trusts.ts";
 import type {

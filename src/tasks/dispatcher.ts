@@ -3,6 +3,7 @@
 import type { AgentDescription } from "../agents/agent.ts";
 import { bothRequirements, type Requirements, type Workload } from "../agents/requirements.ts";
 import type { RunEvent, RunResult } from "../agents/run_event.ts";
+import { Cancellation } from "../base/cancellation.ts";
 import { type Clock, sleep } from "../base/clock.ts";
 import { Deadlines } from "../base/deadlines.ts";
 import { describeError, type ErrorCode, NetworkError } from "../base/errors.ts";
@@ -13,7 +14,7 @@ import { considerations } from "../routing/explain.ts";
 import { rank } from "../routing/rank.ts";
 import type { Route, RouteOutcome, Router } from "../routing/router.ts";
 import { type RouteRequest, RoutingStrategy } from "../routing/strategy.ts";
-import type { Executor, Served } from "./executor.ts";
+import { type Executor, HERE, type Served } from "./executor.ts";
 import { type AskedTask, TaskHistory } from "./history.ts";
 import { mayTryAgain, noDevice, outcomeOf, type Progress } from "./failure.ts";
 import { type CallingLink, runRemotely } from "./remote.ts";
@@ -45,6 +46,8 @@ export interface RunRequest {
   /** How long it may take in all, in milliseconds. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
+  /** How many agents have asked each other until it came to this one; 0 where none has. */
+  readonly hops?: number;
 }
 
 /** What a {@linkcode Dispatcher} is made of. */
@@ -75,8 +78,6 @@ const LONGEST_BACK_OFF_MS = 5_000;
 
 /** What a device fails with that nobody can reach, or that was lost. */
 const OUT_OF_REACH: ReadonlySet<ErrorCode> = new Set(["UNAVAILABLE", "UNKNOWN_OUTCOME"]);
-/** As the executor of this device calls who calls from here: it is no label. */
-export const HERE = "";
 const NOWHERE: ReadonlySet<string> = new Set();
 
 /** An attempt that failed, of a task that another device may still do. */
@@ -190,6 +191,7 @@ export class Dispatcher {
           context,
           timeoutMs: remainingMs,
           priority,
+          hops: request.hops ?? 0,
         };
         if (remainingMs <= 0) throw deadlineExceeded({ ...task, timeoutMs });
         const progress: Progress = { begun: false, emitted: false, lost };
@@ -205,10 +207,17 @@ export class Dispatcher {
                 going.started(clock.now());
                 return emit({ type: "started", taskId, attempt, nodeId });
               }
-              progress.emitted = true;
+              // An agent that may be run again asks only such as may be, too.
+              if (!isAboutAgents(event)) progress.emitted = true;
               return emit(event);
             },
           );
+          if (!progress.begun) {
+            // It answered at once, and had nothing to say before.
+            going.started(clock.now());
+            const told = emit({ type: "started", taskId, attempt, nodeId });
+            if (told !== undefined) await told;
+          }
           circuits.answered(nodeId);
           this.#times.note(agent, nodeId, serviceMs, tflopsOf(capabilities));
           this.history.end(going, "ok", serviceMs);
@@ -265,12 +274,12 @@ export class Dispatcher {
     emit: (event: AttemptEvent) => Promise<void> | void,
   ): Promise<Served> {
     // The deadline must not abort the caller's own signal.
-    const abort = new AbortController();
-    going.stop = (reason) => abort.abort(reason);
-    const onAbort = () => abort.abort(signal!.reason);
+    const cancellation = new Cancellation();
+    going.stop = (reason) => cancellation.cancel(reason);
+    const onAbort = () => cancellation.cancel(signal!.reason);
     signal?.addEventListener("abort", onAbort, { once: true });
     try {
-      return await this.#options.executor.execute(task, emit, abort, HERE);
+      return await this.#options.executor.execute(task, emit, cancellation, HERE);
     } finally {
       signal?.removeEventListener("abort", onAbort);
     }
@@ -336,6 +345,10 @@ export class Dispatcher {
     const outcome = this.#options.router.route(candidates, asked, strategy);
     return outcome instanceof Promise ? outcome.then(chosen) : chosen(outcome);
   }
+}
+
+function isAboutAgents({ type }: AttemptEvent): boolean {
+  return type === "agent-call" || type === "agent-result";
 }
 
 /** Nothing is to be chosen, only to be checked. */

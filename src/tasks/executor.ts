@@ -1,11 +1,14 @@
 /** Runs tasks on this device: so many at a time, so many waiting, the rest refused. */
 
-import type { Agent, AgentAnswer } from "../agents/agent.ts";
+import type { Agent, AgentAnswer, CallAgentOptions } from "../agents/agent.ts";
 import { runAgent } from "../agents/run_agent.ts";
+import type { RunResult } from "../agents/run_event.ts";
+import type { Cancellation } from "../base/cancellation.ts";
 import type { Clock } from "../base/clock.ts";
 import { Deadlines } from "../base/deadlines.ts";
 import { type ErrorCode, NetworkError } from "../base/errors.ts";
-import { deadlineExceeded, type EmitAttemptEvent, type Task } from "./task.ts";
+import { RecentSet } from "../base/recent_set.ts";
+import { deadlineExceeded, type EmitAttemptEvent, MAX_HOPS, type Task } from "./task.ts";
 import { type Priority, type Waiter, WaitingLine } from "./waiting_line.ts";
 
 /** What an {@linkcode Executor} is made of. */
@@ -15,14 +18,37 @@ export interface ExecutorOptions {
   readonly agents: ReadonlyMap<string, Agent>;
   /** How many tasks run at a time; 1 or more. */
   readonly slots: number;
+  /** Gets an agent run for one that runs here. */
+  readonly ask: (question: AgentQuestion) => Promise<RunResult>;
 }
 
+/** What an agent that runs here asks another one. */
+export interface AgentQuestion {
+  /** Who asks. */
+  readonly asker: Agent;
+  /** The name of the agent that is asked. */
+  readonly agent: string;
+  readonly prompt: string;
+  readonly options: CallAgentOptions;
+  /** What the asker's own task has left, in milliseconds. */
+  readonly timeoutMs: number;
+  readonly priority: Priority;
+  /** How many agents have asked each other until it came to this one; 1 or more. */
+  readonly hops: number;
+  /** Aborts when the asker is stopped, or has ended. */
+  readonly signal: AbortSignal;
+}
+
+/** As an executor calls who calls from its own device: it is no label. */
+export const HERE = "";
 /** Tasks that may wait for each slot. */
 const QUEUE_PER_SLOT = 4;
 /** What the prompts and contexts of all waiting tasks may take, in UTF-16 units. */
 const MAX_QUEUED_LENGTH = 64 * 1024 * 1024;
-/** Attempts that are remembered so that none is started twice. */
+/** Attempts that are remembered, at least, so that none is started twice. */
 const REMEMBERED_ATTEMPTS = 10_000;
+/** Tasks that may wait for agents that they have asked: these take memory, but no slot. */
+const MAX_ASKING = 1_024;
 /** What a task is guessed to take before the first one has ended. */
 const FIRST_GUESS_MS = 1_000;
 
@@ -32,21 +58,58 @@ const AGENT_CODES: ReadonlySet<ErrorCode> = new Set([
   "AGENT_FAILED",
 ]);
 
-interface Waiting extends Waiter {
+/** An attempt that runs or waits here. */
+class Attempt implements Waiter {
   readonly task: Task;
-  /** Since when, by the monotonic clock. */
-  readonly since: number;
-  readonly abort: AbortController;
+  readonly caller: string;
+  readonly cancellation: Cancellation;
+  readonly #emit: EmitAttemptEvent;
+  /** When it came, and then, when it got its slot, by the monotonic clock. */
+  since: number;
+  /** When its time is up, by the monotonic clock. */
+  readonly endsAt: number;
+  /** Agents that it has asked and that have not answered. */
+  asking = 0;
+  #told = false;
+
+  constructor(
+    task: Task,
+    emit: EmitAttemptEvent,
+    cancellation: Cancellation,
+    caller: string,
+    now: number,
+  ) {
+    this.task = task;
+    this.#emit = emit;
+    this.cancellation = cancellation;
+    this.caller = caller;
+    this.since = now;
+    this.endsAt = now + task.timeoutMs;
+  }
+
+  get priority(): Priority {
+    return this.task.priority;
+  }
+
+  /** Tells that it has begun, once. */
+  begun(): void {
+    if (this.#told) return;
+    this.#told = true;
+    this.#emit({ type: "started" });
+  }
+
+  readonly emit: EmitAttemptEvent = (event) => {
+    this.begun();
+    return this.#emit(event);
+  };
+}
+
+interface Waiting extends Waiter {
+  readonly attempt: Attempt;
   /** Gives it the slot that has become free. */
   start(): void;
   /** Lets it go, to make room. */
   refuse(): void;
-}
-
-interface Running {
-  readonly caller: string;
-  readonly since: number;
-  readonly abort: AbortController;
 }
 
 /** A task that runs here. */
@@ -80,15 +143,14 @@ export interface Served extends AgentAnswer {
 /** See the top of the file. */
 export class Executor {
   readonly #options: ExecutorOptions;
-  readonly #running = new Map<Task, Running>();
+  readonly #running = new Set<Attempt>();
   readonly #deadlines: Deadlines;
   readonly #queue = new WaitingLine<Waiting>();
-  readonly #attempts = new Set<string>();
-  /** The same, in a ring: the oldest is where the next one goes. */
-  readonly #attemptOrder: string[] = [];
-  #nextAttempt = 0;
+  readonly #seen = new RecentSet<string>(REMEMBERED_ATTEMPTS);
   #queuedLength = 0;
   #averageMs = FIRST_GUESS_MS;
+  /** Those of the running that wait for agents that they have asked. */
+  #asking = 0;
   #draining = false;
   #onIdle: (() => void) | undefined;
 
@@ -97,9 +159,9 @@ export class Executor {
     this.#deadlines = new Deadlines(options.clock);
   }
 
-  /** Tasks that occupy a slot. */
+  /** Tasks that occupy a slot: not those that wait for agents that they have asked. */
   get running(): number {
-    return this.#running.size;
+    return this.#running.size - this.#asking;
   }
 
   /** Tasks that wait for one. */
@@ -116,15 +178,8 @@ export class Executor {
   tasks(): TaskHere[] {
     const now = this.#options.clock.now();
     return [
-      ...[...this.#running].map(([task, { caller, since }]): TaskHere => {
-        const { taskId, attempt, agent, priority } = task;
-        const runningMs = now - since;
-        return { taskId, attempt, agent, runningMs, state: "running", caller, priority, since };
-      }),
-      ...[...this.#queue].map(({ task, caller, since }): TaskHere => {
-        const { taskId, attempt, agent, priority } = task;
-        return { taskId, attempt, agent, runningMs: 0, state: "waiting", caller, priority, since };
-      }),
+      ...[...this.#running].map((attempt) => taskHere(attempt, "running", now - attempt.since)),
+      ...[...this.#queue].map(({ attempt }) => taskHere(attempt, "waiting", 0)),
     ];
   }
 
@@ -134,46 +189,41 @@ export class Executor {
    * @returns Whether there was one.
    */
   cancel(taskId: string, reason: NetworkError): boolean {
-    const found = [
-      ...[...this.#running].filter(([task]) => task.taskId === taskId).map(([, running]) =>
-        running
-      ),
-      ...[...this.#queue].filter(({ task }) => task.taskId === taskId),
-    ];
-    for (const { abort } of found) abort.abort(reason);
+    const found = this.#all().filter(({ task }) => task.taskId === taskId);
+    for (const { cancellation } of found) cancellation.cancel(reason);
     return found.length > 0;
   }
 
   /**
-   * Runs one attempt.
+   * Runs one attempt, and returns its answer: at once where a slot is free and the agent answers at
+   * once.
    *
-   * @param emit Told `started` as soon as a slot is taken: before that, any failure means that
-   * nothing was begun.
-   * @param abort Stops it; the deadline aborts it, too.
+   * @param emit Told `started` as soon as a slot is taken, unless the answer comes at once: before
+   * that, any failure of the network's means that nothing was begun.
+   * @param cancellation Stops it; the deadline asks for it, too.
    * @param caller Who has sent it; callers take turns when tasks wait.
    * @throws {NetworkError} Before the start: `NOT_FOUND` without the agent, `RESOURCE_EXHAUSTED`
    * when the queue is full, `FAILED_PRECONDITION` when the node is stopping or has seen the attempt
-   * already. After it: `DEADLINE_EXCEEDED`, the signal's reason, or the agent's own error.
+   * already. After it: `DEADLINE_EXCEEDED`, the cancellation's reason, or the agent's own error.
    */
-  async execute(
+  execute(
     task: Task,
     emit: EmitAttemptEvent,
-    abort: AbortController,
+    cancellation: Cancellation,
     caller: string,
-  ): Promise<Served> {
-    const agent = this.#options.agents.get(task.agent);
-    this.#check(task, agent, caller);
-    abort.signal.throwIfAborted();
-    const cancelDeadline = this.#deadlines.after(task.timeoutMs, () => {
-      abort.abort(deadlineExceeded(task));
-    });
-    try {
-      if (this.#running.size < this.#options.slots) this.#occupy(task, abort, caller);
-      else await this.#slot(task, abort, caller);
-      return await this.#run(task, agent!, emit, abort.signal);
-    } finally {
-      cancelDeadline();
+  ): Served | Promise<Served> {
+    const agent = this.#agentFor(task, caller);
+    cancellation.throwIfRequested();
+    this.#seen.add(keyOf(task));
+    const { clock, slots } = this.#options;
+    const attempt = new Attempt(task, emit, cancellation, caller, clock.now());
+    if (this.running < slots) {
+      this.#running.add(attempt);
+      const served = this.#run(attempt, agent);
+      return served instanceof Promise ? this.#withDeadline(attempt, served) : served;
     }
+    const served = this.#slot(attempt).then(() => this.#run(attempt, agent));
+    return this.#withDeadline(attempt, served);
   }
 
   /** Takes no new tasks; resolves when the last one has ended. Idempotent. */
@@ -192,34 +242,42 @@ export class Executor {
 
   /** Stops what waits and what runs, with `reason`. */
   abort(reason: NetworkError): void {
-    for (const { abort } of [...this.#queue, ...this.#running.values()]) abort.abort(reason);
+    for (const { cancellation } of this.#all()) cancellation.cancel(reason);
   }
 
-  #check(task: Task, agent: Agent | undefined, caller: string): void {
-    const { nodeId } = this.#options;
-    if (this.#draining) {
+  #all(): Attempt[] {
+    return [...this.#running, ...[...this.#queue].map(({ attempt }) => attempt)];
+  }
+
+  /** The agent of a task that is taken; whoever waits too long already makes room for it. */
+  #agentFor(task: Task, caller: string): Agent {
+    const { nodeId, agents } = this.#options;
+    // What a task that is finished here asks of this device belongs to it.
+    const isNew = caller !== HERE || task.hops === 0;
+    if (this.#draining && isNew) {
       throw new NetworkError("FAILED_PRECONDITION", `Node "${nodeId}" is stopping.`);
     }
+    const agent = agents.get(task.agent);
     if (agent === undefined) {
       throw new NetworkError("NOT_FOUND", `Node "${nodeId}" has no agent "${task.agent}".`);
     }
-    // Nearly all are first attempts: their key need not be made.
-    const key = task.attempt === 1 ? task.taskId : `${task.taskId}/${task.attempt}`;
-    if (this.#attempts.has(key)) {
+    if (this.#seen.has(keyOf(task))) {
       throw new NetworkError(
         "FAILED_PRECONDITION",
         `Attempt ${task.attempt} of task ${task.taskId} was started here already.`,
       );
     }
-    const length = task.prompt.length + task.context.length;
-    const queueIsFull = this.#queue.length >= QUEUE_PER_SLOT * this.#options.slots ||
-      this.#queuedLength + length > MAX_QUEUED_LENGTH;
-    if (this.#running.size >= this.#options.slots && queueIsFull) {
+    if (this.running >= this.#options.slots && this.#queueIsFullFor(task)) {
       const displaced = this.#queue.displacedBy({ caller, priority: task.priority });
       if (displaced === undefined) throw this.#busy();
       displaced.refuse();
     }
-    this.#remember(key);
+    return agent;
+  }
+
+  #queueIsFullFor(task: Task): boolean {
+    return this.#queue.length >= QUEUE_PER_SLOT * this.#options.slots ||
+      this.#queuedLength + lengthOf(task) > MAX_QUEUED_LENGTH;
   }
 
   #busy(): NetworkError {
@@ -231,80 +289,158 @@ export class Executor {
     );
   }
 
-  #remember(attempt: string): void {
-    const oldest = this.#attemptOrder[this.#nextAttempt];
-    if (oldest !== undefined) this.#attempts.delete(oldest);
-    this.#attemptOrder[this.#nextAttempt] = attempt;
-    this.#nextAttempt = (this.#nextAttempt + 1) % REMEMBERED_ATTEMPTS;
-    this.#attempts.add(attempt);
-  }
-
-  #occupy(task: Task, abort: AbortController, caller: string): void {
-    this.#running.set(task, { caller, since: this.#options.clock.now(), abort });
+  async #withDeadline(attempt: Attempt, served: Promise<Served>): Promise<Served> {
+    const { task, cancellation } = attempt;
+    const cancelDeadline = this.#deadlines.after(task.timeoutMs, () => {
+      cancellation.cancel(deadlineExceeded(task));
+    });
+    try {
+      return await served;
+    } finally {
+      cancelDeadline();
+    }
   }
 
   /** Waits for a slot. */
-  #slot(task: Task, abort: AbortController, caller: string): Promise<void> {
-    const { signal } = abort;
-    const length = task.prompt.length + task.context.length;
+  #slot(attempt: Attempt): Promise<void> {
+    const { task, caller, cancellation } = attempt;
+    const length = lengthOf(task);
     this.#queuedLength += length;
     return new Promise((resolve, reject) => {
       const waiting: Waiting = {
-        task,
+        attempt,
         caller,
         priority: task.priority,
-        since: this.#options.clock.now(),
-        abort,
         refuse: () => {
           leave();
           reject(this.#busy());
         },
         start: () => {
-          signal.removeEventListener("abort", onAbort);
+          forget();
           this.#queuedLength -= length;
           // At once: until the promise has settled somebody else would find the slot free.
-          this.#occupy(task, abort, caller);
+          this.#running.add(attempt);
+          attempt.since = this.#options.clock.now();
           resolve();
         },
       };
       const leave = () => {
-        signal.removeEventListener("abort", onAbort);
+        forget();
         this.#queue.remove(waiting);
         this.#queuedLength -= length;
       };
-      const onAbort = () => {
+      const forget = cancellation.onCancel((reason) => {
         leave();
-        reject(signal.reason);
-      };
-      signal.addEventListener("abort", onAbort, { once: true });
+        reject(reason);
+      });
       this.#queue.add(waiting);
     });
   }
 
   /** Runs a task that has a slot, and hands the slot on. */
-  async #run(
-    task: Task,
-    agent: Agent,
-    emit: EmitAttemptEvent,
-    signal: AbortSignal,
-  ): Promise<Served> {
+  #run(attempt: Attempt, agent: Agent): Served | Promise<Served> {
     const { clock, nodeId } = this.#options;
-    const { prompt, context, taskId } = task;
-    const { since } = this.#running.get(task)!;
+    const { task: { prompt, context, taskId }, cancellation, emit } = attempt;
+    const served = (answer: AgentAnswer): Served => {
+      const serviceMs = clock.now() - attempt.since;
+      this.#leave(attempt, serviceMs);
+      return { ...answer, serviceMs };
+    };
+    const failed = (thrown: unknown): never => {
+      this.#leave(attempt, clock.now() - attempt.since);
+      throw cancellation.requested ? cancellation.reason : agentError(thrown);
+    };
+    let answer: AgentAnswer | Promise<AgentAnswer>;
     try {
-      emit({ type: "started" });
-      const answer = await runAgent(agent, { prompt, context, taskId, nodeId, signal, emit });
-      return { ...answer, serviceMs: clock.now() - since };
+      answer = runAgent(agent, {
+        prompt,
+        context,
+        taskId,
+        nodeId,
+        cancellation,
+        emit,
+        callAgent: (name, prompt, options, signal) =>
+          this.#ask(attempt, agent, { agent: name, prompt, options, signal }),
+      });
     } catch (thrown) {
-      if (signal.aborted) throw signal.reason;
-      throw agentError(thrown);
-    } finally {
-      this.#running.delete(task);
-      this.#averageMs += (clock.now() - since - this.#averageMs) / 8;
-      this.#queue.next()?.start();
-      if (this.#running.size === 0) this.#onIdle?.();
+      return failed(thrown);
+    }
+    if (!(answer instanceof Promise)) return served(answer);
+    attempt.begun();
+    return answer.then(served, failed);
+  }
+
+  #leave(attempt: Attempt, serviceMs: number): void {
+    this.#running.delete(attempt);
+    if (attempt.asking > 0) this.#asking--;
+    // Questions that are being stopped end later, and count no more.
+    attempt.asking = 0;
+    this.#averageMs += (serviceMs - this.#averageMs) / 8;
+    this.#handOn();
+    if (this.#running.size === 0) this.#onIdle?.();
+  }
+
+  /** Gives each free slot to whoever is next. */
+  #handOn(): void {
+    while (this.#queue.length > 0 && this.running < this.#options.slots) {
+      this.#queue.next()!.start();
     }
   }
+
+  /** Asks another agent for one that runs here, which gives its slot to others meanwhile. */
+  async #ask(
+    attempt: Attempt,
+    asker: Agent,
+    question: Pick<AgentQuestion, "agent" | "prompt" | "options" | "signal">,
+  ): Promise<RunResult> {
+    const { clock, ask } = this.#options;
+    const { hops, priority } = attempt.task;
+    if (hops >= MAX_HOPS) {
+      throw new NetworkError(
+        "FAILED_PRECONDITION",
+        `Cannot ask agent "${question.agent}": agents have asked each other ${hops} deep already. ` +
+          `Is there a circle in what they ask?`,
+      );
+    }
+    if (this.#asking >= MAX_ASKING) {
+      throw new NetworkError(
+        "RESOURCE_EXHAUSTED",
+        `Cannot ask agent "${question.agent}": ${this.#asking} tasks wait here for agents that they ` +
+          `have asked. Ask for less at a time.`,
+        { retryAfterMs: Math.ceil(this.#averageMs) },
+      );
+    }
+    const leftMs = attempt.endsAt - clock.now();
+    const timeoutMs = Math.max(1, Math.min(question.options.timeoutMs ?? Infinity, leftMs));
+    if (++attempt.asking === 1) {
+      this.#asking++;
+      this.#handOn();
+    }
+    try {
+      return await ask({ ...question, asker, timeoutMs, priority, hops: hops + 1 });
+    } finally {
+      // It goes on at once, even where its slot is taken: whoever holds work up makes nothing free.
+      if (attempt.asking > 0 && --attempt.asking === 0) this.#asking--;
+    }
+  }
+}
+
+function taskHere(
+  { task, caller, since }: Attempt,
+  state: TaskHere["state"],
+  runningMs: number,
+): TaskHere {
+  const { taskId, attempt, agent, priority } = task;
+  return { taskId, attempt, agent, runningMs, state, caller, priority, since };
+}
+
+/** Nearly all are first attempts: their key need not be made. */
+function keyOf({ taskId, attempt }: Task): string {
+  return attempt === 1 ? taskId : `${taskId}/${attempt}`;
+}
+
+function lengthOf({ prompt, context }: Task): number {
+  return prompt.length + context.length;
 }
 
 /** Keeps an agent's error from being taken for one of the network's, which would be retried. */

@@ -3,7 +3,7 @@
 import type { CancelTimer } from "../base/clock.ts";
 import type { Deadlines } from "../base/deadlines.ts";
 import { NetworkError } from "../base/errors.ts";
-import type { IncomingCall } from "../link/call.ts";
+import type { CallEnd, CallSink, IncomingCall, OutgoingCall } from "../link/call.ts";
 import type { PeerLink } from "../link/peer_link.ts";
 import type { Executor, Served } from "./executor.ts";
 import type { Stoppable } from "./history.ts";
@@ -49,59 +49,98 @@ export function runRemotely(
   link: CallingLink,
   task: Task,
   emit: EmitAttemptEvent,
-  { deadlines, signal, stoppable }: RemoteBounds,
+  bounds: RemoteBounds,
 ): Promise<Served> {
   return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason);
-    let over = false;
-    let streamed = "";
-    let cancelDeadline: CancelTimer = () => {};
-    const settle = () => {
-      over = true;
-      cancelDeadline();
-      signal?.removeEventListener("abort", onAbort);
-    };
-    const giveUp = (reason: unknown) => {
-      if (over) return;
-      settle();
-      call.cancel();
-      reject(reason);
-    };
-    const onAbort = () => giveUp(signal!.reason);
-    if (stoppable !== undefined) stoppable.stop = giveUp;
-    const call = link.call(RUN_METHOD, JSON.stringify(task), {
-      onItem(body) {
-        if (over) return;
-        const bytes = body.length;
-        let taken: Promise<void> | void;
-        try {
-          const event = bytes === 0 ? STARTED : parseAgentEvent(body);
-          if (event.type === "token") streamed = longer(streamed, event.text);
-          taken = emit(event);
-        } catch (thrown) {
-          return giveUp(thrown);
-        }
-        if (taken === undefined) call.consumed(bytes);
-        else void taken.then(() => call.consumed(bytes), giveUp);
-      },
-      onEnd(end) {
-        if (over) return;
-        settle();
-        if (!end.ok) return reject(end.error);
-        try {
-          const answer = parseAnswer(end.body);
-          if (answer.cancelled !== undefined) return reject(new TaskCancelled(answer.cancelled));
-          resolve({ output: streamed, ...answer });
-        } catch (thrown) {
-          reject(thrown);
-        }
-      },
-    });
-    if (over) return;
-    signal?.addEventListener("abort", onAbort, { once: true });
-    // The executor keeps the deadline, too, but may be out of reach.
-    cancelDeadline = deadlines.after(task.timeoutMs, () => giveUp(deadlineExceeded(task)));
+    new RemoteAttempt(task, emit, bounds, resolve, reject).start(link);
   });
+}
+
+/** One object instead of a handful of functions for each run: it is made for every task. */
+class RemoteAttempt implements CallSink {
+  readonly #task: Task;
+  readonly #emit: EmitAttemptEvent;
+  readonly #bounds: RemoteBounds;
+  readonly #resolve: (served: Served) => void;
+  readonly #reject: (reason: unknown) => void;
+  #call: OutgoingCall | undefined;
+  #over = false;
+  #streamed = "";
+  #cancelDeadline: CancelTimer | undefined;
+
+  constructor(
+    task: Task,
+    emit: EmitAttemptEvent,
+    bounds: RemoteBounds,
+    resolve: (served: Served) => void,
+    reject: (reason: unknown) => void,
+  ) {
+    this.#task = task;
+    this.#emit = emit;
+    this.#bounds = bounds;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  start(link: CallingLink): void {
+    const { signal, stoppable, deadlines } = this.#bounds;
+    const task = this.#task;
+    if (signal?.aborted) return this.#reject(signal.reason);
+    if (stoppable !== undefined) stoppable.stop = (reason) => this.#giveUp(reason);
+    this.#call = link.call(RUN_METHOD, JSON.stringify(task), this);
+    if (this.#over) return;
+    signal?.addEventListener("abort", this.#onAbort, { once: true });
+    // The executor keeps the deadline, too, but may be out of reach.
+    this.#cancelDeadline = deadlines.after(task.timeoutMs, () => {
+      this.#giveUp(deadlineExceeded(task));
+    });
+  }
+
+  onItem(body: Uint8Array): void {
+    if (this.#over) return;
+    const bytes = body.length;
+    const call = this.#call!;
+    let taken: Promise<void> | void;
+    try {
+      const event = bytes === 0 ? STARTED : parseAgentEvent(body);
+      if (event.type === "token") this.#streamed = longer(this.#streamed, event.text);
+      taken = this.#emit(event);
+    } catch (thrown) {
+      return this.#giveUp(thrown);
+    }
+    if (taken === undefined) call.consumed(bytes);
+    else void taken.then(() => call.consumed(bytes), (thrown) => this.#giveUp(thrown));
+  }
+
+  onEnd(end: CallEnd): void {
+    if (this.#over) return;
+    this.#settle();
+    if (!end.ok) return this.#reject(end.error);
+    try {
+      const answer = parseAnswer(end.body);
+      if (answer.cancelled !== undefined) {
+        return this.#reject(new TaskCancelled(answer.cancelled));
+      }
+      this.#resolve({ output: this.#streamed, ...answer });
+    } catch (thrown) {
+      this.#reject(thrown);
+    }
+  }
+
+  readonly #onAbort = () => this.#giveUp(this.#bounds.signal!.reason);
+
+  #giveUp(reason: unknown): void {
+    if (this.#over) return;
+    this.#settle();
+    this.#call?.cancel();
+    this.#reject(reason);
+  }
+
+  #settle(): void {
+    this.#over = true;
+    this.#cancelDeadline?.();
+    this.#bounds.signal?.removeEventListener("abort", this.#onAbort);
+  }
 }
 
 /** An executor that lies must not fill the memory of who believes it. */
@@ -117,30 +156,27 @@ function longer(streamed: string, text: string): string {
 }
 
 /** Answers a peer's call by running the task here. */
-export async function serveRun(
-  call: IncomingCall,
-  executor: Executor,
-  caller: string,
-): Promise<void> {
+export function serveRun(call: IncomingCall, executor: Executor, caller: string): void {
   let streamed = "";
-  try {
-    const { output, data, serviceMs } = await executor.execute(
-      parseTask(call.body),
-      (event) => {
-        if (event.type === "started") return call.begin();
-        if (event.type === "token") streamed += event.text;
-        return call.send(JSON.stringify(event));
-      },
-      call.abort,
-      caller,
-    );
+  const answer = ({ output, data, serviceMs }: Served) => {
     // What was streamed is there already.
     call.end(toJson(output === streamed ? { data, serviceMs } : { output, data, serviceMs }));
+  };
+  const fail = (thrown: unknown) => {
+    if (thrown instanceof TaskCancelled) call.end(JSON.stringify({ cancelled: thrown.message }));
+    else call.fail(NetworkError.from(thrown, "INTERNAL"));
+  };
+  const emit: EmitAttemptEvent = (event) => {
+    if (event.type === "started") return call.begin();
+    if (event.type === "token") streamed += event.text;
+    return call.send(JSON.stringify(event));
+  };
+  try {
+    const served = executor.execute(parseTask(call.body), emit, call.cancellation, caller);
+    if (served instanceof Promise) served.then(answer).catch(fail);
+    else answer(served);
   } catch (thrown) {
-    if (thrown instanceof TaskCancelled) {
-      return call.end(JSON.stringify({ cancelled: thrown.message }));
-    }
-    call.fail(NetworkError.from(thrown, "INTERNAL"));
+    fail(thrown);
   }
 }
 

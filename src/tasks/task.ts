@@ -24,6 +24,8 @@ export interface Task {
   readonly timeoutMs: number;
   /** Its place among those that wait. */
   readonly priority: Priority;
+  /** How many agents have asked each other until it came to this one; 0 from a caller. */
+  readonly hops: number;
 }
 
 /** What an executor tells while an attempt runs. */
@@ -34,6 +36,8 @@ export type EmitAttemptEvent = (event: AttemptEvent) => Promise<void> | void;
 
 /** The longest a task may be asked to take: a week. */
 export const MAX_TIMEOUT_MS = 7 * 24 * 3_600_000;
+/** Agents that ask each other for ever are stopped here; what people build is two or three deep. */
+export const MAX_HOPS = 16;
 /** The longest JSON of a task, of an event and of an answer. */
 export const MAX_TASK_BYTES = 16 * 1024 * 1024;
 
@@ -48,6 +52,7 @@ const taskSchema: z.ZodType<Task> = z.object({
   context: z.string(),
   timeoutMs: z.number().positive().max(MAX_TIMEOUT_MS),
   priority: z.enum(["high", "normal", "low"]).default("normal"),
+  hops: z.number().int().min(0).max(MAX_HOPS).default(0),
 });
 
 const jsonSchema: z.ZodType<JsonValue> = z.any();
@@ -56,6 +61,14 @@ const agentEventSchema: z.ZodType<AgentEvent> = z.discriminatedUnion("type", [
   z.object({ type: z.literal("token"), text: z.string() }),
   z.object({ type: z.literal("tool-call"), tool: z.string(), arguments: jsonSchema }),
   z.object({ type: z.literal("tool-result"), tool: z.string(), result: jsonSchema }),
+  z.object({ type: z.literal("agent-call"), agent: z.string(), prompt: z.string() }),
+  z.object({
+    type: z.literal("agent-result"),
+    agent: z.string(),
+    nodeId: z.string().regex(LABEL_PATTERN),
+    taskId: z.string().regex(ULID_PATTERN),
+    output: z.string(),
+  }),
 ]);
 
 /** Somebody has stopped the task on the device that had it: no other one is to run it instead. */
@@ -127,14 +140,16 @@ function parse<T>(
 }
 
 function plainTask(value: Record<string, unknown>): Task | undefined {
-  const { taskId, attempt, agent, prompt, context, timeoutMs, priority } = value;
+  const { taskId, attempt, agent, prompt, context, timeoutMs, priority, hops } = value;
   const isPlain = typeof taskId === "string" && ULID_PATTERN.test(taskId) &&
     attempt === 1 &&
     typeof agent === "string" && LABEL_PATTERN.test(agent) &&
     typeof prompt === "string" && typeof context === "string" &&
     typeof timeoutMs === "number" && timeoutMs > 0 && timeoutMs <= MAX_TIMEOUT_MS &&
-    priority === "normal";
-  return isPlain ? { taskId, attempt, agent, prompt, context, timeoutMs, priority } : undefined;
+    priority === "normal" && hops === 0;
+  return isPlain
+    ? { taskId, attempt, agent, prompt, context, timeoutMs, priority, hops }
+    : undefined;
 }
 
 function plainToken({ type, text }: Record<string, unknown>): AgentEvent | undefined {

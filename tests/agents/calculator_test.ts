@@ -3,6 +3,7 @@
 import { assertEquals, assertGreater, assertRejects, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
 import { createCalculatorAgent } from "../../src/agents/builtin/calculator.ts";
+import { Cancellation } from "../../src/base/cancellation.ts";
 import { NetworkError } from "../../src/base/errors.ts";
 import { ManualClock } from "../../src/base/manual_clock.ts";
 import { ask } from "./calls.ts";
@@ -129,10 +130,10 @@ Deno.test("an abort ends the expression that runs on, at once", async () => {
   using workers = new CountedWorkers();
   using subject = calculator();
   await ask(subject.agent, "1+1");
-  const abort = new AbortController();
-  const endless = ask(subject.agent, ENDLESS, abort.signal);
+  const cancellation = new Cancellation();
+  const endless = ask(subject.agent, ENDLESS, cancellation);
 
-  abort.abort(new NetworkError("CANCELLED", "Given up."));
+  cancellation.cancel(new NetworkError("CANCELLED", "Given up."));
 
   await assertRejects(() => endless, NetworkError, "Given up.");
   assertEquals(workers.running, 0);
@@ -142,12 +143,12 @@ Deno.test("an abort ends the expression that runs on, at once", async () => {
 Deno.test("an abort of a call that waits leaves the others alone", async () => {
   using workers = new CountedWorkers();
   using subject = calculator();
-  const abort = new AbortController();
+  const cancellation = new Cancellation();
   const first = ask(subject.agent, "1+1");
-  const second = ask(subject.agent, "2+2", abort.signal);
+  const second = ask(subject.agent, "2+2", cancellation);
   const third = ask(subject.agent, "3+3");
 
-  abort.abort(new NetworkError("CANCELLED", "Given up."));
+  cancellation.cancel(new NetworkError("CANCELLED", "Given up."));
 
   await assertRejects(() => second, NetworkError, "Given up.");
   assertEquals([(await first).output, (await third).output], ["2", "6"]);
@@ -157,10 +158,10 @@ Deno.test("an abort of a call that waits leaves the others alone", async () => {
 Deno.test("a call that is aborted while the thread loads leaves the thread to the next", async () => {
   using workers = new CountedWorkers();
   using subject = calculator();
-  const abort = new AbortController();
-  const only = ask(subject.agent, "1+1", abort.signal);
+  const cancellation = new Cancellation();
+  const only = ask(subject.agent, "1+1", cancellation);
 
-  abort.abort(new NetworkError("CANCELLED", "Given up."));
+  cancellation.cancel(new NetworkError("CANCELLED", "Given up."));
 
   await assertRejects(() => only, NetworkError, "Given up.");
   assertEquals((await ask(subject.agent, "2+2")).output, "4");

@@ -1,6 +1,7 @@
 /** Runs of agents as a test asks for them. */
 
 import type { Agent, AgentAnswer } from "../../src/agents/agent.ts";
+import { Cancellation } from "../../src/base/cancellation.ts";
 import { type AgentCall, runAgent } from "../../src/agents/run_agent.ts";
 
 /** A call with everything that a test does not care for. */
@@ -10,13 +11,23 @@ export function callOf(parts: Partial<AgentCall> = {}): AgentCall {
     context: "",
     taskId: "01JDXA0000000000000000TASK",
     nodeId: "node-1",
-    signal: new AbortController().signal,
+    cancellation: new Cancellation(),
     emit: () => {},
+    callAgent: (agent) => Promise.reject(new Error(`Nobody is here to ask for ${agent}.`)),
     ...parts,
   };
 }
 
+/** Runs an agent, and waits for its answer even where that comes at once. */
+export function answerOf(agent: Agent, call: AgentCall): Promise<AgentAnswer> {
+  return Promise.try(() => runAgent(agent, call));
+}
+
 /** Asks an agent and waits for its answer. */
-export function ask(agent: Agent, prompt: string, signal?: AbortSignal): Promise<AgentAnswer> {
-  return runAgent(agent, callOf({ prompt, ...(signal === undefined ? {} : { signal }) }));
+export function ask(
+  agent: Agent,
+  prompt: string,
+  cancellation?: Cancellation,
+): Promise<AgentAnswer> {
+  return answerOf(agent, callOf({ prompt, ...(cancellation && { cancellation }) }));
 }

@@ -2,11 +2,11 @@
 
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { type AgentAnswer, type AgentRun, createAgent } from "../../src/agents/agent.ts";
-import { runAgent } from "../../src/agents/run_agent.ts";
+import { Cancellation } from "../../src/base/cancellation.ts";
 import type { AgentEvent } from "../../src/agents/run_event.ts";
 import { createTool } from "../../src/agents/tool.ts";
 import { NetworkError } from "../../src/base/errors.ts";
-import { callOf } from "./calls.ts";
+import { answerOf, callOf } from "./calls.ts";
 
 const add = createTool<{ a: number; b: number }>({
   name: "add",
@@ -32,7 +32,7 @@ for (
   ] satisfies [string, AgentRun, AgentAnswer][]
 ) {
   Deno.test(`an agent may answer with ${what}`, async () => {
-    assertEquals(await runAgent(agentOf(run), callOf()), answer);
+    assertEquals(await answerOf(agentOf(run), callOf()), answer);
   });
 }
 
@@ -43,7 +43,7 @@ Deno.test("an agent is given the prompt, the context, the task and the node", as
     return "";
   });
 
-  await runAgent(agent, callOf({ prompt: "p", context: "c", taskId: "t", nodeId: "n" }));
+  await answerOf(agent, callOf({ prompt: "p", context: "c", taskId: "t", nodeId: "n" }));
 
   assertEquals(given, ["p", "c", "t", "n"]);
 });
@@ -55,7 +55,7 @@ Deno.test("what a generator yields is streamed in order, and is the answer", asy
     yield "lo";
   });
 
-  const answer = await runAgent(agent, callOf({ emit: (event) => void events.push(event) }));
+  const answer = await answerOf(agent, callOf({ emit: (event) => void events.push(event) }));
 
   assertEquals(answer, { output: "Hello" });
   assertEquals(events, [{ type: "token", text: "Hel" }, { type: "token", text: "lo" }]);
@@ -67,7 +67,7 @@ Deno.test("what a generator returns is the answer instead of what it yielded", a
     return { output: "42", data: 42 };
   });
 
-  assertEquals(await runAgent(agent, callOf()), { output: "42", data: 42 });
+  assertEquals(await answerOf(agent, callOf()), { output: "42", data: 42 });
 });
 
 Deno.test("a generator waits while its caller takes no more", async () => {
@@ -76,7 +76,7 @@ Deno.test("a generator waits while its caller takes no more", async () => {
   const agent = agentOf(async function* () {
     for (; produced < 3; produced++) yield "x";
   });
-  const running = runAgent(
+  const running = answerOf(
     agent,
     callOf({ emit: () => new Promise<void>((resolve) => takeOne = resolve) }),
   );
@@ -94,7 +94,7 @@ Deno.test("a generator waits while its caller takes no more", async () => {
 });
 
 Deno.test("an abort ends a run at once with the signal's reason, and the generator's finally runs", async () => {
-  const abort = new AbortController();
+  const cancellation = new Cancellation();
   const reason = new NetworkError("CANCELLED", "Given up.");
   const steps: string[] = [];
   const agent = agentOf(async function* ({ signal }) {
@@ -106,13 +106,13 @@ Deno.test("an abort ends a run at once with the signal's reason, and the generat
       steps.push("cleaned up");
     }
   });
-  const running = runAgent(
+  const running = answerOf(
     agent,
-    callOf({ signal: abort.signal, emit: (event) => void steps.push(event.type) }),
+    callOf({ cancellation, emit: (event) => void steps.push(event.type) }),
   );
   await turn();
 
-  abort.abort(reason);
+  cancellation.cancel(reason);
 
   assertStrictEquals(await running.catch((thrown) => thrown), reason);
   await turn();
@@ -120,7 +120,7 @@ Deno.test("an abort ends a run at once with the signal's reason, and the generat
 });
 
 Deno.test("the generator's finally runs even while its caller never takes the last token", async () => {
-  const abort = new AbortController();
+  const cancellation = new Cancellation();
   let cleanedUp = false;
   const agent = agentOf(async function* () {
     try {
@@ -129,13 +129,13 @@ Deno.test("the generator's finally runs even while its caller never takes the la
       cleanedUp = true;
     }
   });
-  const running = runAgent(
+  const running = answerOf(
     agent,
-    callOf({ signal: abort.signal, emit: () => new Promise(() => {}) }),
+    callOf({ cancellation, emit: () => new Promise(() => {}) }),
   );
   await turn();
 
-  abort.abort(new NetworkError("CANCELLED", "Given up."));
+  cancellation.cancel(new NetworkError("CANCELLED", "Given up."));
 
   await assertRejects(() => running, NetworkError, "Given up.");
   await turn();
@@ -143,7 +143,7 @@ Deno.test("the generator's finally runs even while its caller never takes the la
 });
 
 Deno.test("an agent that ignores the abort holds nobody up and says nothing more", async () => {
-  const abort = new AbortController();
+  const cancellation = new Cancellation();
   const events: string[] = [];
   const { promise: blocked, resolve: release } = Promise.withResolvers<void>();
   const agent = agentOf(async function* ({ callTool }) {
@@ -152,12 +152,12 @@ Deno.test("an agent that ignores the abort holds nobody up and says nothing more
     await callTool("add", { a: 1, b: 1 });
     return "too late";
   });
-  const running = runAgent(
+  const running = answerOf(
     agent,
-    callOf({ signal: abort.signal, emit: (event) => void events.push(event.type) }),
+    callOf({ cancellation, emit: (event) => void events.push(event.type) }),
   );
 
-  abort.abort(new NetworkError("DEADLINE_EXCEEDED", "Time is up."));
+  cancellation.cancel(new NetworkError("DEADLINE_EXCEEDED", "Time is up."));
   await assertRejects(() => running, NetworkError, "Time is up.");
   release();
   await turn();
@@ -165,15 +165,16 @@ Deno.test("an agent that ignores the abort holds nobody up and says nothing more
   assertEquals(events, []);
 });
 
-Deno.test("a run whose signal is aborted already does not start", async () => {
+Deno.test("a run that is cancelled already does not start", async () => {
   let started = false;
   const agent = agentOf(() => {
     started = true;
     return "";
   });
-  const signal = AbortSignal.abort(new NetworkError("CANCELLED", "Given up."));
+  const cancellation = new Cancellation();
+  cancellation.cancel(new NetworkError("CANCELLED", "Given up."));
 
-  await assertRejects(() => runAgent(agent, callOf({ signal })), NetworkError, "Given up.");
+  await assertRejects(() => answerOf(agent, callOf({ cancellation })), NetworkError, "Given up.");
   assertEquals(started, false);
 });
 
@@ -189,7 +190,7 @@ Deno.test("when the caller is lost the generator's finally runs and the run fail
   });
   const emit = () => Promise.reject(new NetworkError("UNAVAILABLE", "The caller is gone."));
 
-  await assertRejects(() => runAgent(agent, callOf({ emit })), NetworkError, "is gone");
+  await assertRejects(() => answerOf(agent, callOf({ emit })), NetworkError, "is gone");
   assertEquals(cleanedUp, true);
 });
 
@@ -206,7 +207,7 @@ for (
   ] satisfies [string, AgentRun][]
 ) {
   Deno.test(`an agent that throws ${how} fails with its own message, in one line`, async () => {
-    const error = await assertRejects(() => runAgent(agentOf(run), callOf()), NetworkError);
+    const error = await assertRejects(() => answerOf(agentOf(run), callOf()), NetworkError);
 
     assertEquals(error.code, "AGENT_FAILED");
     assertEquals(error.message, 'Agent "subject" failed: no good');
@@ -220,7 +221,7 @@ Deno.test("a coded error of an agent keeps its code", async () => {
     throw fault;
   });
 
-  assertStrictEquals(await runAgent(agent, callOf()).catch((thrown) => thrown), fault);
+  assertStrictEquals(await answerOf(agent, callOf()).catch((thrown) => thrown), fault);
 });
 
 for (
@@ -237,7 +238,7 @@ for (
   // What an agent's file does is checked by no compiler.
   Deno.test(`an agent that ${what} fails and says so`, async () => {
     const error = await assertRejects(
-      () => runAgent(agentOf(run as unknown as AgentRun), callOf()),
+      () => answerOf(agentOf(run as unknown as AgentRun), callOf()),
       NetworkError,
       what,
     );
@@ -253,7 +254,7 @@ Deno.test("a call of a tool is seen as two events, in order with the tokens", as
     yield String(await callTool("add", { a: 1, b: 2 }));
   });
 
-  const answer = await runAgent(agent, callOf({ emit: (event) => void events.push(event) }));
+  const answer = await answerOf(agent, callOf({ emit: (event) => void events.push(event) }));
 
   assertEquals(answer.output, "1 + 2 = 3");
   assertEquals(events, [
@@ -267,14 +268,14 @@ Deno.test("a call of a tool is seen as two events, in order with the tokens", as
 Deno.test("a tool that the agent does not have is named, with those that it has", async () => {
   const agent = agentOf(async ({ callTool }) => String(await callTool("subtract", {})));
 
-  const error = await assertRejects(() => runAgent(agent, callOf()), NetworkError);
+  const error = await assertRejects(() => answerOf(agent, callOf()), NetworkError);
 
   assertEquals(error.code, "NOT_FOUND");
   assertEquals(error.message, 'Cannot call tool "subtract": agent "subject" has only add.');
 });
 
 Deno.test("a tool is told of the abort, and calls after it are refused", async () => {
-  const abort = new AbortController();
+  const cancellation = new Cancellation();
   const told: string[] = [];
   const wait = createTool({
     name: "wait",
@@ -297,10 +298,10 @@ Deno.test("a tool is told of the abort, and calls after it are refused", async (
       return "";
     },
   });
-  const running = runAgent(agent, callOf({ signal: abort.signal }));
+  const running = answerOf(agent, callOf({ cancellation }));
   await turn();
 
-  abort.abort(new NetworkError("CANCELLED", "Given up."));
+  cancellation.cancel(new NetworkError("CANCELLED", "Given up."));
   await assertRejects(() => running, NetworkError, "Given up.");
   await turn();
 
@@ -329,29 +330,30 @@ Deno.test("a call of a tool that outlives the answer emits nothing and ends no p
     },
   });
 
-  await runAgent(agent, callOf({ emit: (event) => void events.push(event.type) }));
+  await answerOf(agent, callOf({ emit: (event) => void events.push(event.type) }));
   release();
   await turn();
 
   assertEquals(events, ["tool-call"]);
 });
 
-Deno.test("a run leaves no listener on its signal", async () => {
-  const { signal } = new AbortController();
+Deno.test("a run leaves no listener behind", async () => {
   let listeners = 0;
-  const counting = new Proxy(signal, {
-    get(target, key) {
-      if (key === "addEventListener") listeners++;
-      if (key === "removeEventListener") listeners--;
-      const value = Reflect.get(target, key);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
+  class Counting extends Cancellation {
+    override onCancel(listener: (reason: unknown) => void): () => void {
+      listeners++;
+      const forget = super.onCancel(listener);
+      return () => {
+        listeners--;
+        forget();
+      };
+    }
+  }
   const agent = agentOf(async function* () {
     yield "x";
   });
 
-  await runAgent(agent, callOf({ signal: counting }));
+  await answerOf(agent, callOf({ cancellation: new Counting() }));
 
   assertEquals(listeners, 0);
 });

@@ -209,7 +209,7 @@ Deno.test("credit without end does not make a call send more than the window at 
   const scene = await Scene.open({
     onCall: async (call) => {
       if (call.method !== "flood") return;
-      while (!call.abort.signal.aborted) {
+      while (!call.cancellation.requested) {
         sent += 16 * 1024;
         await call.send(new Uint8Array(16 * 1024));
       }

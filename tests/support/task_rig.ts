@@ -59,6 +59,7 @@ export function executorWith(clock: Clock, slots: number, ...agents: Agent[]): E
     clock,
     slots,
     agents: new Map(agents.map((agent) => [agent.name, agent])),
+    ask: ({ agent }) => Promise.reject(new Error(`Nobody is here to ask for ${agent}.`)),
   });
 }
 
@@ -75,6 +76,7 @@ export function task(overrides: Partial<Task> = {}): Task {
     context: "",
     timeoutMs: 60_000,
     priority: "normal",
+    hops: 0,
     ...overrides,
   };
 }

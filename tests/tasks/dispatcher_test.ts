@@ -173,6 +173,7 @@ Deno.test("a run tells its events in order, and its result says where, why, and 
     context: "document",
     timeoutMs: 10_000,
     priority: "normal",
+    hops: 0,
   });
   run.begin();
   const sizes = [
@@ -275,7 +276,7 @@ Deno.test("this device, when it is busy, is replaced by another", async () => {
   const outcome = fleet.run();
   (await fleet.ask("a")).answer({ output: "done" });
   await fleet.settle();
-  assertEquals(fleet.told(), ["routed here", "fallback here", "routed a"]);
+  assertEquals(fleet.told(), ["routed here", "fallback here", "routed a", "started a"]);
   assertEquals(outcome.result?.nodeId, "a");
 });
 

@@ -2,12 +2,24 @@
 
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import fc from "fast-check";
+import { Cancellation } from "../../src/base/cancellation.ts";
 import { ManualClock } from "../../src/base/manual_clock.ts";
 import { type ErrorCode, NetworkError } from "../../src/base/errors.ts";
 import type { Executor, Served } from "../../src/tasks/executor.ts";
-import type { AttemptEvent, Task } from "../../src/tasks/task.ts";
+import type { AttemptEvent, EmitAttemptEvent, Task } from "../../src/tasks/task.ts";
 import { createAgent } from "../../src/agents/agent.ts";
 import { executorWith, type HeldAgent, heldAgent, task } from "../support/task_rig.ts";
+
+/** Runs one attempt, and waits for its answer even where that comes at once. */
+function execute(
+  executor: Executor,
+  task: Task,
+  emit: EmitAttemptEvent,
+  cancellation: Cancellation,
+  caller = "",
+): Promise<Served> {
+  return Promise.try(() => executor.execute(task, emit, cancellation, caller));
+}
 
 /** An executor with an agent whose runs the test ends, and what became of its tasks. */
 class Rig {
@@ -23,16 +35,17 @@ class Rig {
   }
 
   /** Gives it a task with that prompt; the returned controller cancels it. */
-  give(prompt: string, overrides: Partial<Task> = {}, caller = "caller"): AbortController {
-    const abort = new AbortController();
-    this.executor.execute(task({ prompt, ...overrides }), () => {}, abort, caller).then(
+  give(prompt: string, overrides: Partial<Task> = {}, caller = "caller"): Cancellation {
+    const cancellation = new Cancellation();
+    const given = task({ prompt, ...overrides });
+    execute(this.executor, given, () => {}, cancellation, caller).then(
       ({ output }) => this.ended.push(`${prompt}: ${output}`),
       (error: NetworkError) => {
         this.refusals.push(error);
         this.ended.push(`${prompt}: ${error.code}`);
       },
     );
-    return abort;
+    return cancellation;
   }
 
   /** Lets everything happen that needs no further time. */
@@ -170,11 +183,11 @@ Deno.test("the time in the queue counts for the deadline", async () => {
 
 Deno.test("a task that has ended leaves no timer behind that would abort anything", async () => {
   const rig = new Rig(1);
-  const abort = rig.give("quick", { timeoutMs: 1_000 });
+  const cancellation = rig.give("quick", { timeoutMs: 1_000 });
   await rig.settle();
   await rig.finish("quick");
   await rig.clock.advance(5_000);
-  assertEquals(abort.signal.aborted, false);
+  assertEquals(cancellation.requested, false);
 });
 
 Deno.test("who cancels a waiting task takes it out of the queue", async () => {
@@ -183,7 +196,7 @@ Deno.test("who cancels a waiting task takes it out of the queue", async () => {
   const b = rig.give("b");
   rig.give("c");
   await rig.settle();
-  b.abort(new NetworkError("CANCELLED", "Changed my mind."));
+  b.cancel(new NetworkError("CANCELLED", "Changed my mind."));
   await rig.settle();
   assertEquals(rig.ended, ["b: CANCELLED"]);
   assertEquals(rig.load, [1, 1]);
@@ -197,7 +210,7 @@ Deno.test("who cancels a running task gets its reason, and the next one begins",
   rig.give("b");
   await rig.settle();
   const reason = new NetworkError("CANCELLED", "Changed my mind.");
-  a.abort(reason);
+  a.cancel(reason);
   await rig.settle();
   assertStrictEquals(rig.refusals[0], reason);
   assertEquals(rig.held.prompts, ["a", "b"]);
@@ -208,10 +221,10 @@ Deno.test("a task that was cancelled before it came begins nothing", async () =>
   const rig = new Rig(1);
   const reason = new NetworkError("CANCELLED", "Too late.");
   const events: AttemptEvent[] = [];
-  const abort = new AbortController();
-  abort.abort(reason);
-  const thrown = await rig.executor.execute(task(), (event) => void events.push(event), abort, "")
-    .catch((thrown) => thrown);
+  const cancellation = new Cancellation();
+  cancellation.cancel(reason);
+  const emit = (event: AttemptEvent) => void events.push(event);
+  const thrown = await execute(rig.executor, task(), emit, cancellation).catch((thrown) => thrown);
   assertStrictEquals(thrown, reason);
   assertEquals([events, rig.held.prompts], [[], []]);
 });
@@ -220,11 +233,11 @@ Deno.test("'started' comes when the slot is taken, not while the task waits", as
   const rig = new Rig(1);
   const events: string[] = [];
   rig.give("a");
-  const done = rig.executor.execute(
+  const done = execute(
+    rig.executor,
     task({ prompt: "b" }),
     ({ type }) => void events.push(type),
-    new AbortController(),
-    "",
+    new Cancellation(),
   );
   await rig.settle();
   assertEquals(events, []);
@@ -296,8 +309,8 @@ Deno.test("draining ends when the last waiting task is cancelled", async () => {
   const b = rig.give("b");
   await rig.settle();
   const drained = rig.executor.drain();
-  b.abort(new NetworkError("CANCELLED", ""));
-  a.abort(new NetworkError("CANCELLED", ""));
+  b.cancel(new NetworkError("CANCELLED", ""));
+  a.cancel(new NetworkError("CANCELLED", ""));
   await drained;
 });
 
@@ -384,13 +397,13 @@ Deno.test("while an event is not taken the agent waits", async () => {
   });
   const executor = executorWith(clock, 1, talker);
   const taken: (() => void)[] = [];
-  const done = executor.execute(
+  const done = execute(
+    executor,
     task({ agent: "talker" }),
     ({ type }) => {
       if (type === "token") return new Promise((resolve) => taken.push(resolve));
     },
-    new AbortController(),
-    "",
+    new Cancellation(),
   );
   for (let i = 0; i < 3; i++) {
     await clock.advance(0);
@@ -413,11 +426,11 @@ Deno.test("whatever comes, in whatever order, slots and queue keep their bounds 
       fc.array(step, { maxLength: 60 }),
       async (slots, steps) => {
         const rig = new Rig(slots);
-        const given: AbortController[] = [];
+        const given: Cancellation[] = [];
         for (const step of steps) {
           if (step === "give") given.push(rig.give(`t${given.length}`, { timeoutMs: 1_000 }));
           else if ("finish" in step) rig.held.runs[step.finish]?.answer("done");
-          else if ("cancel" in step) given[step.cancel]?.abort(new NetworkError("CANCELLED", ""));
+          else if ("cancel" in step) given[step.cancel]?.cancel(new NetworkError("CANCELLED", ""));
           else await rig.clock.advance(step.wait);
           assert(rig.executor.running <= slots);
           assert(rig.executor.queued <= 4 * slots);
@@ -464,11 +477,11 @@ Deno.test("in a full line who has sent most makes room for who has sent less, an
 
 Deno.test("an agent's answer with data comes as it is", async () => {
   const rig = new Rig(1);
-  const done: Promise<Served> = rig.executor.execute(
+  const done: Promise<Served> = execute(
+    rig.executor,
     task(),
     () => {},
-    new AbortController(),
-    "",
+    new Cancellation(),
   );
   await rig.clock.advance(7);
   rig.held.runs[0].answer({ output: "two", data: { n: 2 } });

