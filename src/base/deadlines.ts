@@ -30,7 +30,12 @@ export class Deadlines {
 
   /** As {@linkcode Clock.after}. */
   after(delayMs: number, callback: () => void): CancelTimer {
-    const deadline: Deadline = { at: this.#clock.now() + delayMs, callback };
+    return this.at(this.#clock.now() + delayMs, callback);
+  }
+
+  /** The same, for a moment of the clock. */
+  at(moment: number, callback: () => void): CancelTimer {
+    const deadline: Deadline = { at: moment, callback };
     push(this.#heap, deadline);
     if (deadline.at < this.#armedFor) this.#arm();
     return () => {

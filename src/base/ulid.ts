@@ -4,7 +4,8 @@ import type { Clock } from "./clock.ts";
 import type { Random } from "./random.ts";
 
 // Crockford's base 32: no I, L, O, U.
-const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+const ALPHABET = new TextEncoder().encode("0123456789ABCDEFGHJKMNPQRSTVWXYZ");
+const LENGTH = 26;
 const RANDOM_LENGTH = 16;
 const POOL_BYTES = RANDOM_LENGTH * 64;
 
@@ -22,28 +23,26 @@ export function ulidMaker(clock: Clock, random: Random): () => string {
   const pool = new Uint8Array(POOL_BYTES);
   let used = POOL_BYTES;
   let lastTime = -1;
-  let prefix = "";
+  const id = new Uint8Array(LENGTH);
   return () => {
     const time = Math.max(0, Math.floor(clock.wallTime()));
     if (time !== lastTime) {
       lastTime = time;
-      prefix = encodeTime(time);
+      writeTime(time, id);
     }
     if (used === POOL_BYTES) {
       random.fill(pool);
       used = 0;
     }
-    let id = prefix;
-    for (let i = 0; i < RANDOM_LENGTH; i++) id += ALPHABET[pool[used++] & 31];
-    return id;
+    for (let i = LENGTH - RANDOM_LENGTH; i < LENGTH; i++) id[i] = ALPHABET[pool[used++] & 31];
+    // All at once: a string that is put together letter by letter is one of strings.
+    return String.fromCharCode.apply(null, id as unknown as number[]);
   };
 }
 
-function encodeTime(time: number): string {
-  let text = "";
-  for (let i = 0; i < 10; i++) {
-    text = ALPHABET[time % 32] + text;
+function writeTime(time: number, id: Uint8Array): void {
+  for (let i = LENGTH - RANDOM_LENGTH - 1; i >= 0; i--) {
+    id[i] = ALPHABET[time % 32];
     time = Math.floor(time / 32);
   }
-  return text;
 }

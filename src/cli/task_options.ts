@@ -4,10 +4,12 @@ import type { Workload } from "../agents/requirements.ts";
 import { needGranted } from "../base/permissions.ts";
 import type { TaskBody } from "../gateway/control_api.ts";
 import { RoutingStrategy } from "../routing/strategy.ts";
+import type { Priority } from "../tasks/waiting_line.ts";
 import { type OptionSpec, type OptionValues, UsageError } from "./command.ts";
 
 const STRATEGIES = Object.values(RoutingStrategy);
 const WORKLOADS = ["heavy", "light", "background"] as const satisfies Workload[];
+const PRIORITIES = ["high", "normal", "low"] as const satisfies Priority[];
 /** A petabyte. */
 const MAX_MB = 2 ** 30;
 const MAX_TIMEOUT_S = 7 * 24 * 3_600;
@@ -25,6 +27,12 @@ export const TASK_OPTIONS: readonly OptionSpec[] = [
     kind: "text",
     value: "KIND",
     help: `how the work weighs, instead of what the agent says: ${WORKLOADS.join(", ")}`,
+  },
+  {
+    name: "priority",
+    kind: "text",
+    value: "KIND",
+    help: `its place among those that wait: ${PRIORITIES.join(", ")}`,
   },
   { name: "label", kind: "list", value: "NAME", help: "only devices with this label" },
   {
@@ -50,6 +58,12 @@ export const TASK_OPTIONS: readonly OptionSpec[] = [
     value: "SECONDS",
     help: "how long it may take (default: 300)",
   },
+  {
+    name: "hedge",
+    kind: "text",
+    value: "MS",
+    help: "ask a second device when the first has said nothing for so long",
+  },
 ];
 
 /**
@@ -65,6 +79,10 @@ export async function taskBody(options: OptionValues): Promise<TaskBody> {
   const workload = options.text("workload");
   if (workload !== undefined && !isWorkload(workload)) {
     throw new UsageError(`--workload is "${workload}", expected ${WORKLOADS.join(", ")}.`);
+  }
+  const priority = options.text("priority");
+  if (priority !== undefined && !isPriority(priority)) {
+    throw new UsageError(`--priority is "${priority}", expected ${PRIORITIES.join(", ")}.`);
   }
   const timeout = options.integer("timeout", 1, MAX_TIMEOUT_S);
   const context = options.text("context");
@@ -82,6 +100,8 @@ export async function taskBody(options: OptionValues): Promise<TaskBody> {
       labels: options.list("label"),
     },
     near: options.list("near"),
+    priority,
+    hedgeAfterMs: options.integer("hedge", 0, MAX_TIMEOUT_S * 1000),
     timeoutMs: timeout === undefined ? undefined : timeout * 1000,
     context: context === undefined ? undefined : await readInput(context),
   };
@@ -107,6 +127,10 @@ export async function readInput(file: string): Promise<string> {
 
 function isWorkload(text: string): text is Workload {
   return (WORKLOADS as readonly string[]).includes(text);
+}
+
+function isPriority(text: string): text is Priority {
+  return (PRIORITIES as readonly string[]).includes(text);
 }
 
 function isStrategy(text: string): text is RoutingStrategy {

@@ -6,6 +6,7 @@ import { parseWith } from "../base/schema.ts";
 import type { DistributedNetwork, MapOptions, RunOptions } from "../network/distributed_network.ts";
 import type { RunResult } from "../agents/run_event.ts";
 import type { MapOrder, MapProgress } from "../tasks/map_prompts.ts";
+import type { Priority } from "../tasks/waiting_line.ts";
 import type { Requirements, Workload } from "../agents/requirements.ts";
 import { RoutingStrategy } from "../routing/strategy.ts";
 import { type ErrorBody, errorBody, errorResponse } from "./error_response.ts";
@@ -24,8 +25,10 @@ export interface TaskBody {
   requirements?: Requirements;
   /** Nodes that hold what the task works on. */
   near?: string[];
+  priority?: Priority;
   context?: string;
   timeoutMs?: number;
+  hedgeAfterMs?: number;
 }
 
 /** What `POST /control/v1/run` takes. */
@@ -60,7 +63,9 @@ const TASK_FIELDS = {
   requirements: z.record(z.string(), z.any()).optional(),
   near: z.array(z.string()).optional(),
   context: z.string().optional(),
+  priority: z.enum(["high", "normal", "low"]).optional(),
   timeoutMs: z.number().optional(),
+  hedgeAfterMs: z.number().optional(),
 };
 
 const runSchema: z.ZodType<RunBody> = z.strictObject({

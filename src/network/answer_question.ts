@@ -5,7 +5,7 @@ import { NetworkError } from "../base/errors.ts";
 import { checkRequirements } from "../membership/node_description.ts";
 import type { Dispatcher } from "../tasks/dispatcher.ts";
 import type { AgentQuestion } from "../tasks/executor.ts";
-import { type CatalogSources, findAgent } from "./catalog.ts";
+import type { FindAgent } from "./catalog.ts";
 
 /**
  * Runs the agent that is asked, wherever suits it best.
@@ -15,9 +15,9 @@ import { type CatalogSources, findAgent } from "./catalog.ts";
  */
 export async function answerQuestion(
   { asker, agent: name, prompt, options, timeoutMs, priority, hops, signal }: AgentQuestion,
-  { dispatcher, ...catalog }: CatalogSources & { readonly dispatcher: Dispatcher },
+  { findAgent, dispatcher }: { readonly findAgent: FindAgent; readonly dispatcher: Dispatcher },
 ): Promise<RunResult> {
-  const agent = findAgent(catalog, name);
+  const agent = findAgent(name);
   // Else a fallback of the asker would run it a second time, unknown to anybody.
   if (asker.idempotent && !agent.idempotent) {
     throw new NetworkError(
@@ -40,5 +40,5 @@ export async function answerQuestion(
     timeoutMs,
     signal,
     hops,
-  }, () => {});
+  });
 }

@@ -2,8 +2,8 @@
 
 import type { Agent, AgentDescription } from "../agents/agent.ts";
 import { NetworkError } from "../base/errors.ts";
+import type { Membership } from "../membership/membership.ts";
 import type { NodeDescription } from "../membership/node_description.ts";
-import type { NetworkParts } from "./parts.ts";
 
 /** An agent, with the nodes that have it. */
 export interface CatalogEntry {
@@ -13,8 +13,19 @@ export interface CatalogEntry {
   nodes: string[];
 }
 
+/**
+ * Finds the agent that a run means.
+ *
+ * @throws {NetworkError} `NOT_FOUND` when no node has it, `INVALID_ARGUMENT` when there is a choice.
+ */
+export type FindAgent = (named: Agent | string | undefined) => AgentDescription;
+
 /** What the agents are found in. */
-export type CatalogSources = Pick<NetworkParts, "self" | "membership" | "builtinAgents">;
+export interface CatalogSources {
+  readonly self: () => NodeDescription;
+  readonly builtinAgents: ReadonlySet<string>;
+  readonly membership: Pick<Membership, "version" | "peers">;
+}
 
 /** The agents of the whole network by name. */
 export function catalog(sources: CatalogSources): CatalogEntry[] {
@@ -30,26 +41,34 @@ export function catalog(sources: CatalogSources): CatalogEntry[] {
 }
 
 /**
- * What the network knows of the agent that a run names; without a name, of the only one that is not
- * built in.
- *
- * @throws {NetworkError} `NOT_FOUND` when no node has it, `INVALID_ARGUMENT` when there is a choice.
+ * A function that finds what the network knows of the agent that a run names; without a name, of the
+ * only one that is not built in. It keeps an index, so that a task need not look through all nodes.
  */
-export function findAgent(
-  sources: CatalogSources,
-  named: Agent | string | undefined,
-): AgentDescription {
-  const name = typeof named === "object" ? named.name : named;
-  if (name !== undefined) {
-    for (const { agents } of descriptions(sources)) {
-      const found = agents.find((agent) => agent.name === name);
-      if (found !== undefined) return found;
+export function agentFinder(sources: CatalogSources): FindAgent {
+  let index = new Map<string, AgentDescription>();
+  let madeFrom: { version: number; self: NodeDescription } | undefined;
+  return (named) => {
+    const { self, membership: { version } } = sources;
+    const description = self();
+    if (madeFrom?.version !== version || madeFrom.self !== description) {
+      madeFrom = { version, self: description };
+      index = new Map();
+      for (const { agents } of descriptions(sources)) {
+        for (const agent of agents) if (!index.has(agent.name)) index.set(agent.name, agent);
+      }
     }
+    const name = typeof named === "object" ? named.name : named;
+    if (name === undefined) return theOnlyOne(sources);
+    const found = index.get(name);
+    if (found !== undefined) return found;
     throw new NetworkError(
       "NOT_FOUND",
       `Cannot run agent "${name}": no node of the network has it. There are: ${names(sources)}.`,
     );
-  }
+  };
+}
+
+function theOnlyOne(sources: CatalogSources): AgentDescription {
   const own = catalog(sources).filter(({ agent }) => !sources.builtinAgents.has(agent.name));
   if (own.length === 1) return own[0].agent;
   throw new NetworkError(

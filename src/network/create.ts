@@ -45,6 +45,7 @@ import { KeyedTrust } from "../security/keyed_trust.ts";
 import type { NetworkKey } from "../security/network_key.ts";
 import type { PeerCredential, Trust } from "../security/trust.ts";
 import { answerQuestion } from "./answer_question.ts";
+import { agentFinder } from "./catalog.ts";
 import { candidateList } from "./candidates.ts";
 import { usualDataDirectory } from "./data_directory.ts";
 import { makeDiscoveries } from "./discoveries.ts";
@@ -200,7 +201,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     clock,
     agents,
     slots: resolved.slots,
-    ask: (question) => answerQuestion(question, { self, membership, builtinAgents, dispatcher }),
+    ask: (question) => answerQuestion(question, { findAgent, dispatcher }),
   });
 
   let description: NodeDescription = Object.freeze({
@@ -324,6 +325,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     logger,
     agents: () => network.agents().map(({ agent }) => agent.name),
   });
+  const findAgent = agentFinder({ self, membership, builtinAgents });
   const dispatcher: Dispatcher = new Dispatcher({
     clock,
     logger,
@@ -386,6 +388,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     interfaces: () => platform.datagrams.interfaces(),
     executor,
     dispatcher,
+    findAgent,
     candidates,
     conflicts: currentConflicts,
     refusedBy: () => refusers.current(),

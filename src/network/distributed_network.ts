@@ -6,7 +6,7 @@ import { NetworkError } from "../base/errors.ts";
 import { safeName } from "../base/safe_text.ts";
 import type { Requirements, Workload } from "../agents/requirements.ts";
 import type { RoutingStrategy } from "../routing/strategy.ts";
-import type { RunRequest } from "../tasks/dispatcher.ts";
+import type { RunRequest } from "../tasks/task_run.ts";
 import {
   firstOf,
   type MapItem,
@@ -18,8 +18,9 @@ import {
   usualConcurrency,
 } from "../tasks/map_prompts.ts";
 import { MAX_TIMEOUT_MS, TaskCancelled } from "../tasks/task.ts";
+import type { Priority } from "../tasks/waiting_line.ts";
 import { checkRequirements } from "../membership/node_description.ts";
-import { catalog, findAgent } from "./catalog.ts";
+import { catalog } from "./catalog.ts";
 import { diagnose } from "./diagnose.ts";
 import type { Finding } from "./diagnosis_facts.ts";
 import type { Trust } from "../security/trust.ts";
@@ -66,6 +67,12 @@ export interface RunOptions {
    * @default {false}
    */
   explain?: boolean;
+  /**
+   * Its place among those that wait at a device.
+   *
+   * @default {"low"} for background work, else `"normal"`
+   */
+  priority?: Priority;
   /** Text beside the prompt, such as a document. */
   context?: string;
   /**
@@ -74,6 +81,12 @@ export interface RunOptions {
    * @default {300000}
    */
   timeoutMs?: number;
+  /**
+   * When a second device is asked for the same, in milliseconds, as long as the first has said
+   * nothing: the first answer counts, and the other device is stopped. It spends of the retry budget.
+   * Only for agents that are idempotent. By default no second device is asked.
+   */
+  hedgeAfterMs?: number;
   /** Stops it, wherever it runs. */
   signal?: AbortSignal;
 }
@@ -250,7 +263,7 @@ export class DistributedNetwork implements AsyncDisposable {
    * own message.
    */
   async run(prompt: string, options: RunOptions = {}): Promise<RunResult> {
-    return await this.#parts.dispatcher.run(this.#request(prompt, options), () => {});
+    return await this.#parts.dispatcher.run(this.#request(prompt, options));
   }
 
   /**
@@ -275,14 +288,14 @@ export class DistributedNetwork implements AsyncDisposable {
    */
   async runAll(
     prompt: string,
-    options: Omit<RunOptions, "nodeId"> = {},
+    options: Omit<RunOptions, "nodeId" | "hedgeAfterMs"> = {},
   ): Promise<NodeOutcome[]> {
     const { candidates, dispatcher } = this.#parts;
     const request = this.#request(prompt, options);
     const nodes = candidates().filter(({ agents }) => agents.has(request.agent.name));
     return await Promise.all(nodes.map(async ({ nodeId }): Promise<NodeOutcome> => {
       try {
-        return { nodeId, result: await dispatcher.run({ ...request, nodeId }, () => {}) };
+        return { nodeId, result: await dispatcher.run({ ...request, nodeId }) };
       } catch (thrown) {
         return { nodeId, error: NetworkError.from(thrown) };
       }
@@ -366,8 +379,7 @@ export class DistributedNetwork implements AsyncDisposable {
     return mapPrompts(prompts, {
       clock,
       random,
-      run: (prompt, timeoutMs, signal) =>
-        dispatcher.run({ ...request, prompt, timeoutMs, signal }, () => {}),
+      run: (prompt, timeoutMs, signal) => dispatcher.run({ ...request, prompt, timeoutMs, signal }),
       concurrency: () => concurrency ?? usualConcurrency(candidates(), request),
       order,
       timeoutMs: request.timeoutMs,
@@ -568,8 +580,9 @@ export class DistributedNetwork implements AsyncDisposable {
         `Cannot run an agent: timeoutMs is ${timeoutMs}, expected 1 to ${MAX_TIMEOUT_MS}.`,
       );
     }
-    const { workload, requirements, near, explain } = options;
-    const agent = findAgent(this.#parts, options.initialAgent);
+    const { workload, requirements, near, priority, explain, hedgeAfterMs } = options;
+    const agent = this.#parts.findAgent(options.initialAgent);
+    if (hedgeAfterMs !== undefined) checkHedging(hedgeAfterMs, agent, nodeId);
     return {
       agent,
       prompt,
@@ -580,10 +593,25 @@ export class DistributedNetwork implements AsyncDisposable {
       workload,
       requirements: requirements && checkRequirements(requirements),
       near,
+      priority,
       explain,
+      hedgeAfterMs,
       signal,
     };
   }
+}
+
+function checkHedging(afterMs: number, agent: AgentDescription, nodeId: string | undefined): void {
+  const why = !(afterMs >= 0 && afterMs <= MAX_TIMEOUT_MS)
+    ? `hedgeAfterMs is ${afterMs}, expected 0 to ${MAX_TIMEOUT_MS}`
+    : !agent.idempotent
+    ? `agent "${agent.name}" is not idempotent, so no two devices may run it for one task. ` +
+      `Leave hedgeAfterMs out`
+    : nodeId !== undefined
+    ? `it is to run on "${nodeId}" only. Leave out nodeId or hedgeAfterMs`
+    : undefined;
+  if (why === undefined) return;
+  throw new NetworkError("INVALID_ARGUMENT", `Cannot run an agent: ${why}.`);
 }
 
 function checkConcurrency(concurrency: number): void {

@@ -14,6 +14,7 @@ import type { Executor } from "../tasks/executor.ts";
 import type { Invites } from "../security/invites.ts";
 import type { Trust } from "../security/trust.ts";
 import type { NetworkInterface } from "../transport/interfaces.ts";
+import type { FindAgent } from "./catalog.ts";
 import type { Discoveries } from "./discoveries.ts";
 import type { Evicted } from "./evicted.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -41,6 +42,7 @@ export interface NetworkParts {
   readonly discoveries: Discoveries;
   readonly executor: Executor;
   readonly dispatcher: Dispatcher;
+  readonly findAgent: FindAgent;
   /** The interfaces of this machine now. */
   readonly interfaces: () => readonly NetworkInterface[];
   readonly candidates: () => readonly Candidate[];

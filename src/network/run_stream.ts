@@ -2,7 +2,7 @@
 
 import type { RunEvent, RunResult } from "../agents/run_event.ts";
 import { NetworkError } from "../base/errors.ts";
-import type { EmitRunEvent } from "../tasks/dispatcher.ts";
+import type { EmitRunEvent } from "../tasks/task_run.ts";
 
 /** Events that wait for the reader before the agent has to. */
 const MAX_WAITING = 64;

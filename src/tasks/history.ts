@@ -29,6 +29,8 @@ export class AskedTask implements Stoppable {
   reason = "";
   /** Whether it has a slot there. */
   isRunning = false;
+  /** When it went there, by the monotonic clock. */
+  sentAt: number;
   /** When it went there, or got its slot there, by the monotonic clock. */
   since: number;
   /** Why it is not to go on, once somebody has said so. */
@@ -40,6 +42,7 @@ export class AskedTask implements Stoppable {
     this.agent = agent;
     this.priority = priority;
     this.askedAt = now;
+    this.sentAt = now;
     this.since = now;
   }
 
@@ -48,6 +51,7 @@ export class AskedTask implements Stoppable {
     this.nodeIds.push(nodeId);
     this.reason = reason;
     this.isRunning = false;
+    this.sentAt = now;
     this.since = now;
   }
 
@@ -90,7 +94,8 @@ interface Ended {
 /** See the top of the file. */
 export class TaskHistory {
   readonly #clock: Clock;
-  readonly #goesOn = new Map<string, AskedTask>();
+  /** By identity, not by id: that is for those who stop one, which nearly nobody does. */
+  readonly #goesOn = new Set<AskedTask>();
   /** A ring: the oldest is where the next one goes. */
   readonly #ended: Ended[] = [];
   #next = 0;
@@ -103,19 +108,22 @@ export class TaskHistory {
   /** A task is asked for. */
   begin(taskId: string, agent: string, priority: Priority): AskedTask {
     const task = new AskedTask(taskId, agent, priority, this.#clock.now());
-    this.#goesOn.set(taskId, task);
+    this.#goesOn.add(task);
     return task;
   }
 
-  /** It has ended, one way or the other. */
-  end(task: AskedTask, outcome: TaskOutcome, serviceMs: number | null = null): void {
-    this.#goesOn.delete(task.taskId);
+  /** It has ended, one way or the other; returns when, by the monotonic clock. */
+  end(task: AskedTask, outcome: TaskOutcome, serviceMs: number | null = null): number {
+    this.#goesOn.delete(task);
+    const endedAt = this.#clock.now();
     // What it held on to is not kept with it.
     task.stop = undefined;
-    this.#ended[this.#next] = { task, outcome, serviceMs, endedAt: this.#clock.now() };
+    this.#ended[this.#next] = { task, outcome, serviceMs, endedAt };
     this.#next = (this.#next + 1) % MOST_ENDED;
-    if (this.#goesOn.size > 0) return;
-    for (const resolve of this.#onIdle.splice(0)) resolve();
+    if (this.#goesOn.size === 0 && this.#onIdle.length > 0) {
+      for (const resolve of this.#onIdle.splice(0)) resolve();
+    }
+    return endedAt;
   }
 
   /** Resolves as soon as none goes on. */
@@ -126,7 +134,8 @@ export class TaskHistory {
 
   /** One that goes on. */
   get(taskId: string): AskedTask | undefined {
-    return this.#goesOn.get(taskId);
+    for (const task of this.#goesOn) if (task.taskId === taskId) return task;
+    return undefined;
   }
 
   /** Those that go on, in the order in which they were asked for. */

@@ -8,16 +8,20 @@ import type { PeerLink } from "../link/peer_link.ts";
 import type { Executor, Served } from "./executor.ts";
 import type { Stoppable } from "./history.ts";
 import {
+  decodeAnswer,
+  decodeEvent,
+  decodeTask,
+  encodeAnswer,
+  encodeEvent,
+  encodeTask,
+} from "./task_codec.ts";
+import {
   type AttemptEvent,
   deadlineExceeded,
   type EmitAttemptEvent,
   MAX_STREAMED_LENGTH,
-  parseAgentEvent,
-  parseAnswer,
-  parseTask,
   type Task,
   TaskCancelled,
-  type WireAnswer,
 } from "./task.ts";
 
 /** The name of the call on a link. */
@@ -32,6 +36,8 @@ export type CallingLink = Pick<PeerLink, "call">;
 /** How a run is bounded by its caller. */
 export interface RemoteBounds {
   readonly deadlines: Deadlines;
+  /** The clock of the deadlines, which was just read. */
+  readonly now: number;
   /** Stops it there, too. */
   readonly signal?: AbortSignal;
   /** Is given what stops it there as well: much cheaper than a signal of its own. */
@@ -83,15 +89,15 @@ class RemoteAttempt implements CallSink {
   }
 
   start(link: CallingLink): void {
-    const { signal, stoppable, deadlines } = this.#bounds;
+    const { signal, stoppable, deadlines, now } = this.#bounds;
     const task = this.#task;
     if (signal?.aborted) return this.#reject(signal.reason);
     if (stoppable !== undefined) stoppable.stop = (reason) => this.#giveUp(reason);
-    this.#call = link.call(RUN_METHOD, JSON.stringify(task), this);
+    this.#call = link.call(RUN_METHOD, encodeTask(task), this);
     if (this.#over) return;
     signal?.addEventListener("abort", this.#onAbort, { once: true });
     // The executor keeps the deadline, too, but may be out of reach.
-    this.#cancelDeadline = deadlines.after(task.timeoutMs, () => {
+    this.#cancelDeadline = deadlines.at(now + task.timeoutMs, () => {
       this.#giveUp(deadlineExceeded(task));
     });
   }
@@ -102,7 +108,7 @@ class RemoteAttempt implements CallSink {
     const call = this.#call!;
     let taken: Promise<void> | void;
     try {
-      const event = bytes === 0 ? STARTED : parseAgentEvent(body);
+      const event = bytes === 0 ? STARTED : decodeEvent(body);
       if (event.type === "token") this.#streamed = longer(this.#streamed, event.text);
       taken = this.#emit(event);
     } catch (thrown) {
@@ -117,11 +123,12 @@ class RemoteAttempt implements CallSink {
     this.#settle();
     if (!end.ok) return this.#reject(end.error);
     try {
-      const answer = parseAnswer(end.body);
+      const answer = decodeAnswer(end.body);
       if (answer.cancelled !== undefined) {
         return this.#reject(new TaskCancelled(answer.cancelled));
       }
-      this.#resolve({ output: this.#streamed, ...answer });
+      answer.output ??= this.#streamed;
+      this.#resolve(answer as Served);
     } catch (thrown) {
       this.#reject(thrown);
     }
@@ -160,31 +167,25 @@ export function serveRun(call: IncomingCall, executor: Executor, caller: string)
   let streamed = "";
   const answer = ({ output, data, serviceMs }: Served) => {
     // What was streamed is there already.
-    call.end(toJson(output === streamed ? { data, serviceMs } : { output, data, serviceMs }));
+    call.end(
+      encodeAnswer(output === streamed ? { data, serviceMs } : { output, data, serviceMs }),
+    );
   };
   const fail = (thrown: unknown) => {
-    if (thrown instanceof TaskCancelled) call.end(JSON.stringify({ cancelled: thrown.message }));
-    else call.fail(NetworkError.from(thrown, "INTERNAL"));
+    if (thrown instanceof TaskCancelled) {
+      call.end(encodeAnswer({ cancelled: thrown.message, serviceMs: 0 }));
+    } else call.fail(NetworkError.from(thrown, "INTERNAL"));
   };
   const emit: EmitAttemptEvent = (event) => {
     if (event.type === "started") return call.begin();
     if (event.type === "token") streamed += event.text;
-    return call.send(JSON.stringify(event));
+    return call.send(encodeEvent(event));
   };
   try {
-    const served = executor.execute(parseTask(call.body), emit, call.cancellation, caller);
+    const served = executor.execute(decodeTask(call.body), emit, call.cancellation, caller);
     if (served instanceof Promise) served.then(answer).catch(fail);
     else answer(served);
   } catch (thrown) {
     fail(thrown);
-  }
-}
-
-/** What an agent answers is checked by no compiler: its data may be a cycle, or hold a BigInt. */
-function toJson(answer: WireAnswer): string {
-  try {
-    return JSON.stringify(answer);
-  } catch (thrown) {
-    throw NetworkError.from(thrown, "AGENT_FAILED", "The agent's answer cannot be sent as JSON");
   }
 }

@@ -643,6 +643,7 @@ Deno.test("a node that accepts no tasks refuses also who asks without having bee
   const running = outcomeOf(
     runRemotely(stranger, task({ agent: "held" }), () => {}, {
       deadlines: new Deadlines(fleet.clock),
+      now: fleet.clock.now(),
     }),
   );
   await fleet.advance(5);

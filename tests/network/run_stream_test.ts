@@ -5,7 +5,7 @@ import type { RunEvent, RunResult } from "../../src/agents/run_event.ts";
 import { NetworkError } from "../../src/base/errors.ts";
 import { ManualClock } from "../../src/base/manual_clock.ts";
 import { streamRun } from "../../src/network/run_stream.ts";
-import type { EmitRunEvent } from "../../src/tasks/dispatcher.ts";
+import type { EmitRunEvent } from "../../src/tasks/task_run.ts";
 
 const RESULT: RunResult = {
   taskId: "t",

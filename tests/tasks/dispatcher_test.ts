@@ -12,14 +12,14 @@ import type { Candidate } from "../../src/routing/candidate.ts";
 import { Router } from "../../src/routing/router.ts";
 import { type CustomRouter, RoutingStrategy } from "../../src/routing/strategy.ts";
 import { Circuits } from "../../src/tasks/circuits.ts";
-import { Dispatcher, type EmitRunEvent, type RunRequest } from "../../src/tasks/dispatcher.ts";
+import { Dispatcher } from "../../src/tasks/dispatcher.ts";
 import type { CallingLink } from "../../src/tasks/remote.ts";
 import type { Task } from "../../src/tasks/task.ts";
+import { decodeTask, encodeAnswer, encodeEvent } from "../../src/tasks/task_codec.ts";
+import type { EmitRunEvent, RunRequest } from "../../src/tasks/task_run.ts";
 import { device as anyDevice } from "../support/candidates.ts";
 import { executorWith, heldAgent } from "../support/task_rig.ts";
 import { WatchedClock } from "../support/watched_clock.ts";
-
-const bytes = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
 
 /** A run that a device was asked for, whose other side is the test. */
 class AskedRun {
@@ -29,7 +29,7 @@ class AskedRun {
   bytesConsumed = 0;
 
   constructor(body: string | Uint8Array, sink: CallSink) {
-    this.task = JSON.parse(body as string);
+    this.task = decodeTask(body as Uint8Array);
     this.#sink = sink;
   }
 
@@ -38,13 +38,16 @@ class AskedRun {
   }
 
   say(event: AgentEvent): number {
-    const body = bytes(event);
+    return this.send(encodeEvent(event));
+  }
+
+  send(body: Uint8Array): number {
     this.#sink.onItem(body);
     return body.length;
   }
 
   answer(answer: AgentAnswer): void {
-    this.#sink.onEnd({ ok: true, body: bytes(answer) });
+    this.#sink.onEnd({ ok: true, body: encodeAnswer({ serviceMs: 0, ...answer }) });
   }
 
   fail(code: ErrorCode, message: string = code, retryAfterMs?: number): void {
@@ -747,12 +750,102 @@ Deno.test("a peer that sends what is no event is told to stop, and the caller is
   const outcome = fleet.run();
   const run = await fleet.ask("a");
   run.begin();
-  run.say({ type: "token", text: 5 } as unknown as AgentEvent);
+  // A token whose length lies.
+  run.send(new Uint8Array([0x0a, 0x05, 0x41]));
   await fleet.settle();
   assertEquals(outcome.error?.code, "PROTOCOL");
-  assertStringIncludes(outcome.error!.message, "event: text");
+  assertStringIncludes(outcome.error!.message, "event: it ends in the middle");
   assertEquals(run.cancelled, true);
   assertEquals(fleet.asked.get("b"), undefined);
+});
+
+Deno.test("a device that takes its time is helped by a second one, and the first answer counts", async () => {
+  const fleet = new Fleet(["a", "b", "c"]);
+  const outcome = fleet.run({ hedgeAfterMs: 200 });
+  const slow = await fleet.ask("a");
+  slow.begin();
+  await fleet.clock.advance(199);
+  assertEquals(fleet.told(), ["routed a", "started a"]);
+  await fleet.clock.advance(1);
+  const quick = await fleet.ask("b");
+  assertEquals([quick.task.taskId, quick.task.attempt], [slow.task.taskId, 2]);
+  assertEquals(fleet.told().slice(2), ["routed b"]);
+  const [, , routed] = fleet.events;
+  assert(routed.type === "routed");
+  assertStringIncludes(routed.reason, '; "a" has not answered within 200 ms');
+  quick.begin();
+  quick.answer({ output: "quick" });
+  await fleet.settle();
+  assertEquals([outcome.result?.output, outcome.result?.nodeId, outcome.result?.attempts], [
+    "quick",
+    "b",
+    2,
+  ]);
+  assertEquals([slow.cancelled, quick.cancelled], [true, false]);
+  slow.say({ type: "token", text: "late" });
+  slow.answer({ output: "late" });
+  await fleet.clock.advance(60_000);
+  assertEquals(fleet.told().slice(3), ["started b"]);
+  assertEquals(fleet.asked.get("c"), undefined);
+});
+
+Deno.test("with hedging the first word decides: who comes second is stopped and not heard", async () => {
+  const fleet = new Fleet(["a", "b"]);
+  const outcome = fleet.run({ hedgeAfterMs: 100 });
+  const [first, second] = [await fleet.ask("a"), await (fleet.clock.advance(100), fleet.ask("b"))];
+  second.begin();
+  first.begin();
+  first.say({ type: "token", text: "one " });
+  second.say({ type: "token", text: "uno " });
+  await fleet.settle();
+  assertEquals([first.cancelled, second.cancelled], [false, true]);
+  second.fail("CANCELLED");
+  first.say({ type: "token", text: "two" });
+  first.answer({ output: "one two" });
+  await fleet.settle();
+  assertEquals(outcome.result?.output, "one two");
+  assertEquals(fleet.told().filter((one) => one.startsWith("token")), ["token one ", "token two"]);
+});
+
+Deno.test("with hedging one that fails leaves it to the other, and both to the next", async () => {
+  const fleet = new Fleet(["a", "b", "c"]);
+  const outcome = fleet.run({ hedgeAfterMs: 100 });
+  const a = await fleet.ask("a");
+  await fleet.clock.advance(100);
+  const b = await fleet.ask("b");
+  a.fail("UNAVAILABLE");
+  await fleet.settle();
+  assertEquals(fleet.asked.get("c"), undefined);
+  b.fail("UNAVAILABLE");
+  const c = await fleet.ask("c");
+  assertEquals(c.task.attempt, 3);
+  c.answer({ output: "done" });
+  await fleet.settle();
+  assertEquals([outcome.result?.output, outcome.result?.attempts], ["done", 3]);
+
+  const other = new Fleet(["a", "b"]);
+  const early = other.run({ hedgeAfterMs: 5_000 });
+  (await other.ask("a")).fail("UNAVAILABLE");
+  (await other.ask("b")).answer({ output: "at once" });
+  await other.settle();
+  assertEquals(early.result?.output, "at once");
+});
+
+Deno.test("with hedging a cancel stops both, and who answers in time is asked alone", async () => {
+  const fleet = new Fleet(["a", "b"]);
+  const abort = new AbortController();
+  const cancelled = fleet.run({ hedgeAfterMs: 100, signal: abort.signal });
+  const a = await fleet.ask("a");
+  await fleet.clock.advance(100);
+  const b = await fleet.ask("b");
+  abort.abort();
+  await fleet.settle();
+  assertEquals([a.cancelled, b.cancelled, cancelled.error?.code], [true, true, "CANCELLED"]);
+
+  const alone = fleet.run({ hedgeAfterMs: 100 });
+  (await fleet.ask("a")).answer({ output: "quick" });
+  await fleet.clock.advance(1_000);
+  assertEquals([alone.result?.attempts, fleet.asked.get("b")?.length], [1, 1]);
 });
 
 Deno.test("after the stop no device takes a lost one's place", async () => {

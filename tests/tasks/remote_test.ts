@@ -1,20 +1,12 @@
 /** Tasks over a link: what the caller on one side and the executor on the other make of it. */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import fc from "fast-check";
 import { type Agent, type AgentAnswer, createAgent } from "../../src/agents/agent.ts";
-import { type ErrorCode, NetworkError } from "../../src/base/errors.ts";
+import { NetworkError } from "../../src/base/errors.ts";
 import { CREDIT_WINDOW, MAX_BODY_BYTES } from "../../src/link/call.ts";
 import type { Executor, Served } from "../../src/tasks/executor.ts";
-import { RUN_METHOD, runRemotely, serveRun } from "../../src/tasks/remote.ts";
-import {
-  type AttemptEvent,
-  MAX_TIMEOUT_MS,
-  parseAgentEvent,
-  parseAnswer,
-  parseTask,
-  type Task,
-} from "../../src/tasks/task.ts";
+import { runRemotely, serveRun } from "../../src/tasks/remote.ts";
+import type { AttemptEvent, Task } from "../../src/tasks/task.ts";
 import { Deadlines } from "../../src/base/deadlines.ts";
 import { LinkPair } from "../support/memory_link.ts";
 import { executorWith, heldAgent, task } from "../support/task_rig.ts";
@@ -28,7 +20,7 @@ class Rig {
 
   private constructor(agents: Agent[]) {
     this.executor = executorWith(this.pair.clock, 1, this.held.agent, ...agents);
-    this.pair.onCall = (call) => void serveRun(call, this.executor, "caller");
+    this.pair.onCall = (call) => serveRun(call, this.executor, "caller");
   }
 
   static async open(...agents: Agent[]): Promise<Rig> {
@@ -44,7 +36,8 @@ class Rig {
       this.events.push(event);
       return take();
     };
-    runRemotely(dialler.link, task(overrides), emit, { deadlines: new Deadlines(clock), signal })
+    const bounds = { deadlines: new Deadlines(clock), now: clock.now(), signal };
+    runRemotely(dialler.link, task(overrides), emit, bounds)
       .then((answer) => outcome.answer = answer, (error) => outcome.error = error);
     return outcome;
   }
@@ -266,76 +259,4 @@ Deno.test("an agent whose caller takes nothing stops after the credit, and goes 
   await rig.advance(50);
   assertEquals(yielded, 40);
   assertEquals(outcome.answer, { output: "done", serviceMs: 58 });
-});
-
-const encode = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
-
-const BAD_TASKS: [field: string, value: unknown][] = [
-  ["taskId", "../../etc/passwd"],
-  ["taskId", 7],
-  ["attempt", 0],
-  ["attempt", 1.5],
-  ["agent", "two words"],
-  ["agent", "\u001b[31m"],
-  ["prompt", null],
-  ["context", ["x"]],
-  ["timeoutMs", 0],
-  ["timeoutMs", -1],
-  ["timeoutMs", MAX_TIMEOUT_MS + 1],
-  ["timeoutMs", "soon"],
-];
-
-Deno.test("a task that is none is refused with the field that does not fit, and takes no slot", async () => {
-  for (const [field, value] of BAD_TASKS) {
-    const rig = await Rig.open();
-    const ends: (ErrorCode | undefined)[] = [];
-    const messages: string[] = [];
-    rig.pair.dialler.link.call(RUN_METHOD, JSON.stringify({ ...task(), [field]: value }), {
-      onItem() {},
-      onEnd(end) {
-        ends.push(end.ok ? undefined : end.error.code);
-        messages.push(end.ok ? "" : end.error.message);
-      },
-    });
-    await rig.advance(5);
-    assertEquals(ends, ["PROTOCOL"], `${field} ${value}`);
-    assertStringIncludes(messages[0], `task: ${field}`);
-    assertEquals([rig.executor.running, rig.held.prompts], [0, []]);
-  }
-});
-
-Deno.test("bytes that are no task, event or answer are refused, whatever they are", () => {
-  const readers = [parseTask, parseAgentEvent, parseAnswer];
-  fc.assert(fc.property(
-    fc.oneof(fc.uint8Array({ maxLength: 200 }), fc.jsonValue().map(encode)),
-    (bytes) => {
-      for (const read of readers) {
-        try {
-          read(bytes);
-        } catch (thrown) {
-          assert(thrown instanceof NetworkError && thrown.code === "PROTOCOL", String(thrown));
-        }
-      }
-    },
-  ));
-});
-
-Deno.test("what is nested too deep or has fields that nobody knows does no harm", () => {
-  const deep = new TextEncoder().encode(
-    `{"output":"","data":${"[".repeat(100_000)}${"]".repeat(100_000)}}`,
-  );
-  let refused: unknown;
-  try {
-    parseAnswer(deep);
-  } catch (thrown) {
-    refused = thrown;
-  }
-  assert(refused instanceof NetworkError);
-  assertStringIncludes(refused.message, "nested deeper");
-  const json = JSON.stringify({ ...task(), admin: true });
-  const read = parseTask(
-    new TextEncoder().encode(`{"__proto__":{"evil":true},${json.slice(1)}`),
-  );
-  assertEquals(Object.keys(read).toSorted(), Object.keys(task()).toSorted());
-  assert(!("evil" in read));
 });

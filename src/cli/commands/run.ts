@@ -35,6 +35,9 @@ export const command: Command = {
     if (options.flag("all") && options.text("node") !== undefined) {
       throw new UsageError("--all and --node exclude each other.");
     }
+    if (options.flag("all") && options.text("hedge") !== undefined) {
+      throw new UsageError("--all asks every device anyway: leave out --hedge.");
+    }
     const body: RunBody = {
       ...await taskBody(options),
       prompt: positionals.join(" "),

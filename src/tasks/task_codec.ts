@@ -1,0 +1,254 @@
+/** Tasks, their events and answers to bytes and back: proto/hanzo_task_v1.proto by hand. */
+
+import type { AgentAnswer } from "../agents/agent.ts";
+import type { AgentEvent } from "../agents/run_event.ts";
+import { type JsonValue, parseBoundedJson } from "../base/bounded_json.ts";
+import { NetworkError } from "../base/errors.ts";
+import { bytesTag, ProtoReader, ProtoWriter, varintTag } from "../base/protobuf.ts";
+import { isLabel, safeText } from "../base/safe_text.ts";
+import { ULID_PATTERN } from "../base/ulid.ts";
+import { MAX_HOPS, MAX_TASK_BYTES, MAX_TIMEOUT_MS, type Task } from "./task.ts";
+import type { Priority } from "./waiting_line.ts";
+
+/** An answer on the wire: without `output` it is all that was streamed. */
+export interface WireAnswer extends Partial<AgentAnswer> {
+  /** Instead of all else: who has stopped the task there. */
+  cancelled?: string;
+  /** How long it had a slot there, in milliseconds. */
+  serviceMs: number;
+}
+
+const TASK_ID = bytesTag(1);
+const TASK_ATTEMPT = varintTag(2);
+const TASK_AGENT = bytesTag(3);
+const TASK_PROMPT = bytesTag(4);
+const TASK_CONTEXT = bytesTag(5);
+const TASK_TIMEOUT_US = varintTag(6);
+const TASK_PRIORITY = varintTag(7);
+const TASK_HOPS = varintTag(8);
+const EVENT_TOKEN = bytesTag(1);
+const EVENT_TOOL_CALL = bytesTag(2);
+const EVENT_TOOL_RESULT = bytesTag(3);
+const EVENT_AGENT_CALL = bytesTag(4);
+const EVENT_AGENT_RESULT = bytesTag(5);
+const ANSWER_OUTPUT = bytesTag(1);
+const ANSWER_DATA = bytesTag(2);
+const ANSWER_SERVICE_US = varintTag(3);
+const ANSWER_CANCELLED = bytesTag(4);
+/** Of the messages in an event: all their fields are strings, or JSON. */
+const FIRST = bytesTag(1);
+const SECOND = bytesTag(2);
+const THIRD = bytesTag(3);
+const FOURTH = bytesTag(4);
+
+const PRIORITIES: readonly Priority[] = ["normal", "high", "low"];
+const MAX_ATTEMPT = 1_000;
+const MAX_REASON_LENGTH = 1_000;
+/** Of all tags, lengths and numbers of one message. */
+const NUMBERS_BOUND = 128;
+
+const encoder = new TextEncoder();
+/** Used from its first byte to `take()` in one go each time, so that one is enough. */
+const writer = new ProtoWriter();
+
+/** The body of a call that asks for `task`. */
+export function encodeTask(task: Task): Uint8Array {
+  const { taskId, attempt, agent, prompt, context, timeoutMs, priority, hops } = task;
+  writer.reserve(
+    NUMBERS_BOUND + 3 * (taskId.length + agent.length + prompt.length + context.length),
+  );
+  writer.string(TASK_ID, taskId);
+  if (attempt > 1) writer.number(TASK_ATTEMPT, attempt);
+  writer.string(TASK_AGENT, agent);
+  if (prompt !== "") writer.string(TASK_PROMPT, prompt);
+  if (context !== "") writer.string(TASK_CONTEXT, context);
+  // Never 0, which would be no time at all.
+  writer.number(TASK_TIMEOUT_US, Math.max(1, microseconds(timeoutMs)));
+  if (priority !== "normal") writer.small(TASK_PRIORITY, PRIORITIES.indexOf(priority));
+  if (hops > 0) writer.number(TASK_HOPS, hops);
+  return writer.take();
+}
+
+/**
+ * Reads a task off the wire.
+ *
+ * @throws {NetworkError} `PROTOCOL` naming the field that does not fit.
+ */
+export function decodeTask(bytes: Uint8Array): Task {
+  const reader = new ProtoReader("the peer's task", bytes);
+  let taskId = "";
+  let attempt = 1;
+  let agent = "";
+  let prompt = "";
+  let context = "";
+  let timeoutMs = 0;
+  let priority: Priority | undefined = "normal";
+  let hops = 0;
+  while (!reader.atEnd) {
+    const tag = reader.number();
+    if (tag === TASK_ID) taskId = reader.string();
+    else if (tag === TASK_ATTEMPT) attempt = reader.number();
+    else if (tag === TASK_AGENT) agent = reader.string();
+    else if (tag === TASK_PROMPT) prompt = reader.string();
+    else if (tag === TASK_CONTEXT) context = reader.string();
+    else if (tag === TASK_TIMEOUT_US) timeoutMs = reader.number() / 1_000;
+    else if (tag === TASK_PRIORITY) priority = PRIORITIES[reader.number()];
+    else if (tag === TASK_HOPS) hops = reader.number();
+    else reader.skip(tag);
+  }
+  if (!ULID_PATTERN.test(taskId)) throw unfit("task", "taskId is no ULID");
+  if (!(attempt >= 1 && attempt <= MAX_ATTEMPT)) throw unfit("task", `attempt is ${attempt}`);
+  if (!isLabel(agent)) throw unfit("task", "agent is no label");
+  if (!(timeoutMs > 0 && timeoutMs <= MAX_TIMEOUT_MS)) {
+    throw unfit("task", `timeoutMs is ${timeoutMs}`);
+  }
+  if (priority === undefined) throw unfit("task", "priority is none that is known");
+  if (hops > MAX_HOPS) throw unfit("task", `hops is ${hops}`);
+  return { taskId, attempt, agent, prompt, context, timeoutMs, priority, hops };
+}
+
+/** The body of an item that tells `event`. */
+export function encodeEvent(event: AgentEvent): Uint8Array {
+  switch (event.type) {
+    case "token":
+      writer.reserve(NUMBERS_BOUND + 3 * event.text.length);
+      writer.string(EVENT_TOKEN, event.text);
+      return writer.take();
+    case "tool-call":
+      return encodeFields(EVENT_TOOL_CALL, [event.tool, jsonOf(event.arguments)]);
+    case "tool-result":
+      return encodeFields(EVENT_TOOL_RESULT, [event.tool, jsonOf(event.result)]);
+    case "agent-call":
+      return encodeFields(EVENT_AGENT_CALL, [event.agent, event.prompt]);
+    case "agent-result": {
+      const { agent, nodeId, taskId, output } = event;
+      return encodeFields(EVENT_AGENT_RESULT, [agent, nodeId, taskId, output]);
+    }
+  }
+}
+
+/**
+ * Reads an agent's event off the wire.
+ *
+ * @throws {NetworkError} `PROTOCOL` naming the field that does not fit.
+ */
+export function decodeEvent(bytes: Uint8Array): AgentEvent {
+  const reader = new ProtoReader("the peer's event", bytes);
+  let event: AgentEvent | undefined;
+  while (!reader.atEnd) {
+    const tag = reader.number();
+    if (tag === EVENT_TOKEN) event = { type: "token", text: reader.string() };
+    else if (tag >= EVENT_TOOL_CALL && tag <= EVENT_AGENT_RESULT && (tag & 7) === 2) {
+      event = structuredEvent(tag, fieldsOf(reader.nested()));
+    } else reader.skip(tag);
+  }
+  if (event === undefined) throw unfit("event", "it is of no kind that is known");
+  return event;
+}
+
+function structuredEvent(tag: number, fields: readonly (Uint8Array | undefined)[]): AgentEvent {
+  const [first, second, third, fourth] = fields;
+  switch (tag) {
+    case EVENT_TOOL_CALL:
+      return { type: "tool-call", tool: textOf(first), arguments: valueOf(second) };
+    case EVENT_TOOL_RESULT:
+      return { type: "tool-result", tool: textOf(first), result: valueOf(second) };
+    case EVENT_AGENT_CALL:
+      return { type: "agent-call", agent: textOf(first), prompt: textOf(second) };
+    default: {
+      const [nodeId, taskId] = [textOf(second), textOf(third)];
+      if (!isLabel(nodeId)) throw unfit("event", "nodeId is no label");
+      if (!ULID_PATTERN.test(taskId)) throw unfit("event", "taskId is no ULID");
+      return { type: "agent-result", agent: textOf(first), nodeId, taskId, output: textOf(fourth) };
+    }
+  }
+}
+
+/**
+ * The body of the end of an answer.
+ *
+ * @throws {NetworkError} `AGENT_FAILED` when the data cannot be JSON: it is checked by no compiler,
+ * and may be a cycle, or hold a BigInt.
+ */
+export function encodeAnswer({ output, data, serviceMs, cancelled }: WireAnswer): Uint8Array {
+  const json = data === undefined ? undefined : encoder.encode(jsonOf(data));
+  const units = (output?.length ?? 0) + (cancelled?.length ?? 0);
+  writer.reserve(NUMBERS_BOUND + 3 * units + (json?.length ?? 0));
+  if (output !== undefined) writer.string(ANSWER_OUTPUT, output);
+  if (json !== undefined) writer.bytes(ANSWER_DATA, json);
+  writer.number(ANSWER_SERVICE_US, microseconds(serviceMs));
+  if (cancelled !== undefined) writer.string(ANSWER_CANCELLED, cancelled);
+  return writer.take();
+}
+
+/**
+ * Reads an answer off the wire.
+ *
+ * @throws {NetworkError} `PROTOCOL` naming the field that does not fit.
+ */
+export function decodeAnswer(bytes: Uint8Array): WireAnswer {
+  const reader = new ProtoReader("the peer's answer", bytes);
+  const answer: WireAnswer = { serviceMs: 0 };
+  while (!reader.atEnd) {
+    const tag = reader.number();
+    if (tag === ANSWER_OUTPUT) answer.output = reader.string();
+    else if (tag === ANSWER_DATA) answer.data = valueOf(reader.bytes());
+    else if (tag === ANSWER_SERVICE_US) answer.serviceMs = reader.number() / 1_000;
+    else if (tag === ANSWER_CANCELLED) {
+      answer.cancelled = safeText(reader.string().slice(0, MAX_REASON_LENGTH));
+    } else reader.skip(tag);
+  }
+  if (answer.serviceMs > MAX_TIMEOUT_MS) {
+    throw unfit("answer", `serviceMs is ${answer.serviceMs}`);
+  }
+  return answer;
+}
+
+/** A message in a message, whose fields from 1 on are strings. */
+function encodeFields(tag: number, fields: readonly string[]): Uint8Array {
+  const bound = NUMBERS_BOUND + 3 * fields.reduce((sum, { length }) => sum + length, 0);
+  writer.reserve(bound + NUMBERS_BOUND);
+  const start = writer.begin(tag, bound);
+  fields.forEach((field, i) => writer.string(bytesTag(i + 1), field));
+  writer.end(start, bound);
+  return writer.take();
+}
+
+function fieldsOf(reader: ProtoReader): (Uint8Array | undefined)[] {
+  const fields: (Uint8Array | undefined)[] = [undefined, undefined, undefined, undefined];
+  while (!reader.atEnd) {
+    const tag = reader.number();
+    if (tag === FIRST || tag === SECOND || tag === THIRD || tag === FOURTH) {
+      fields[(tag >> 3) - 1] = reader.bytes();
+    } else reader.skip(tag);
+  }
+  return fields;
+}
+
+const decoder = new TextDecoder();
+
+function textOf(bytes: Uint8Array | undefined): string {
+  return bytes === undefined ? "" : decoder.decode(bytes);
+}
+
+function valueOf(bytes: Uint8Array | undefined): JsonValue {
+  if (bytes === undefined) return null;
+  return parseBoundedJson(bytes, { maxBytes: MAX_TASK_BYTES, maxDepth: 64 }) as JsonValue;
+}
+
+/** What tools and agents return is checked by no compiler. */
+function jsonOf(value: JsonValue): string {
+  try {
+    return JSON.stringify(value) ?? "null";
+  } catch (thrown) {
+    throw NetworkError.from(thrown, "AGENT_FAILED", "The agent's answer cannot be sent as JSON");
+  }
+}
+
+function microseconds(ms: number): number {
+  return Math.round(ms * 1_000);
+}
+
+function unfit(what: string, why: string): NetworkError {
+  return new NetworkError("PROTOCOL", `Cannot read the peer's ${what}: ${why}.`);
+}

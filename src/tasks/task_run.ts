@@ -1,0 +1,467 @@
+/** One task on its way to its one result: attempt after attempt, until a device answers. */
+
+import type { AgentDescription } from "../agents/agent.ts";
+import type { Requirements, Workload } from "../agents/requirements.ts";
+import type { RunEvent, RunResult } from "../agents/run_event.ts";
+import { Cancellation } from "../base/cancellation.ts";
+import { type Clock, sleep } from "../base/clock.ts";
+import type { Deadlines } from "../base/deadlines.ts";
+import { describeError, type ErrorCode, NetworkError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import { tflopsOf } from "../routing/candidate.ts";
+import { considerations } from "../routing/explain.ts";
+import type { Route } from "../routing/router.ts";
+import type { RoutingStrategy } from "../routing/strategy.ts";
+import type { Circuits } from "./circuits.ts";
+import { type Executor, HERE, type Served } from "./executor.ts";
+import { Race } from "./race.ts";
+import { mayTryAgain, outcomeOf, type Progress } from "./failure.ts";
+import type { AskedTask, Stoppable, TaskHistory } from "./history.ts";
+import { type CallingLink, runRemotely } from "./remote.ts";
+import type { RetryBudget } from "./retry_budget.ts";
+import type { ServiceTimeTable } from "./service_times.ts";
+import { type AttemptEvent, deadlineExceeded, type Task } from "./task.ts";
+import type { Priority } from "./waiting_line.ts";
+
+/** What is to be run. */
+export interface RunRequest {
+  readonly agent: AgentDescription;
+  readonly prompt: string;
+  readonly context: string;
+  /** Only this node; by default the one that routing chooses. */
+  readonly nodeId?: string;
+  /** Instead of the network's own strategy. */
+  readonly strategy?: RoutingStrategy;
+  /** Instead of the agent's own. */
+  readonly workload?: Workload;
+  /** Beside the agent's own. */
+  readonly requirements?: Requirements;
+  /** Nodes that hold what the task works on. */
+  readonly near?: readonly string[];
+  /** Its place among those that wait; by default low for background work. */
+  readonly priority?: Priority;
+  /** Whether the event of the choice is to say what was thought of each device. */
+  readonly explain?: boolean;
+  /** How long it may take in all, in milliseconds. */
+  readonly timeoutMs: number;
+  /**
+   * When a second device is asked for the same, in milliseconds, as long as the first has said
+   * nothing: the first answer counts. Only for agents that are idempotent.
+   */
+  readonly hedgeAfterMs?: number;
+  readonly signal?: AbortSignal;
+  /** How many agents have asked each other until it came to this one; 0 where none has. */
+  readonly hops?: number;
+}
+
+/** Takes the events of a run, all but the result; while a returned promise is pending it waits. */
+export type EmitRunEvent = (event: RunEvent) => Promise<void> | void;
+
+/** What all runs of a node share. */
+export interface RunMeans {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly random: Random;
+  readonly circuits: Circuits;
+  readonly executor: Executor;
+  readonly history: TaskHistory;
+  readonly times: ServiceTimeTable;
+  readonly budget: RetryBudget;
+  readonly deadlines: Deadlines;
+  /** The link to a peer, if one is open. */
+  readonly link: (nodeId: string) => CallingLink | undefined;
+  /**
+   * The device for the next attempt; undefined when nobody is left that has not been tried.
+   *
+   * @throws {NetworkError} `UNAVAILABLE` when no device can do it, tried or not.
+   */
+  readonly route: (
+    request: RunRequest,
+    tried: ReadonlySet<string>,
+  ) => Route | undefined | Promise<Route | undefined>;
+  /** Whether no device is to take another one's place any more. */
+  readonly isStopped: () => boolean;
+}
+
+/** Attempts at one task at most. */
+const MAX_ATTEMPTS = 3;
+/** Devices that may refuse one task because they are full. */
+const MAX_REFUSALS = 2;
+/** The longest wait before the second attempt where no other device is left; then twice as long. */
+const FIRST_BACK_OFF_MS = 100;
+const LONGEST_BACK_OFF_MS = 5_000;
+
+/** What a device fails with that nobody can reach, or that was lost. */
+const OUT_OF_REACH: ReadonlySet<ErrorCode> = new Set(["UNAVAILABLE", "UNKNOWN_OUTCOME"]);
+
+/** An attempt: a device that was chosen, and how far it has come. */
+class Attempt implements Stoppable, Progress {
+  readonly number: number;
+  readonly route: Route;
+  begun = false;
+  emitted = false;
+  lost = 0;
+  stop: Stoppable["stop"];
+
+  constructor(number: number, route: Route) {
+    this.number = number;
+    this.route = route;
+  }
+
+  get nodeId(): string {
+    return this.route.candidate.nodeId;
+  }
+}
+
+/** An attempt that was answered. */
+interface Won {
+  readonly attempt: Attempt;
+  readonly served: Served;
+}
+
+/** An attempt of two that failed, and why. */
+class Lost {
+  readonly attempt: Attempt;
+  readonly cause: unknown;
+
+  constructor(attempt: Attempt, cause: unknown) {
+    this.attempt = attempt;
+    this.cause = cause;
+  }
+}
+
+/** An attempt that failed, of a task that another device may still do. */
+interface Failure {
+  readonly attempt: Attempt;
+  readonly reason: string;
+  /** What the caller gets if no other device can do it. */
+  readonly error: NetworkError;
+}
+
+/** See the top of the file. */
+export class TaskRun {
+  readonly #means: RunMeans;
+  readonly #request: RunRequest;
+  readonly #emit: EmitRunEvent | undefined;
+  readonly #going: AskedTask;
+  readonly #tried = new Set<string>();
+  /** How many attempts were made. */
+  #attempts = 0;
+  /** Devices that were lost while they ran it. */
+  #lost = 0;
+  /** Devices that refused it because they are full. */
+  #refused = 0;
+  /** Between two devices, where hedging was asked for. */
+  #race: Race<Attempt> | undefined;
+
+  constructor(
+    taskId: string,
+    request: RunRequest,
+    emit: EmitRunEvent | undefined,
+    means: RunMeans,
+  ) {
+    const workload = request.workload ?? request.agent.workload;
+    const priority = request.priority ?? (workload === "background" ? "low" : "normal");
+    this.#means = means;
+    this.#request = request;
+    this.#emit = emit;
+    this.#going = means.history.begin(taskId, request.agent.name, priority);
+  }
+
+  /**
+   * The one result.
+   *
+   * @throws {NetworkError} As `Dispatcher.run` says.
+   */
+  async result(): Promise<RunResult> {
+    this.#means.budget.earn();
+    try {
+      let failure: Failure | undefined;
+      for (;;) {
+        this.#throwIfCancelled();
+        // Nothing is awaited between the choice and the call unless it has to be: the next choice is
+        // to see this one's load.
+        const routing = this.#means.route(this.#request, this.#tried);
+        const route = routing instanceof Promise || routing === undefined
+          ? await routing ?? await this.#again(failure!)
+          : routing;
+        if (failure !== undefined) {
+          const told = this.#fallBack(failure);
+          if (told !== undefined) await told;
+        }
+        let attempt = this.#choose(route);
+        const told = this.#tellChoice(attempt, route.reason);
+        if (told !== undefined) await told;
+        // A custom router, or a slow reader of the events, has taken its time.
+        this.#throwIfCancelled();
+        try {
+          let served: Served;
+          if (this.#request.hedgeAfterMs === undefined) {
+            served = await this.#serve(attempt, this.#going, told === undefined);
+          } else {
+            const won = await this.#hedged(attempt, this.#request.hedgeAfterMs);
+            attempt = won.attempt;
+            served = won.served;
+          }
+          if (!attempt.begun && this.#emit !== undefined) {
+            // It answered at once, and had nothing to say before.
+            const told = this.#tellStart(attempt);
+            if (told !== undefined) await told;
+          }
+          return this.#done(attempt, served);
+        } catch (thrown) {
+          failure = thrown instanceof Lost
+            ? this.#failed(thrown.attempt, thrown.cause)
+            : this.#failed(attempt, thrown);
+        }
+      }
+    } catch (thrown) {
+      this.#means.history.end(this.#going, NetworkError.from(thrown, "INTERNAL").code);
+      throw thrown;
+    }
+  }
+
+  #choose(route: Route): Attempt {
+    const { circuits, clock } = this.#means;
+    const { candidate: { nodeId }, reason } = route;
+    this.#tried.add(nodeId);
+    this.#going.sent(nodeId, reason, clock.now());
+    circuits.chosen(nodeId);
+    return new Attempt(++this.#attempts, route);
+  }
+
+  #tellChoice({ number, nodeId, route }: Attempt, reason: string): Promise<void> | void {
+    if (this.#emit === undefined) return;
+    const event: RunEvent = {
+      type: "routed",
+      taskId: this.#going.taskId,
+      attempt: number,
+      nodeId,
+      reason,
+    };
+    if (this.#request.explain) event.considered = considerations(route.ranking);
+    return this.#emit(event);
+  }
+
+  #tellStart({ number, nodeId }: Attempt): Promise<void> | void {
+    const { taskId } = this.#going;
+    return this.#emit?.({ type: "started", taskId, attempt: number, nodeId });
+  }
+
+  #fallBack({ attempt: { number, nodeId }, reason }: Failure): Promise<void> | void {
+    const { agent: { name: agent } } = this.#request;
+    const { taskId } = this.#going;
+    this.#means.logger.info("{agent} falls back from {nodeId}: {reason}", {
+      agent,
+      nodeId,
+      reason,
+    });
+    return this.#emit?.({ type: "fallback", taskId, attempt: number, nodeId, reason });
+  }
+
+  /**
+   * Gets an attempt answered by its device.
+   *
+   * @param stoppable Is given what stops it there.
+   * @param isFresh Whether no time has gone by since the choice.
+   */
+  #serve(attempt: Attempt, stoppable: Stoppable, isFresh: boolean): Promise<Served> {
+    const { clock, link, deadlines } = this.#means;
+    const { nodeId, route: { candidate: { isLocal } } } = attempt;
+    const { signal } = this.#request;
+    const { askedAt, sentAt } = this.#going;
+    const now = isFresh ? sentAt : clock.now();
+    const task = this.#task(attempt.number, this.#request.timeoutMs - (now - askedAt));
+    const emit = (event: AttemptEvent) => this.#onEvent(attempt, event);
+    if (isLocal) return this.#serveHere(task, stoppable, emit);
+    const open = link(nodeId);
+    if (open === undefined) {
+      throw new NetworkError("UNAVAILABLE", `Node "${nodeId}" has no open link now.`);
+    }
+    return runRemotely(open, task, emit, { deadlines, now, signal, stoppable });
+  }
+
+  #task(attempt: number, remainingMs: number): Task {
+    const { agent: { name: agent }, prompt, context, timeoutMs, hops = 0 } = this.#request;
+    const { taskId, priority } = this.#going;
+    const task = {
+      taskId,
+      attempt,
+      agent,
+      prompt,
+      context,
+      timeoutMs: remainingMs,
+      priority,
+      hops,
+    };
+    if (remainingMs <= 0) throw deadlineExceeded({ ...task, timeoutMs });
+    return task;
+  }
+
+  async #serveHere(
+    task: Task,
+    stoppable: Stoppable,
+    emit: (event: AttemptEvent) => Promise<void> | void,
+  ): Promise<Served> {
+    const { signal } = this.#request;
+    // The deadline must not abort the caller's own signal.
+    const cancellation = new Cancellation();
+    stoppable.stop = (reason) => cancellation.cancel(reason);
+    const onAbort = () => cancellation.cancel(signal!.reason);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      return await this.#means.executor.execute(task, emit, cancellation, HERE);
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  #onEvent(attempt: Attempt, event: AttemptEvent): Promise<void> | void {
+    attempt.begun = true;
+    if (event.type === "started") {
+      this.#going.started(this.#means.clock.now());
+      return this.#tellStart(attempt);
+    }
+    // An agent that may be run again asks only such as may be, too.
+    if (event.type !== "agent-call" && event.type !== "agent-result") attempt.emitted = true;
+    // Nobody hears two answers.
+    if (this.#race !== undefined && !this.#race.isWonBy(attempt)) return;
+    return this.#emit?.(event);
+  }
+
+  /** Whichever of two devices answers first; the second is asked when the first takes its time. */
+  async #hedged(first: Attempt, afterMs: number): Promise<Won> {
+    const race = this.#race = new Race<Attempt>();
+    this.#going.stop = (reason) => race.stop(reason);
+    const elapsed = Promise.withResolvers<void>();
+    const cancelTimer = this.#means.deadlines.after(afterMs, elapsed.resolve);
+    const firstRun = this.#raced(race, first, true);
+    const secondRun = elapsed.promise.then(async () => {
+      const second = race.isDecided ? undefined : await this.#second(first, afterMs);
+      if (second === undefined || race.isDecided) {
+        throw new Lost(first, "No other device is asked.");
+      }
+      return await this.#raced(race, second, false);
+    });
+    // What fails before the time has come is followed by the next attempt at once.
+    firstRun.catch(elapsed.reject);
+    try {
+      return await Promise.any([firstRun, secondRun]);
+    } catch (thrown) {
+      const [one, other] = (thrown as AggregateError).errors as Lost[];
+      const isOver = other === undefined || other.attempt === first;
+      const last = isOver || race.winner === first ? one : other;
+      if (last !== one) this.#note(first, NetworkError.from(one.cause, "INTERNAL"));
+      throw last;
+    } finally {
+      cancelTimer();
+      this.#race = undefined;
+    }
+  }
+
+  async #raced(race: Race<Attempt>, attempt: Attempt, isFresh: boolean): Promise<Won> {
+    race.enter(attempt);
+    try {
+      const served = await this.#serve(attempt, attempt, isFresh);
+      if (!race.isWonBy(attempt)) throw new Error("Another device was faster.");
+      return { attempt, served };
+    } catch (thrown) {
+      throw new Lost(attempt, thrown);
+    }
+  }
+
+  /** The second best device, if there is one and the retry budget allows it. */
+  async #second(first: Attempt, afterMs: number): Promise<Attempt | undefined> {
+    if (this.#request.nodeId !== undefined) return undefined;
+    try {
+      const route = await this.#means.route(this.#request, this.#tried);
+      if (route === undefined || !this.#means.budget.spend()) return undefined;
+      const attempt = this.#choose(route);
+      const late = `"${first.nodeId}" has not answered within ${afterMs} ms`;
+      await this.#tellChoice(attempt, `${route.reason}; ${late}`);
+      return attempt;
+    } catch {
+      // The first goes on.
+      return undefined;
+    }
+  }
+
+  #done(attempt: Attempt, { output, data, serviceMs }: Served): RunResult {
+    const { circuits, times, history } = this.#means;
+    const { agent: { name: agent } } = this.#request;
+    const { nodeId, route: { candidate: { capabilities }, reason } } = attempt;
+    circuits.answered(nodeId);
+    times.note(agent, nodeId, serviceMs, tflopsOf(capabilities));
+    const { taskId, askedAt } = this.#going;
+    const durationMs = history.end(this.#going, "ok", serviceMs) - askedAt;
+    const attempts = this.#attempts;
+    const result: RunResult = {
+      taskId,
+      agent,
+      nodeId,
+      output,
+      attempts,
+      durationMs,
+      serviceMs,
+      reason,
+    };
+    if (data !== undefined) result.data = data;
+    return result;
+  }
+
+  /**
+   * What a failed attempt means.
+   *
+   * @throws {NetworkError} What the caller gets, when no other device is to be asked.
+   */
+  #failed(attempt: Attempt, thrown: unknown): Failure {
+    this.#throwIfCancelled();
+    const { budget, isStopped } = this.#means;
+    const error = NetworkError.from(thrown, "INTERNAL");
+    this.#note(attempt, error);
+    if (error.code === "RESOURCE_EXHAUSTED" && !attempt.begun) this.#refused++;
+    const seen = outcomeOf(error, attempt.nodeId, this.#request, attempt);
+    const isLast = isStopped() || this.#attempts >= MAX_ATTEMPTS || this.#refused >= MAX_REFUSALS;
+    if (isLast || !mayTryAgain(error, attempt, this.#request) || !budget.spend()) throw seen;
+    return { attempt, reason: error.message, error: seen };
+  }
+
+  #note(attempt: Attempt, { code }: NetworkError): void {
+    const { circuits } = this.#means;
+    if (OUT_OF_REACH.has(code)) circuits.failed(attempt.nodeId);
+    else circuits.answered(attempt.nodeId);
+    if (code === "UNKNOWN_OUTCOME") this.#lost++;
+    attempt.lost = this.#lost;
+  }
+
+  /** Nobody is left that was not tried: after a while one of the same may do it. */
+  async #again({ error }: Failure): Promise<Route> {
+    if (error.code !== "UNAVAILABLE") throw error;
+    await this.#backOff();
+    this.#tried.clear();
+    return await this.#means.route(this.#request, this.#tried) ?? Promise.reject(error);
+  }
+
+  /** With full jitter: those whose device was lost at the same moment do not come back together. */
+  async #backOff(): Promise<void> {
+    const { clock, random } = this.#means;
+    const { signal } = this.#request;
+    const longest = Math.min(LONGEST_BACK_OFF_MS, FIRST_BACK_OFF_MS * 2 ** (this.#attempts - 1));
+    const stop = new AbortController();
+    this.#going.stop = (reason) => stop.abort(reason);
+    const both = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+    await sleep(clock, random.next() * longest, both).catch(() => this.#throwIfCancelled());
+  }
+
+  #throwIfCancelled(): void {
+    const { cancelled } = this.#going;
+    if (cancelled !== undefined) throw cancelled;
+    const { signal } = this.#request;
+    if (!signal?.aborted) return;
+    const { reason } = signal;
+    if (reason instanceof NetworkError) throw reason;
+    const why = describeError(reason);
+    throw new NetworkError("CANCELLED", `Cancelled by the caller: ${why}`, { cause: reason });
+  }
+}
