@@ -16,6 +16,7 @@ import {
   MAX_FRAME_BYTES,
   type OutgoingCall,
 } from "./call.ts";
+import { CallTable } from "./call_table.ts";
 import { Kind, type Load, type Message, type OutgoingMessage, type ReportedLoad } from "./frame.ts";
 import { decodeFrame } from "./frame_codec.ts";
 import type { FrameStream } from "./frame_stream.ts";
@@ -79,12 +80,34 @@ export interface LinkOptions {
  */
 export type LinkState = "greeting" | "open" | "retiring" | "closed";
 
-interface WaitingCall {
+/** A call that this side made and that has not ended. */
+class WaitingCall implements OutgoingCall {
+  readonly id: number;
   readonly sink: CallSink;
   /** Bytes that the other side may still send. */
-  credit: number;
+  credit: number = CREDIT_WINDOW;
   /** Bytes consumed and not yet granted again. */
-  consumed: number;
+  #consumed = 0;
+  readonly #post: (message: OutgoingMessage) => void;
+
+  /** @param post Sends on the call's behalf; nothing once the call has ended. */
+  constructor(id: number, sink: CallSink, post: (message: OutgoingMessage) => void) {
+    this.id = id;
+    this.sink = sink;
+    this.#post = post;
+  }
+
+  cancel(): void {
+    this.#post({ kind: Kind.Cancel, call: this.id });
+  }
+
+  consumed(bytes: number): void {
+    this.#consumed += bytes;
+    if (this.#consumed * 2 < CREDIT_WINDOW) return;
+    this.#post({ kind: Kind.Credit, call: this.id, credit: this.#consumed });
+    this.credit += this.#consumed;
+    this.#consumed = 0;
+  }
 }
 
 /** See the top of the file. */
@@ -93,8 +116,8 @@ export class PeerLink {
   readonly #stream: FrameStream;
   readonly #clock: Clock;
   readonly #outbox: Outbox;
-  readonly #waiting = new Map<number, WaitingCall>();
-  readonly #serving = new Map<number, ServedCall>();
+  readonly #waiting = new CallTable<WaitingCall>();
+  readonly #serving = new CallTable<ServedCall>();
   readonly #pings = new Map<number, { sentAt: number; resolve(roundTripMs: number): void }>();
   #state: LinkState = "greeting";
   #peer: NodeDescription | undefined;
@@ -218,21 +241,10 @@ export class PeerLink {
     const id = this.#nextCall;
     this.#nextCall += 2;
     this.#callsSent++;
-    const waiting: WaitingCall = { sink, credit: CREDIT_WINDOW, consumed: 0 };
+    const waiting = new WaitingCall(id, sink, this.#postFor);
     this.#waiting.set(id, waiting);
     this.#post({ kind: Kind.Call, call: id, method, body });
-    return {
-      cancel: () => {
-        if (this.#waiting.has(id)) this.#post({ kind: Kind.Cancel, call: id });
-      },
-      consumed: (bytes) => {
-        waiting.consumed += bytes;
-        if (waiting.consumed * 2 < CREDIT_WINDOW || !this.#waiting.has(id)) return;
-        this.#post({ kind: Kind.Credit, call: id, credit: waiting.consumed });
-        waiting.credit += waiting.consumed;
-        waiting.consumed = 0;
-      },
-    };
+    return waiting;
   }
 
   /** Sends a one-way message; nothing happens when the link is not open. */
@@ -314,9 +326,8 @@ export class PeerLink {
       case Kind.Item:
         return this.#takeItem(message);
       case Kind.End: {
-        const waiting = this.#waiting.get(message.call);
+        const waiting = this.#waiting.take(message.call);
         if (waiting === undefined) return;
-        this.#waiting.delete(message.call);
         waiting.sink.onEnd(
           message.errorCode === undefined
             ? { ok: true, body: message.body }
@@ -404,7 +415,7 @@ export class PeerLink {
   #serve(message: Message): void {
     const { call: id } = message;
     // The caller's numbers only grow, and their parity says who made them.
-    if (id % 2 === this.#nextCall % 2 || this.#serving.has(id)) {
+    if (id % 2 === this.#nextCall % 2 || this.#serving.get(id) !== undefined) {
       throw new NetworkError("PROTOCOL", `Cannot take call ${id}: not a number of the peer's.`);
     }
     this.#callsReceived++;
@@ -412,7 +423,7 @@ export class PeerLink {
       message.method,
       message.body,
       (kind, body, { error, patient } = {}) => {
-        if (kind === Kind.End) this.#serving.delete(id);
+        if (kind === Kind.End) this.#serving.take(id);
         const bytes = this.#post({
           kind,
           call: id,
@@ -446,6 +457,10 @@ export class PeerLink {
     waiting.credit -= message.body.length;
     waiting.sink.onItem(message.body);
   }
+
+  readonly #postFor = (message: OutgoingMessage) => {
+    if (this.#waiting.get(message.call!) !== undefined) this.#post(message);
+  };
 
   #post(message: OutgoingMessage, patient = false): number {
     return this.#outbox.post(message, patient);
@@ -481,12 +496,10 @@ export class PeerLink {
     this.#state = "closed";
     this.#cancelGreetingTimer();
     const error = end.type === "lost" ? end.error : linkLost();
-    for (const [id, { sink }] of this.#waiting) {
+    for (const [id, { sink }] of this.#waiting.takeAll()) {
       sink.onEnd({ ok: false, error: lostCall(this.#outbox.hasSent(id), error) });
     }
-    this.#waiting.clear();
-    for (const call of this.#serving.values()) call.cancel(callerLost());
-    this.#serving.clear();
+    for (const [, call] of this.#serving.takeAll()) call.cancel(callerLost());
     this.#pings.clear();
     this.#options.onClose(retired ? { type: "retired" } : end, this);
   }

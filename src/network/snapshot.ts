@@ -79,7 +79,7 @@ export function tasksNow({ options: { nodeId: self }, ...parts }: NetworkParts):
     since: wallTimeOf(since, clock),
   }));
   const shown = new Set(here.map(({ taskId }) => taskId));
-  const elsewhere = [...dispatcher.history.goesOn()].filter(({ taskId }) => !shown.has(taskId));
+  const elsewhere = dispatcher.history.goesOn().filter(({ taskId }) => !shown.has(taskId));
   return [
     ...here,
     ...elsewhere.map(({ taskId, agent, priority, nodeIds, isRunning, since }): TaskStatus => ({

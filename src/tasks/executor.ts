@@ -8,6 +8,7 @@ import type { Clock } from "../base/clock.ts";
 import { Deadlines } from "../base/deadlines.ts";
 import { type ErrorCode, NetworkError } from "../base/errors.ts";
 import { RecentSet } from "../base/recent_set.ts";
+import { type Placed, Roster } from "../base/roster.ts";
 import { deadlineExceeded, type EmitAttemptEvent, MAX_HOPS, type Task } from "./task.ts";
 import { type Priority, type Waiter, WaitingLine } from "./waiting_line.ts";
 
@@ -59,7 +60,8 @@ const AGENT_CODES: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /** An attempt that runs or waits here. */
-class Attempt implements Waiter {
+class Attempt implements Waiter, Placed {
+  place = -1;
   readonly task: Task;
   readonly caller: string;
   readonly cancellation: Cancellation;
@@ -143,7 +145,7 @@ export interface Served extends AgentAnswer {
 /** See the top of the file. */
 export class Executor {
   readonly #options: ExecutorOptions;
-  readonly #running = new Set<Attempt>();
+  readonly #running = new Roster<Attempt>();
   readonly #deadlines: Deadlines;
   readonly #queue = new WaitingLine<Waiting>();
   readonly #seen = new RecentSet<string>(REMEMBERED_ATTEMPTS);
@@ -178,7 +180,8 @@ export class Executor {
   tasks(): TaskHere[] {
     const now = this.#options.clock.now();
     return [
-      ...[...this.#running].map((attempt) => taskHere(attempt, "running", now - attempt.since)),
+      ...[...this.#running].sort((a, b) => a.since - b.since)
+        .map((attempt) => taskHere(attempt, "running", now - attempt.since)),
       ...[...this.#queue].map(({ attempt }) => taskHere(attempt, "waiting", 0)),
     ];
   }

@@ -2,6 +2,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import type { ErrorCode, NetworkError } from "../base/errors.ts";
+import { type Placed, Roster } from "../base/roster.ts";
 import type { Priority } from "./waiting_line.ts";
 
 /** Tasks that have ended and are remembered. */
@@ -17,7 +18,8 @@ export interface Stoppable {
 }
 
 /** A task that goes on. It holds no text of its caller's, however long it is remembered. */
-export class AskedTask implements Stoppable {
+export class AskedTask implements Stoppable, Placed {
+  place = -1;
   readonly taskId: string;
   readonly agent: string;
   readonly priority: Priority;
@@ -94,8 +96,7 @@ interface Ended {
 /** See the top of the file. */
 export class TaskHistory {
   readonly #clock: Clock;
-  /** By identity, not by id: that is for those who stop one, which nearly nobody does. */
-  readonly #goesOn = new Set<AskedTask>();
+  readonly #goesOn = new Roster<AskedTask>();
   /** A ring: the oldest is where the next one goes. */
   readonly #ended: Ended[] = [];
   #next = 0;
@@ -139,8 +140,8 @@ export class TaskHistory {
   }
 
   /** Those that go on, in the order in which they were asked for. */
-  goesOn(): Iterable<AskedTask> {
-    return this.#goesOn.values();
+  goesOn(): AskedTask[] {
+    return [...this.#goesOn].sort((a, b) => a.askedAt - b.askedAt);
   }
 
   /** The last {@linkcode MOST_ENDED} that have ended, the last one first. */

@@ -92,6 +92,8 @@ const MAX_REFUSALS = 2;
 const FIRST_BACK_OFF_MS = 100;
 const LONGEST_BACK_OFF_MS = 5_000;
 
+const NOBODY: ReadonlySet<string> = new Set();
+
 /** What a device fails with that nobody can reach, or that was lost. */
 const OUT_OF_REACH: ReadonlySet<ErrorCode> = new Set(["UNAVAILABLE", "UNKNOWN_OUTCOME"]);
 
@@ -145,7 +147,8 @@ export class TaskRun {
   readonly #request: RunRequest;
   readonly #emit: EmitRunEvent | undefined;
   readonly #going: AskedTask;
-  readonly #tried = new Set<string>();
+  /** Nodes that need not be asked again; made when the first one is. */
+  #tried = NOBODY;
   /** How many attempts were made. */
   #attempts = 0;
   /** Devices that were lost while they ran it. */
@@ -225,7 +228,6 @@ export class TaskRun {
   #choose(route: Route): Attempt {
     const { circuits, clock } = this.#means;
     const { candidate: { nodeId }, reason } = route;
-    this.#tried.add(nodeId);
     this.#going.sent(nodeId, reason, clock.now());
     circuits.chosen(nodeId);
     return new Attempt(++this.#attempts, route);
@@ -375,6 +377,7 @@ export class TaskRun {
   async #second(first: Attempt, afterMs: number): Promise<Attempt | undefined> {
     if (this.#request.nodeId !== undefined) return undefined;
     try {
+      this.#tried = new Set([...this.#tried, first.nodeId]);
       const route = await this.#means.route(this.#request, this.#tried);
       if (route === undefined || !this.#means.budget.spend()) return undefined;
       const attempt = this.#choose(route);
@@ -431,6 +434,7 @@ export class TaskRun {
     const { circuits } = this.#means;
     if (OUT_OF_REACH.has(code)) circuits.failed(attempt.nodeId);
     else circuits.answered(attempt.nodeId);
+    this.#tried = new Set([...this.#tried, attempt.nodeId]);
     if (code === "UNKNOWN_OUTCOME") this.#lost++;
     attempt.lost = this.#lost;
   }
@@ -439,7 +443,7 @@ export class TaskRun {
   async #again({ error }: Failure): Promise<Route> {
     if (error.code !== "UNAVAILABLE") throw error;
     await this.#backOff();
-    this.#tried.clear();
+    this.#tried = NOBODY;
     return await this.#means.route(this.#request, this.#tried) ?? Promise.reject(error);
   }
 
