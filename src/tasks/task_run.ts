@@ -187,7 +187,7 @@ export class TaskRun {
         // to see this one's load.
         const routing = this.#means.route(this.#request, this.#tried);
         const route = routing instanceof Promise || routing === undefined
-          ? await routing ?? await this.#again(failure!)
+          ? await this.#unlessCancelled(routing) ?? await this.#again(failure!)
           : routing;
         if (failure !== undefined) {
           const told = this.#fallBack(failure);
@@ -456,6 +456,23 @@ export class TaskRun {
     this.#going.stop = (reason) => stop.abort(reason);
     const both = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
     await sleep(clock, random.next() * longest, both).catch(() => this.#throwIfCancelled());
+  }
+
+  /** A custom router that thinks holds up nobody who has changed his mind. */
+  async #unlessCancelled<T>(choice: T | Promise<T>): Promise<T> {
+    const { signal } = this.#request;
+    const stopped = Promise.withResolvers<never>();
+    const onAbort = () => stopped.reject(signal!.reason);
+    this.#going.stop = stopped.reject;
+    signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      return await Promise.race([choice, stopped.promise]);
+    } catch (thrown) {
+      this.#throwIfCancelled();
+      throw thrown;
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+    }
   }
 
   #throwIfCancelled(): void {

@@ -759,6 +759,21 @@ Deno.test("a peer that sends what is no event is told to stop, and the caller is
   assertEquals(fleet.asked.get("b"), undefined);
 });
 
+Deno.test("who cancels while a custom router thinks is told at once, and nobody is asked", async () => {
+  const fleet = new Fleet(["a"], () => new Promise(() => {}));
+  const abort = new AbortController();
+  const bySignal = fleet.run({ signal: abort.signal });
+  const byId = fleet.run();
+  await fleet.settle();
+  const [, { taskId }] = fleet.dispatcher.history.goesOn();
+  abort.abort();
+  fleet.dispatcher.cancel(taskId, new NetworkError("CANCELLED", "Enough."));
+  await fleet.settle();
+  assertEquals([bySignal.error?.code, byId.error?.message], ["CANCELLED", "Enough."]);
+  await fleet.clock.advance(5_000);
+  assertEquals(fleet.asked.get("a"), undefined);
+});
+
 Deno.test("a device that takes its time is helped by a second one, and the first answer counts", async () => {
   const fleet = new Fleet(["a", "b", "c"]);
   const outcome = fleet.run({ hedgeAfterMs: 200 });
