@@ -79,6 +79,7 @@ export {
   DistributedNetwork,
   type MapOptions,
   type NodeOutcome,
+  type RunAllOptions,
   type RunOptions,
   type StartOptions,
   type StopOptions,

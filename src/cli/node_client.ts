@@ -1,11 +1,19 @@
 /** Talks to a running node of this machine through its HTTP API. */
 
 import type { AgentDescription } from "../agents/agent.ts";
-import type { RunEvent, RunResult } from "../agents/run_event.ts";
+import type { RunEvent } from "../agents/run_event.ts";
 import { type Clock, doneWithin, systemClock } from "../base/clock.ts";
-import { ERROR_CODES, type ErrorCode, NetworkError } from "../base/errors.ts";
+import { ERROR_CODES, NetworkError } from "../base/errors.ts";
 import { isGranted, needGranted } from "../base/permissions.ts";
-import type { CancelBody, ErrorBody, MapBody, MapLine, RunBody } from "../gateway/control_api.ts";
+import type {
+  CancelBody,
+  ErrorBody,
+  MapBody,
+  MapLine,
+  NodeOutcomeBody,
+  RunAllLine,
+  RunBody,
+} from "../gateway/control_api.ts";
 import type {
   EvictAnswer,
   EvictBody,
@@ -18,14 +26,10 @@ import type { Finding } from "../network/diagnosis_facts.ts";
 import type { JoinQrFields } from "../network/join_qr.ts";
 import type { KeyList } from "../network/network_keys.ts";
 import type { EndedTask, NetworkStatus, PeerStatus, TaskStatus } from "../network/status.ts";
+import type { MapProgress } from "../tasks/map_prompts.ts";
 import type { OptionValues } from "./command.ts";
 import { directFetch } from "./direct_fetch.ts";
 import { environment } from "./option_values.ts";
-
-/** What one node of a run on every device came to, as the API tells it. */
-export type NodeOutcomeBody =
-  | { nodeId: string; result: RunResult }
-  | { nodeId: string; error: { code: ErrorCode; message: string } };
 
 /** Where an API is and what it asks for. */
 export type ApiEndpoint = Pick<RunningNode, "api" | "token">;
@@ -152,9 +156,23 @@ export class NodeClient {
     }
   }
 
-  /** Runs an agent on every device that has it. */
-  async runAll(body: RunBody, signal?: AbortSignal): Promise<NodeOutcomeBody[]> {
-    return await (await this.#fetch("run", signal, { ...body, all: true })).json();
+  /**
+   * Runs an agent on every device that has it.
+   *
+   * @param onProgress Told how far it has come.
+   */
+  async runAll(
+    body: RunBody,
+    signal?: AbortSignal,
+    onProgress?: (progress: MapProgress) => void,
+  ): Promise<NodeOutcomeBody[]> {
+    const response = await this.#fetch("run", signal, { ...body, all: true });
+    for await (const text of lines(response)) {
+      const line: RunAllLine = JSON.parse(text);
+      if (line.type === "outcomes") return line.outcomes;
+      onProgress?.(line);
+    }
+    throw new NetworkError("UNAVAILABLE", "The node ended the answer before its end.");
   }
 
   /**

@@ -3,7 +3,12 @@
 import { z } from "zod";
 import { type ErrorCode, NetworkError } from "../base/errors.ts";
 import { parseWith } from "../base/schema.ts";
-import type { DistributedNetwork, MapOptions, RunOptions } from "../network/distributed_network.ts";
+import type {
+  DistributedNetwork,
+  MapOptions,
+  NodeOutcome,
+  RunOptions,
+} from "../network/distributed_network.ts";
 import type { RunResult } from "../agents/run_event.ts";
 import type { MapOrder, MapProgress } from "../tasks/map_prompts.ts";
 import type { Priority } from "../tasks/waiting_line.ts";
@@ -36,9 +41,19 @@ export interface RunBody extends TaskBody {
   prompt: string;
   /** Whether to say what was thought of each device. */
   explain?: boolean;
-  /** On every device that has the agent; the answer is then one array of outcomes. */
+  /** On every device that has the agent; the answer is then one {@linkcode RunAllLine} a line. */
   all?: boolean;
 }
+
+/** What one node of a run on every device came to, as the API tells it. */
+export type NodeOutcomeBody =
+  | { nodeId: string; result: RunResult }
+  | { nodeId: string; error: { code: ErrorCode; message: string } };
+
+/** A line of the answer when an agent runs on every device; the outcomes are the last. */
+export type RunAllLine =
+  | { type: "progress" } & MapProgress
+  | { type: "outcomes"; outcomes: NodeOutcomeBody[] };
 
 /** What `POST /control/v1/map` takes; `timeoutMs` is for each prompt. */
 export interface MapBody extends TaskBody {
@@ -188,7 +203,7 @@ async function run(
   ending: AbortSignal,
 ): Promise<Response> {
   const options: RunOptions = { ...rest, initialAgent: agent, nodeId: node, signal: ending };
-  if (all) return await runAll(network, prompt, options);
+  if (all) return runAll(network, prompt, options);
   const stream = network.stream(prompt, options);
   // The status is known with the first event.
   const first = await stream.next();
@@ -206,18 +221,44 @@ async function run(
   );
 }
 
-/** Runs an agent on every device that has it: one array, when all of them have ended. */
+/** Runs an agent on every device that has it, and tells how far that has come. */
 async function runAll(
   network: DistributedNetwork,
   prompt: string,
   options: RunOptions,
 ): Promise<Response> {
-  const outcomes = await network.runAll(prompt, options);
-  return Response.json(
-    outcomes.map((outcome) =>
-      "result" in outcome ? outcome : { nodeId: outcome.nodeId, ...errorBody(outcome.error) }
-    ),
+  const told: MapProgress[] = [];
+  let wake = () => {};
+  const running = network.runAll(prompt, {
+    ...options,
+    onProgress: (progress) => {
+      told.push(progress);
+      wake();
+    },
+  });
+  // What is wrong with the request itself is told by the status, and nobody has been asked then.
+  if (told.length === 0) await running;
+  let outcomes: NodeOutcome[] | undefined;
+  running.then((all) => outcomes = all).finally(() => wake());
+  return streamed(
+    (async function* () {
+      for (;;) {
+        const progress = told.shift();
+        if (progress !== undefined) {
+          yield `${JSON.stringify({ type: "progress", ...progress } satisfies RunAllLine)}\n`;
+        } else if (outcomes !== undefined) {
+          const line: RunAllLine = { type: "outcomes", outcomes: outcomes.map(outcomeBody) };
+          yield `${JSON.stringify(line)}\n`;
+          return;
+        } else await new Promise<void>((resolve) => wake = resolve);
+      }
+    })(),
+    "application/x-ndjson",
   );
+}
+
+function outcomeBody(outcome: NodeOutcome): NodeOutcomeBody {
+  return "result" in outcome ? outcome : { nodeId: outcome.nodeId, ...errorBody(outcome.error) };
 }
 
 /**

@@ -122,6 +122,12 @@ export type NodeOutcome =
   | { readonly nodeId: string; readonly result: RunResult }
   | { readonly nodeId: string; readonly error: NetworkError };
 
+/** What {@linkcode DistributedNetwork.runAll} can be told. */
+export interface RunAllOptions extends Omit<RunOptions, "nodeId" | "hedgeAfterMs"> {
+  /** Told how many devices have ended, and what the last of them came to. What it throws ends all. */
+  onProgress?: (progress: MapProgress, outcome?: NodeOutcome) => void;
+}
+
 /** What {@linkcode DistributedNetwork.map} can be told; `timeoutMs` is for each prompt. */
 export interface MapOptions extends Omit<RunOptions, "initialAgent" | "explain"> {
   /**
@@ -282,23 +288,28 @@ export class DistributedNetwork implements AsyncDisposable {
   /**
    * Runs an agent on every device that has it, at once.
    *
+   * @param options `onProgress` is told at once how many devices there are, and then each time that
+   * one has ended, with what it came to.
    * @returns What each came to, this device first. What fails on one of them is in its outcome.
    * @throws {NetworkError} `NOT_FOUND` when no node has the agent; `INVALID_ARGUMENT`;
    * `FAILED_PRECONDITION` when the network does not run.
    */
-  async runAll(
-    prompt: string,
-    options: Omit<RunOptions, "nodeId" | "hedgeAfterMs"> = {},
-  ): Promise<NodeOutcome[]> {
+  async runAll(prompt: string, options: RunAllOptions = {}): Promise<NodeOutcome[]> {
     const { candidates, dispatcher } = this.#parts;
-    const request = this.#request(prompt, options);
+    const { onProgress, ...rest } = options;
+    const request = this.#request(prompt, rest);
     const nodes = candidates().filter(({ agents }) => agents.has(request.agent.name));
+    let [done, failed] = [0, 0];
+    onProgress?.({ done, failed, total: nodes.length });
     return await Promise.all(nodes.map(async ({ nodeId }): Promise<NodeOutcome> => {
-      try {
-        return { nodeId, result: await dispatcher.run({ ...request, nodeId }) };
-      } catch (thrown) {
-        return { nodeId, error: NetworkError.from(thrown) };
-      }
+      const outcome = await dispatcher.run({ ...request, nodeId }).then(
+        (result): NodeOutcome => ({ nodeId, result }),
+        (thrown): NodeOutcome => ({ nodeId, error: NetworkError.from(thrown) }),
+      );
+      done++;
+      if ("error" in outcome) failed++;
+      onProgress?.({ done, failed, total: nodes.length }, outcome);
+      return outcome;
     }));
   }
 

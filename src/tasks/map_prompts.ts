@@ -19,7 +19,7 @@ export type MapItem =
 
 /** How far a {@linkcode DistributedNetwork.map} has come. */
 export interface MapProgress {
-  /** Prompts that have ended, those that failed among them. */
+  /** Prompts, or devices, that have ended, those that failed among them. */
   readonly done: number;
   /** Prompts that have failed. */
   readonly failed: number;

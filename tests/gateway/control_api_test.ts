@@ -334,8 +334,17 @@ Deno.test("a run on all nodes is one array with what each came to", async () => 
   await api.fleet.advance(500);
   const response = await api.fleet.wait(api.run({ prompt: "x", agent: "picky", all: true }));
   assertEquals(response.status, 200);
-  assertEquals(response.headers.get("content-type"), "application/json");
-  const [here, there] = await response.json();
+  const lines = (await response.text()).trimEnd().split("\n").map((line) => JSON.parse(line));
+  assertEquals(
+    lines.slice(0, -1).map(({ type, done, failed, total }) => [type, done, failed, total]),
+    [
+      ["progress", 0, 0, 2],
+      ["progress", 1, 0, 2],
+      ["progress", 2, 1, 2],
+    ],
+  );
+  const { type, outcomes: [here, there] } = lines.at(-1);
+  assertEquals(type, "outcomes");
   assertEquals([here.nodeId, here.result.output], ["a", "done"]);
   assertEquals(there, {
     nodeId: "b",

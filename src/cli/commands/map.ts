@@ -6,10 +6,8 @@ import { MAX_CONCURRENCY } from "../../tasks/map_prompts.ts";
 import { type Command, type Invocation, NODE_OPTIONS, UsageError } from "../command.ts";
 import { LiveRegion } from "../live_region.ts";
 import { findNode } from "../node_client.ts";
+import { progressBar } from "../progress_bar.ts";
 import { readInput, TASK_OPTIONS, taskBody } from "../task_options.ts";
-
-/** Columns between the ends of the bar. */
-const BAR_COLUMNS = 30;
 
 export const command: Command = {
   positionals: "FILE|-",
@@ -50,7 +48,7 @@ export const command: Command = {
 
     const bar = new LiveRegion(terminal.stderr);
     let progress: MapProgress = { done: 0, failed: 0, total: prompts.length };
-    const showBar = () => bar.show([barOf(progress, prompts.length)]);
+    const showBar = () => bar.show([progressBar(progress, prompts.length)]);
     try {
       showBar();
       for await (const line of node.map(body, signal)) {
@@ -100,11 +98,4 @@ function stringOf(line: string, index: number): string {
   }
   if (typeof value === "string") return value;
   throw new UsageError(`Line ${index + 1} is no JSON string: ${safeLine(line).slice(0, 60)}`);
-}
-
-/** `█████░░░░░  5 of 10, 1 failed` */
-function barOf({ done, failed }: MapProgress, total: number): string {
-  const filled = total === 0 ? BAR_COLUMNS : Math.floor(BAR_COLUMNS * done / total);
-  const bar = "█".repeat(filled) + "░".repeat(BAR_COLUMNS - filled);
-  return `${bar}  ${done} of ${total}${failed > 0 ? `, ${failed} failed` : ""}`;
 }

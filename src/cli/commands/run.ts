@@ -4,9 +4,11 @@ import type { RunResult } from "../../agents/run_event.ts";
 import type { JsonValue } from "../../base/bounded_json.ts";
 import type { Consideration } from "../../agents/run_event.ts";
 import { safeText } from "../../base/safe_text.ts";
-import type { RunBody } from "../../gateway/control_api.ts";
+import type { NodeOutcomeBody, RunBody } from "../../gateway/control_api.ts";
 import { type Command, type Invocation, NODE_OPTIONS, UsageError } from "../command.ts";
-import { findNode, type NodeClient, type NodeOutcomeBody } from "../node_client.ts";
+import { LiveRegion } from "../live_region.ts";
+import { findNode, type NodeClient } from "../node_client.ts";
+import { progressBar } from "../progress_bar.ts";
 import { showMilliseconds } from "../show.ts";
 import { table } from "../table.ts";
 import { TASK_OPTIONS, taskBody } from "../task_options.ts";
@@ -108,7 +110,15 @@ async function runAll(
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<number> {
-  const outcomes = await node.runAll(body, signal);
+  const bar = new LiveRegion(terminal.stderr);
+  let outcomes: NodeOutcomeBody[];
+  try {
+    outcomes = await node.runAll(body, signal, (progress) => {
+      bar.show([progressBar(progress, progress.total ?? 0)]);
+    });
+  } finally {
+    bar.show([]);
+  }
   const failed = outcomes.some((outcome) => "error" in outcome);
   if (terminal.json) {
     terminal.value(outcomes);
