@@ -103,6 +103,7 @@ export type {
   PeerStatus,
   RefusedBy,
   SecurityStatus,
+  StatusOptions,
   TaskStatus,
   UnreachedStatus,
 } from "./src/network/status.ts";

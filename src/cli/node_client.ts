@@ -98,9 +98,13 @@ export class NodeClient {
     return this.#answer("agents", signal);
   }
 
-  /** What runs here or was asked for from here, and what the last tasks came to. */
-  tasks(signal?: AbortSignal): Promise<(TaskStatus | EndedTask)[]> {
-    return this.#answer("tasks", signal);
+  /**
+   * What runs here or was asked for from here, and what the last tasks came to.
+   *
+   * @param explain Whether to tell what was thought of each device.
+   */
+  tasks(signal?: AbortSignal, explain = false): Promise<(TaskStatus | EndedTask)[]> {
+    return this.#answer(explain ? "tasks?explain" : "tasks", signal);
   }
 
   /**

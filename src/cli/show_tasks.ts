@@ -1,5 +1,6 @@
 /** How tasks are written for people. */
 
+import type { Consideration } from "../agents/run_event.ts";
 import type { EndedTask, TaskStatus } from "../network/status.ts";
 import { table } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
@@ -16,11 +17,30 @@ export function tasksReport(
   now: number,
 ): string[] {
   if (tasks.length === 0) return ["No tasks yet. Run one: hanzo-network run PROMPT"];
-  return table(
+  const lines = table(
     ["TASK", "AGENT", "STATE", "NODE", "FOR", "PRIORITY", "TIME", "ATTEMPT", "WHY THERE"],
     tasks.map((task) => task.state === "ended" ? endedCells(task, now) : cells(task, now)),
     columns,
   );
+  const explained = tasks.filter(({ considered }) => considered !== undefined);
+  return [
+    ...lines,
+    ...explained.flatMap(({ taskId, considered }) => [
+      "",
+      `Task ${taskId}:`,
+      ...consideredTable(considered!, columns),
+    ]),
+  ];
+}
+
+/** What was thought of each device, the best first. */
+export function consideredTable(considered: readonly Consideration[], columns: number): string[] {
+  const rows = considered.map(({ nodeId, place, reason }) => [
+    place === null ? "–" : `${place}`,
+    nodeId,
+    reason,
+  ]);
+  return table(["#", "NODE", "WHY"], rows, columns);
 }
 
 function cells(task: TaskStatus, now: number): string[] {

@@ -136,13 +136,14 @@ type Route = (request: Request, ending: AbortSignal) => Response | Promise<Respo
 export function controlApi(network: DistributedNetwork): ControlApi {
   const bodies = new JsonBodies();
   const routes: Record<string, Route> = {
-    "GET /control/v1/status": () => Response.json(network.getNetworkStatus()),
+    "GET /control/v1/status": (request) =>
+      Response.json(network.getNetworkStatus({ explain: explains(request) })),
     "GET /control/v1/peers": () => Response.json(Object.values(network.getNetworkStatus().peers)),
     "GET /control/v1/agents": () => Response.json(network.agents()),
     "GET /control/v1/doctor": async ({ url }) =>
       Response.json(await network.diagnose(new URL(url).searchParams.get("peer") ?? undefined)),
-    "GET /control/v1/tasks": () => {
-      const { tasks, recentTasks } = network.getNetworkStatus();
+    "GET /control/v1/tasks": (request) => {
+      const { tasks, recentTasks } = network.getNetworkStatus({ explain: explains(request) });
       return Response.json([...tasks, ...recentTasks]);
     },
     "POST /control/v1/cancel": async (request) => {
@@ -185,6 +186,11 @@ export function controlApi(network: DistributedNetwork): ControlApi {
       );
     }
   };
+}
+
+/** Whether what was thought of each device is to be told: `?explain`. */
+function explains({ url }: Request): boolean {
+  return new URL(url).searchParams.has("explain");
 }
 
 async function runBody(request: Request, bodies: JsonBodies): Promise<RunBody> {

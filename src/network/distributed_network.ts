@@ -42,6 +42,7 @@ import type {
   NetworkState,
   NetworkStatus,
   PeerHealth,
+  StatusOptions,
   TaskStatus,
 } from "./status.ts";
 
@@ -438,8 +439,8 @@ export class DistributedNetwork implements AsyncDisposable {
   }
 
   /** How this node and its peers are now: plain data. */
-  getNetworkStatus(): NetworkStatus {
-    return networkStatus(this.#parts, this.#state);
+  getNetworkStatus(options: StatusOptions = {}): NetworkStatus {
+    return networkStatus(this.#parts, this.#state, options.explain);
   }
 
   /**

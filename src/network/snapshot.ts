@@ -1,5 +1,6 @@
 /** What a node shows of itself and of its peers at a moment: plain data, made from its parts. */
 
+import type { Consideration } from "../agents/run_event.ts";
 import type { Clock } from "../base/clock.ts";
 import { UNKNOWN_DEVICE } from "../device/capabilities.ts";
 import type { ForeignPeer } from "../discovery/foreign_peers.ts";
@@ -7,6 +8,8 @@ import { formatAddress } from "../link/frame_stream.ts";
 import type { Peer, PeerEvent, PeerState } from "../membership/peer.ts";
 import { interfaceTo, type NetworkInterface } from "../transport/interfaces.ts";
 import type { Candidate } from "../routing/candidate.ts";
+import { considerations } from "../routing/explain.ts";
+import type { Ranking } from "../routing/rank.ts";
 import { HERE } from "../tasks/executor.ts";
 import type { NetworkParts } from "./parts.ts";
 import { trustMode, verifiesPeers } from "./trusts.ts";
@@ -22,7 +25,11 @@ import type {
 } from "./status.ts";
 
 /** How a node and its peers are now. */
-export function networkStatus(parts: NetworkParts, state: NetworkState): NetworkStatus {
+export function networkStatus(
+  parts: NetworkParts,
+  state: NetworkState,
+  explains = false,
+): NetworkStatus {
   const { options, self, executor, membership, listenHost, conflicts } = parts;
   const description = self();
   const candidates = new Map(parts.candidates().map((one) => [one.nodeId, one]));
@@ -55,8 +62,8 @@ export function networkStatus(parts: NetworkParts, state: NetworkState): Network
     slots: executor.slots,
     capabilities: description.capabilities,
     agents: [...description.agents],
-    tasks: tasksNow(parts),
-    recentTasks: recentTasks(parts),
+    tasks: tasksNow(parts, explains),
+    recentTasks: recentTasks(parts, explains),
     // A node of ours has the better claim to its label.
     peers: Object.fromEntries(
       [...parts.foreign().map((one) => foreignStatus(one, interfaces, parts.clock)), ...peers]
@@ -69,20 +76,27 @@ export function networkStatus(parts: NetworkParts, state: NetworkState): Network
 }
 
 /** What runs or waits here, and what this node has asked others for. */
-export function tasksNow({ options: { nodeId: self }, ...parts }: NetworkParts): TaskStatus[] {
+export function tasksNow(
+  { options: { nodeId: self }, ...parts }: NetworkParts,
+  explains = false,
+): TaskStatus[] {
   const { executor, dispatcher, clock } = parts;
   const now = clock.now();
+  const asked = new Map(dispatcher.history.goesOn().map((task) => [task.taskId, task]));
   const here = executor.tasks().map(({ caller, since, ...task }): TaskStatus => ({
     ...task,
     nodeId: self,
     caller: caller === HERE ? self : caller,
     since: wallTimeOf(since, clock),
+    ...(explains && considered(asked.get(task.taskId)?.ranking)),
   }));
-  const shown = new Set(here.map(({ taskId }) => taskId));
-  const elsewhere = dispatcher.history.goesOn().filter(({ taskId }) => !shown.has(taskId));
+  for (const { taskId } of here) asked.delete(taskId);
+  const elsewhere = [...asked.values()];
   return [
     ...here,
-    ...elsewhere.map(({ taskId, agent, priority, nodeIds, isRunning, since }): TaskStatus => ({
+    ...elsewhere.map((
+      { taskId, agent, priority, nodeIds, isRunning, since, ranking },
+    ): TaskStatus => ({
       taskId,
       attempt: Math.max(1, nodeIds.length),
       agent,
@@ -92,16 +106,22 @@ export function tasksNow({ options: { nodeId: self }, ...parts }: NetworkParts):
       caller: self,
       priority,
       since: wallTimeOf(since, clock),
+      ...(explains && considered(ranking)),
     })),
   ];
 }
 
-function recentTasks({ dispatcher, clock }: NetworkParts): EndedTask[] {
-  return dispatcher.history.recent().map(({ endedAt, ...task }) => ({
+function recentTasks({ dispatcher, clock }: NetworkParts, explains: boolean): EndedTask[] {
+  return dispatcher.history.recent().map(({ endedAt, ranking, ...task }) => ({
     state: "ended",
     ...task,
     endedAt: wallTimeOf(endedAt, clock),
+    ...(explains && considered(ranking)),
   }));
+}
+
+function considered(ranking: Ranking | undefined): { considered?: Consideration[] } {
+  return ranking === undefined ? {} : { considered: considerations(ranking) };
 }
 
 /** What membership tells, as the network tells it. */

@@ -1,5 +1,6 @@
 /** What a network says of itself. */
 
+import type { Consideration } from "../agents/run_event.ts";
 import type { AgentDescription } from "../agents/agent.ts";
 import type { ErrorCode } from "../base/errors.ts";
 import type { DeviceCapabilities } from "../device/capabilities.ts";
@@ -65,6 +66,8 @@ export interface TaskStatus extends RunningTask {
   readonly priority: Priority;
   /** Since when it runs or waits there, in milliseconds since 1970 by this machine's clock. */
   readonly since: number;
+  /** What was thought of each device; only when that is asked for, and this node has chosen. */
+  readonly considered?: readonly Consideration[];
 }
 
 /** A task that this node has asked for and that has ended. */
@@ -89,6 +92,18 @@ export interface EndedTask {
   readonly reason: string;
   /** When it ended, in milliseconds since 1970 by this machine's clock. */
   readonly endedAt: number;
+  /** What was thought of each device at the last choice; only when that is asked for. */
+  readonly considered?: readonly Consideration[];
+}
+
+/** What {@linkcode DistributedNetwork.getNetworkStatus} can be told. */
+export interface StatusOptions {
+  /**
+   * Whether tasks are to say what was thought of each device.
+   *
+   * @default {false}
+   */
+  explain?: boolean;
 }
 
 /** By what the links of a node are secured. */

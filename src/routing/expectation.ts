@@ -34,6 +34,9 @@ export interface Expectation {
   readonly waitMs: number;
   /** All of it, with the way there and back and what has to be sent. */
   readonly finishMs: number;
+  /** Tasks that run or wait there, as it was then. */
+  readonly pending: number;
+  readonly slots: number;
 }
 
 /** What a task is to be sent with, and what it needs there. */
@@ -94,5 +97,5 @@ export function expectation(
   const waitMs = rounds === 0 ? 0 : rounds * (meanMs(nodeId) ?? serviceMs);
   const transferMs = isLocal || length < SHORT_LENGTH ? 0 : length / CHARACTERS_PER_MS;
   const finishMs = candidate.roundTripMs + transferMs + waitMs + serviceMs;
-  return { serviceMs, basis, waitMs, finishMs };
+  return { serviceMs, basis, waitMs, finishMs, pending, slots };
 }

@@ -18,13 +18,13 @@ export function explain(
       ? "the only device there is"
       : `the only one of ${verdicts.length} devices that can do it`;
   }
-  const figures = `(${figuresOf(candidate, expected)})`;
+  const figures = `(${figuresOf(candidate, tier, expected)})`;
   if (tier >= DOUBTFUL_TIER) {
     return `all that can do it have failed lately; the best of them ${figures}`;
   }
   switch (strategy) {
     case RoutingStrategy.LeastLoaded:
-      return `the least loaded of ${fitting} devices (${tasksOn(candidate)})`;
+      return `the least loaded of ${fitting} devices (${tasksOn(expected)})`;
     case RoutingStrategy.LatencyAware:
       return `can begin first of ${fitting} devices ${figures}`;
     case RoutingStrategy.RoundRobin:
@@ -32,7 +32,7 @@ export function explain(
     case RoutingStrategy.Random:
       return `drawn by lot from ${fitting} devices`;
     case RoutingStrategy.LocalFirst:
-      if (tier === 0) return `this device has a free slot (${tasksOn(candidate)})`;
+      if (tier === 0) return `this device has a free slot (${tasksOn(expected)})`;
       return `this device is not free or cannot do it; ${byCapability(tier - 1)} ${figures}`;
     case RoutingStrategy.CapabilityBased:
       return `${byCapability(tier)} ${figures}`;
@@ -55,16 +55,19 @@ export function explain(
   }
 }
 
-/** What was thought of every device, the best first, those that cannot do it at the end. */
+/**
+ * What was thought of every device, the best first, those that cannot do it at the end: by the
+ * figures as they were then, whenever it is asked for.
+ */
 export function considerations({ verdicts }: Ranking): Consideration[] {
   const fitting = verdicts.filter((verdict) => verdict.fits)
     .sort((a, b) => a.tier - b.tier || a.cost - b.cost);
   return [
-    ...fitting.map(({ candidate, expected }, i): Consideration => ({
+    ...fitting.map(({ candidate, tier, expected }, i): Consideration => ({
       nodeId: candidate.nodeId,
       place: i + 1,
       finishMs: expected.finishMs,
-      reason: figuresOf(candidate, expected),
+      reason: figuresOf(candidate, tier, expected),
     })),
     ...verdicts.filter((verdict) => !verdict.fits).map(({ candidate, reason }): Consideration => ({
       nodeId: candidate.nodeId,
@@ -75,24 +78,24 @@ export function considerations({ verdicts }: Ranking): Consideration[] {
   ];
 }
 
-function figuresOf(candidate: Candidate, expected: Expectation): string {
+function figuresOf(candidate: Candidate, tier: number, expected: Expectation): string {
   const { tflops, estimated } = capacityOf(candidate);
-  const { condition, isDoubtful } = candidate;
+  const { condition } = candidate;
   const { batteryPercent } = condition;
   return [
     `${estimated ? "about " : ""}${Number(tflops.toPrecision(4))} TFLOPS`,
-    tasksOn(candidate),
+    tasksOn(expected),
     // A guess is only there to compare with other guesses.
     ...expected.basis === "guessed" ? [] : [`done in about ${duration(expected.finishMs)}`],
     ...condition.throttled ? ["throttled"] : [],
     ...condition.onBattery
       ? [batteryPercent === null ? "on battery" : `on battery, ${batteryPercent} %`]
       : [],
-    ...isDoubtful ? ["failed lately"] : [],
+    ...tier >= DOUBTFUL_TIER ? ["failed lately"] : [],
   ].join(", ");
 }
 
-function tasksOn({ pending, slots }: Candidate): string {
+function tasksOn({ pending, slots }: Expectation): string {
   return `${pending} task${pending === 1 ? "" : "s"} on ${slots} slot${slots === 1 ? "" : "s"}`;
 }
 

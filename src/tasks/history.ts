@@ -3,10 +3,14 @@
 import type { Clock } from "../base/clock.ts";
 import type { ErrorCode, NetworkError } from "../base/errors.ts";
 import { type Placed, Roster } from "../base/roster.ts";
+import type { Ranking } from "../routing/rank.ts";
 import type { Priority } from "./waiting_line.ts";
 
 /** Tasks that have ended and are remembered. */
 export const MOST_ENDED = 200;
+
+/** Devices whose verdicts are remembered with a task. */
+const MOST_CONSIDERED = 64;
 
 /** What a task came to: `"ok"`, or the code of the error that its caller got. */
 export type TaskOutcome = "ok" | ErrorCode;
@@ -29,6 +33,8 @@ export class AskedTask implements Stoppable, Placed {
   readonly nodeIds: string[] = [];
   /** Why the last one was chosen. */
   reason = "";
+  /** What that was chosen from; undefined while none was, and where that were too many to keep. */
+  ranking: Ranking | undefined;
   /** Whether it has a slot there. */
   isRunning = false;
   /** When it went there, by the monotonic clock. */
@@ -49,9 +55,10 @@ export class AskedTask implements Stoppable, Placed {
   }
 
   /** It goes to a node, where it waits at first. */
-  sent(nodeId: string, reason: string, now: number): void {
+  sent(nodeId: string, reason: string, ranking: Ranking, now: number): void {
     this.nodeIds.push(nodeId);
     this.reason = reason;
+    this.ranking = ranking.verdicts.length <= MOST_CONSIDERED ? ranking : undefined;
     this.isRunning = false;
     this.sentAt = now;
     this.since = now;
@@ -82,6 +89,8 @@ export interface RecentTask {
   readonly serviceMs: number | null;
   /** Why the last node was chosen: one sentence; empty where none was. */
   readonly reason: string;
+  /** What the last node was chosen from. */
+  readonly ranking: Ranking | undefined;
   /** When it ended, by the monotonic clock, in milliseconds. */
   readonly endedAt: number;
 }
@@ -156,6 +165,7 @@ export class TaskHistory {
       durationMs: endedAt - task.askedAt,
       serviceMs,
       reason: task.reason,
+      ranking: task.ranking,
       endedAt,
     }));
   }

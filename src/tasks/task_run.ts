@@ -227,8 +227,8 @@ export class TaskRun {
 
   #choose(route: Route): Attempt {
     const { circuits, clock } = this.#means;
-    const { candidate: { nodeId }, reason } = route;
-    this.#going.sent(nodeId, reason, clock.now());
+    const { candidate: { nodeId }, reason, ranking } = route;
+    this.#going.sent(nodeId, reason, ranking, clock.now());
     circuits.chosen(nodeId);
     return new Attempt(++this.#attempts, route);
   }

@@ -167,3 +167,29 @@ Deno.test("a node that drains waits for what it has asked others, and a stop set
   await fleet.advance(10);
   assert(onB.runs[0].context.signal.aborted, "it goes on there");
 });
+
+Deno.test("what was thought of each device is remembered with the figures of that moment", async () => {
+  await using fleet = new MemoryFleet(707);
+  const { a, onB } = await pair(fleet);
+  const running = [1, 2].map(() => a.network.run("x", { initialAgent: "held", near: ["b"] }));
+  await fleet.advance(50);
+  const { tasks, recentTasks } = a.network.getNetworkStatus();
+  assertEquals([...tasks, ...recentTasks].map((one) => "considered" in one), [false, false]);
+  const considered = () => {
+    const { tasks, recentTasks } = a.network.getNetworkStatus({ explain: true });
+    return [...tasks, ...recentTasks].map(({ considered }) =>
+      considered?.map(({ nodeId, place, reason }) => [nodeId, place, reason])
+    );
+  };
+  const guess = "about 0.2 TFLOPS";
+  const [first, second] = [
+    [["b", 1, `${guess}, 0 tasks on 1 slot`], ["a", 2, `${guess}, 0 tasks on 1 slot`]],
+    [["a", 1, `${guess}, 0 tasks on 1 slot`], ["b", 2, `${guess}, 1 task on 1 slot`]],
+  ];
+  assertEquals(considered(), [second, first]);
+  onB.runs[0].answer("done");
+  await fleet.wait(running[0]);
+  assertEquals(considered(), [second, first]);
+  a.network.cancel(a.network.getNetworkStatus().tasks[0].taskId);
+  await fleet.wait(errorOf(running[1]));
+});

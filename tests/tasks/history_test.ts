@@ -2,16 +2,21 @@
 
 import { assertEquals } from "@std/assert";
 import { ManualClock } from "../../src/base/manual_clock.ts";
+import { rank } from "../../src/routing/rank.ts";
+import { RoutingStrategy } from "../../src/routing/strategy.ts";
 import { MOST_ENDED, TaskHistory } from "../../src/tasks/history.ts";
+import { request } from "../support/candidates.ts";
+
+const RANKING = rank([], request(), RoutingStrategy.Random);
 
 Deno.test("a task that goes on is told with the node that has it and since when", async () => {
   const clock = new ManualClock();
   const history = new TaskHistory(clock);
   const task = history.begin("1", "work", "normal");
   await clock.advance(10);
-  task.sent("a", "the only one", clock.now());
+  task.sent("a", "the only one", RANKING, clock.now());
   await clock.advance(10);
-  task.sent("b", "the next", clock.now());
+  task.sent("b", "the next", RANKING, clock.now());
   assertEquals([task.isRunning, task.since - task.askedAt], [false, 10 + 10]);
   await clock.advance(10);
   task.started(clock.now());
@@ -25,9 +30,9 @@ Deno.test("a task that has ended is told with its outcome, its nodes and its tim
   const history = new TaskHistory(clock);
   const well = history.begin("1", "work", "normal");
   const badly = history.begin("2", "work", "low");
-  well.sent("a", "first", clock.now());
+  well.sent("a", "first", RANKING, clock.now());
   await clock.advance(40);
-  well.sent("b", "second", clock.now());
+  well.sent("b", "second", RANKING, clock.now());
   await clock.advance(60);
   history.end(well, "ok", 50);
   await clock.advance(1);
@@ -44,6 +49,7 @@ Deno.test("a task that has ended is told with its outcome, its nodes and its tim
       durationMs: 101,
       serviceMs: null,
       reason: "",
+      ranking: undefined,
       endedAt: end,
     },
     {
@@ -55,6 +61,7 @@ Deno.test("a task that has ended is told with its outcome, its nodes and its tim
       durationMs: 100,
       serviceMs: 50,
       reason: "second",
+      ranking: RANKING,
       endedAt: end - 1,
     },
   ]);

@@ -8,6 +8,7 @@ import type { NodeOutcomeBody, RunBody } from "../../gateway/control_api.ts";
 import { type Command, type Invocation, NODE_OPTIONS, UsageError } from "../command.ts";
 import { LiveRegion } from "../live_region.ts";
 import { findNode, type NodeClient } from "../node_client.ts";
+import { consideredTable } from "../show_tasks.ts";
 import { progressBar } from "../progress_bar.ts";
 import { showMilliseconds } from "../show.ts";
 import { table } from "../table.ts";
@@ -93,15 +94,6 @@ async function runOne(
     for (const line of consideredTable(attempt, terminal.columns)) terminal.error(line);
   }
   return 0;
-}
-
-function consideredTable(considered: readonly Consideration[], columns: number): string[] {
-  const rows = considered.map(({ nodeId, place, reason }) => [
-    place === null ? "–" : `${place}`,
-    nodeId,
-    reason,
-  ]);
-  return table(["#", "NODE", "WHY"], rows, columns);
 }
 
 async function runAll(

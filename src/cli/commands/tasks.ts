@@ -12,6 +12,7 @@ export const command: Command = {
   positionals: "",
   summary: "Show what runs where since when, and what the last tasks came to",
   options: [
+    { name: "explain", kind: "flag", help: "say what was thought of each device" },
     { name: "watch", kind: "flag", help: "show it again every second, until Ctrl-C" },
     ...NODE_OPTIONS,
   ],
@@ -21,7 +22,7 @@ export const command: Command = {
     const isWatching = options.flag("watch");
     const region = new LiveRegion(terminal);
     do {
-      const tasks = await node.tasks(signal).catch((thrown) => {
+      const tasks = await node.tasks(signal, options.flag("explain")).catch((thrown) => {
         if (isWatching && signal.aborted) return undefined;
         throw thrown;
       });
