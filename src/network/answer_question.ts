@@ -14,7 +14,8 @@ import type { FindAgent } from "./catalog.ts";
  * be run again elsewhere and the agent may not; as `network.run` does.
  */
 export async function answerQuestion(
-  { asker, agent: name, prompt, options, timeoutMs, priority, hops, signal }: AgentQuestion,
+  { asker, agent: name, prompt, options, timeoutMs, priority, hops, signal, traceparent }:
+    AgentQuestion,
   { findAgent, dispatcher }: { readonly findAgent: FindAgent; readonly dispatcher: Dispatcher },
 ): Promise<RunResult> {
   const agent = findAgent(name);
@@ -40,5 +41,6 @@ export async function answerQuestion(
     timeoutMs,
     signal,
     hops,
+    traceparent,
   });
 }

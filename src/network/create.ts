@@ -36,6 +36,7 @@ import { Circuits } from "../tasks/circuits.ts";
 import { Dispatcher } from "../tasks/dispatcher.ts";
 import { Executor } from "../tasks/executor.ts";
 import { RUN_METHOD, serveRun } from "../tasks/remote.ts";
+import type { Tracer } from "../tasks/tracing.ts";
 import type { DatagramTransport } from "../transport/datagram.ts";
 import { systemDatagrams } from "../transport/system_datagrams.ts";
 import { hasIPv6, needInterfaces } from "../transport/system_interfaces.ts";
@@ -61,6 +62,7 @@ import {
   type ResolvedOptions,
   resolveOptions,
 } from "./options.ts";
+import { openTelemetry } from "./open_telemetry.ts";
 import { reachOf } from "./reach.ts";
 import { Refusers } from "./refusers.ts";
 import type { NameConflict } from "./status.ts";
@@ -82,6 +84,8 @@ export interface Platform {
   readonly detect: (overrides: CapabilityOverrides) => Promise<DeviceCapabilities>;
   readonly readDevice: () => Promise<DeviceReading>;
   readonly readCondition: () => Promise<DeviceCondition>;
+  /** What records traces, if anything does. */
+  readonly openTracer: () => Promise<Tracer | undefined>;
 }
 
 /** What links are made with. */
@@ -195,6 +199,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     tasksQueued: executor.queued,
   }));
   const agents = agentsByName([monitor, calculator.agent], resolved.agents);
+  let tracer: Tracer | undefined;
   const builtinAgents = new Set([monitor.name, calculator.agent.name]);
   const executor: Executor = new Executor({
     nodeId,
@@ -202,6 +207,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     agents,
     slots: resolved.slots,
     ask: (question) => answerQuestion(question, { findAgent, dispatcher }),
+    tracer: () => tracer,
   });
 
   let description: NodeDescription = Object.freeze({
@@ -336,6 +342,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     executor,
     candidates,
     link,
+    tracer: () => tracer,
   });
   let exchange: KeyExchange | undefined;
   const discoveries = makeDiscoveries(resolved, {
@@ -381,6 +388,9 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     },
     detect: () => platform.detect(resolved.deviceCapabilities),
     readCondition: platform.readCondition,
+    openTracer: async () => {
+      tracer = await platform.openTracer();
+    },
     listenHost: leavesMachine(resolved) ? platform.listenHosts.lan : platform.listenHosts.loopback,
     pool,
     membership,
@@ -420,6 +430,7 @@ function systemPlatform(options: NetworkOptions): Platform {
     detect: (overrides) => detectDeviceCapabilities({ overrides }),
     readDevice: () => reader.read(),
     readCondition: () => conditionReader.read(),
+    openTracer: openTelemetry,
   };
 }
 

@@ -521,9 +521,10 @@ export class DistributedNetwork implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    const { membership, discoveries, describe, openTrust } = this.#parts;
+    const { membership, discoveries, describe, openTracer, openTrust } = this.#parts;
     warnOfMissingPermissions(this.#parts.options);
     const detected = detectSoon(this.#parts);
+    await openTracer();
     await openTrust();
     const { port } = await listen(this.#parts);
     describe({ listenPort: port });

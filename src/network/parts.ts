@@ -36,6 +36,8 @@ export interface NetworkParts {
   readonly openTrust: () => Promise<void>;
   readonly detect: () => Promise<DeviceCapabilities>;
   readonly readCondition: () => Promise<DeviceCondition>;
+  /** Makes that runs are recorded as traces, where that is asked for. */
+  readonly openTracer: () => Promise<void>;
   readonly listenHost: string;
   readonly pool: LinkPool;
   readonly membership: Membership;

@@ -18,6 +18,7 @@ import { TaskHistory } from "./history.ts";
 import type { CallingLink } from "./remote.ts";
 import { RetryBudget } from "./retry_budget.ts";
 import { ServiceTimeTable } from "./service_times.ts";
+import { type Tracer, traceRun } from "./tracing.ts";
 import { type EmitRunEvent, type RunMeans, type RunRequest, TaskRun } from "./task_run.ts";
 
 /** What a {@linkcode Dispatcher} is made of. */
@@ -33,6 +34,8 @@ export interface DispatcherOptions {
   readonly candidates: () => readonly Candidate[];
   /** The link to a peer, if one is open. */
   readonly link: (nodeId: string) => CallingLink | undefined;
+  /** What records traces, if anything does. */
+  readonly tracer?: () => Tracer | undefined;
 }
 
 const NOWHERE: ReadonlySet<string> = new Set();
@@ -98,7 +101,14 @@ export class Dispatcher {
    * `CANCELLED` when the signal aborts, or the device stops; else what the last device failed with.
    */
   run(request: RunRequest, emit?: EmitRunEvent): Promise<RunResult> {
-    return new TaskRun(this.#options.newTaskId(), request, emit, this.#means).result();
+    const { newTaskId, tracer } = this.#options;
+    const taskId = newTaskId();
+    const run = (request: RunRequest, emit?: EmitRunEvent) =>
+      new TaskRun(taskId, request, emit, this.#means).result();
+    const recording = tracer?.();
+    return recording === undefined
+      ? run(request, emit)
+      : traceRun(recording, taskId, request, emit, run);
   }
 
   /**

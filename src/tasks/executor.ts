@@ -10,6 +10,7 @@ import { type ErrorCode, NetworkError } from "../base/errors.ts";
 import { RecentSet } from "../base/recent_set.ts";
 import { type Placed, Roster } from "../base/roster.ts";
 import { deadlineExceeded, type EmitAttemptEvent, MAX_HOPS, type Task } from "./task.ts";
+import { traceAttempt, type Tracer } from "./tracing.ts";
 import { type Priority, type Waiter, WaitingLine } from "./waiting_line.ts";
 
 /** What an {@linkcode Executor} is made of. */
@@ -21,6 +22,8 @@ export interface ExecutorOptions {
   readonly slots: number;
   /** Gets an agent run for one that runs here. */
   readonly ask: (question: AgentQuestion) => Promise<RunResult>;
+  /** What records traces, if anything does. */
+  readonly tracer?: () => Tracer | undefined;
 }
 
 /** What an agent that runs here asks another one. */
@@ -36,6 +39,8 @@ export interface AgentQuestion {
   readonly priority: Priority;
   /** How many agents have asked each other until it came to this one; 1 or more. */
   readonly hops: number;
+  /** The span of the asker, where traces are recorded. */
+  readonly traceparent?: string;
   /** Aborts when the asker is stopped, or has ended. */
   readonly signal: AbortSignal;
 }
@@ -210,6 +215,19 @@ export class Executor {
    * already. After it: `DEADLINE_EXCEEDED`, the cancellation's reason, or the agent's own error.
    */
   execute(
+    task: Task,
+    emit: EmitAttemptEvent,
+    cancellation: Cancellation,
+    caller: string,
+  ): Served | Promise<Served> {
+    const tracer = this.#options.tracer?.();
+    if (tracer === undefined) return this.#execute(task, emit, cancellation, caller);
+    return traceAttempt(tracer, task, this.#options.nodeId, (traceparent) => {
+      return this.#execute({ ...task, traceparent }, emit, cancellation, caller);
+    });
+  }
+
+  #execute(
     task: Task,
     emit: EmitAttemptEvent,
     cancellation: Cancellation,
@@ -397,7 +415,7 @@ export class Executor {
     question: Pick<AgentQuestion, "agent" | "prompt" | "options" | "signal">,
   ): Promise<RunResult> {
     const { clock, ask } = this.#options;
-    const { hops, priority } = attempt.task;
+    const { hops, priority, traceparent } = attempt.task;
     if (hops >= MAX_HOPS) {
       throw new NetworkError(
         "FAILED_PRECONDITION",
@@ -420,7 +438,7 @@ export class Executor {
       this.#handOn();
     }
     try {
-      return await ask({ ...question, asker, timeoutMs, priority, hops: hops + 1 });
+      return await ask({ ...question, asker, timeoutMs, priority, hops: hops + 1, traceparent });
     } finally {
       // It goes on at once, even where its slot is taken: whoever holds work up makes nothing free.
       if (attempt.asking > 0 && --attempt.asking === 0) this.#asking--;

@@ -20,6 +20,8 @@ export interface Task {
   readonly priority: Priority;
   /** How many agents have asked each other until it came to this one; 0 from a caller. */
   readonly hops: number;
+  /** The span that it belongs to, where traces are recorded. */
+  readonly traceparent?: string;
 }
 
 /** What an executor tells while an attempt runs. */

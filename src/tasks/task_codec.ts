@@ -26,6 +26,7 @@ const TASK_CONTEXT = bytesTag(5);
 const TASK_TIMEOUT_US = varintTag(6);
 const TASK_PRIORITY = varintTag(7);
 const TASK_HOPS = varintTag(8);
+const TASK_TRACEPARENT = bytesTag(10);
 const EVENT_TOKEN = bytesTag(1);
 const EVENT_TOOL_CALL = bytesTag(2);
 const EVENT_TOOL_RESULT = bytesTag(3);
@@ -53,7 +54,7 @@ const writer = new ProtoWriter();
 
 /** The body of a call that asks for `task`. */
 export function encodeTask(task: Task): Uint8Array {
-  const { taskId, attempt, agent, prompt, context, timeoutMs, priority, hops } = task;
+  const { taskId, attempt, agent, prompt, context, timeoutMs, priority, hops, traceparent } = task;
   writer.reserve(
     NUMBERS_BOUND + 3 * (taskId.length + agent.length + prompt.length + context.length),
   );
@@ -66,6 +67,7 @@ export function encodeTask(task: Task): Uint8Array {
   writer.number(TASK_TIMEOUT_US, Math.max(1, microseconds(timeoutMs)));
   if (priority !== "normal") writer.small(TASK_PRIORITY, PRIORITIES.indexOf(priority));
   if (hops > 0) writer.number(TASK_HOPS, hops);
+  if (traceparent !== undefined) writer.string(TASK_TRACEPARENT, traceparent);
   return writer.take();
 }
 
@@ -84,6 +86,7 @@ export function decodeTask(bytes: Uint8Array): Task {
   let timeoutMs = 0;
   let priority: Priority | undefined = "normal";
   let hops = 0;
+  let traceparent: string | undefined;
   while (!reader.atEnd) {
     const tag = reader.number();
     if (tag === TASK_ID) taskId = reader.string();
@@ -94,6 +97,7 @@ export function decodeTask(bytes: Uint8Array): Task {
     else if (tag === TASK_TIMEOUT_US) timeoutMs = reader.number() / 1_000;
     else if (tag === TASK_PRIORITY) priority = PRIORITIES[reader.number()];
     else if (tag === TASK_HOPS) hops = reader.number();
+    else if (tag === TASK_TRACEPARENT) traceparent = reader.string();
     else reader.skip(tag);
   }
   if (!ULID_PATTERN.test(taskId)) throw unfit("task", "taskId is no ULID");
@@ -104,7 +108,8 @@ export function decodeTask(bytes: Uint8Array): Task {
   }
   if (priority === undefined) throw unfit("task", "priority is none that is known");
   if (hops > MAX_HOPS) throw unfit("task", `hops is ${hops}`);
-  return { taskId, attempt, agent, prompt, context, timeoutMs, priority, hops };
+  const task: Task = { taskId, attempt, agent, prompt, context, timeoutMs, priority, hops };
+  return traceparent === undefined ? task : { ...task, traceparent };
 }
 
 /** The body of an item that tells `event`. */

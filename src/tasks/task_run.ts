@@ -53,6 +53,8 @@ export interface RunRequest {
   readonly signal?: AbortSignal;
   /** How many agents have asked each other until it came to this one; 0 where none has. */
   readonly hops?: number;
+  /** The span that it belongs to, where traces are recorded. */
+  readonly traceparent?: string;
 }
 
 /** Takes the events of a run, all but the result; while a returned promise is pending it waits. */
@@ -286,8 +288,9 @@ export class TaskRun {
 
   #task(attempt: number, remainingMs: number): Task {
     const { agent: { name: agent }, prompt, context, timeoutMs, hops = 0 } = this.#request;
+    const { traceparent } = this.#request;
     const { taskId, priority } = this.#going;
-    const task = {
+    const task: Task = {
       taskId,
       attempt,
       agent,
@@ -298,7 +301,7 @@ export class TaskRun {
       hops,
     };
     if (remainingMs <= 0) throw deadlineExceeded({ ...task, timeoutMs });
-    return task;
+    return traceparent === undefined ? task : { ...task, traceparent };
   }
 
   async #serveHere(

@@ -113,6 +113,7 @@ export class MemoryFleet implements AsyncDisposable {
       detect: (overrides) => detectNothing(overrides, clock),
       readDevice: () => Promise.reject(new Error("A device in memory does nothing.")),
       readCondition: () => Promise.resolve(AT_EASE),
+      openTracer: () => Promise.resolve(undefined),
     };
   }
 }

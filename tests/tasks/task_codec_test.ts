@@ -48,6 +48,18 @@ const anyTask: fc.Arbitrary<Task> = fc.record({
   timeoutMs: fc.integer({ min: 1, max: MAX_TIMEOUT_MS }),
   priority: fc.constantFrom("high", "normal", "low"),
   hops: fc.integer({ min: 0, max: MAX_HOPS }),
+  traceparent: fc.constant(`00-${"1a".repeat(16)}-${"2b".repeat(8)}-01`),
+}, {
+  requiredKeys: [
+    "taskId",
+    "attempt",
+    "agent",
+    "prompt",
+    "context",
+    "timeoutMs",
+    "priority",
+    "hops",
+  ],
 });
 const anyEvent: fc.Arbitrary<AgentEvent> = fc.oneof(
   fc.record({ type: fc.constant("token" as const), text }),
