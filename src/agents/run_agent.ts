@@ -5,6 +5,7 @@ import type { Cancellation } from "../base/cancellation.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { Agent, AgentAnswer, CallAgentOptions } from "./agent.ts";
 import type { AgentEvent, RunResult } from "./run_event.ts";
+import { RunStateStore } from "./run_state_store.ts";
 
 /** Gets another agent run, wherever that is best, until `signal` aborts. */
 export type CallAgent = (
@@ -21,6 +22,8 @@ export interface AgentCall {
   taskId: string;
   nodeId: string;
   cancellation: Cancellation;
+  /** What it shares with the other agents of its run; by default one of its own. */
+  state?: RunStateStore;
   /** Takes each event; while the returned promise is pending the agent's generator waits. */
   emit: (event: AgentEvent) => Promise<void> | void;
   /** What the agent asks others by. */
@@ -69,6 +72,7 @@ class Run {
   /** What the agent gets. Plain properties: people copy it with a spread. */
   context() {
     const { prompt, context, taskId, nodeId, cancellation } = this.#call;
+    let own = this.#call.state;
     return {
       prompt,
       context,
@@ -76,6 +80,10 @@ class Run {
       nodeId,
       get signal() {
         return cancellation.signal;
+      },
+      // Most agents never look at it.
+      get state() {
+        return own ??= stateOf(prompt);
       },
       callTool: (name: string, args: JsonValue) => noticed(this.#callTool(name, args)),
       callAgent: (
@@ -166,6 +174,13 @@ class Run {
       );
     }
   }
+}
+
+/** The state of a run that has only begun. */
+function stateOf(prompt: string): RunStateStore {
+  const state = new RunStateStore();
+  state.addMessage({ role: "user", content: prompt });
+  return state;
 }
 
 /** An agent that did not wait for what it has called must not end the process by its failure. */

@@ -3,6 +3,7 @@
 import type { Agent, AgentAnswer, CallAgentOptions } from "../agents/agent.ts";
 import { runAgent } from "../agents/run_agent.ts";
 import type { RunResult } from "../agents/run_event.ts";
+import type { RunChanges } from "../agents/run_state_store.ts";
 import type { Cancellation } from "../base/cancellation.ts";
 import type { Clock } from "../base/clock.ts";
 import { Deadlines } from "../base/deadlines.ts";
@@ -140,6 +141,8 @@ export interface TaskHere extends RunningTask {
 export interface Served extends AgentAnswer {
   /** How long it had a slot, in milliseconds. */
   readonly serviceMs: number;
+  /** What it has changed of the state of its run. */
+  readonly changes?: RunChanges;
 }
 
 /** See the top of the file. */
@@ -343,11 +346,14 @@ export class Executor {
   /** Runs a task that has a slot, and hands the slot on. */
   #run(attempt: Attempt, agent: Agent): Served | Promise<Served> {
     const { clock, nodeId } = this.#options;
-    const { task: { prompt, context, taskId }, cancellation, emit } = attempt;
+    const { task: { prompt, context, taskId, state: shared }, cancellation, emit } = attempt;
+    // Its own: what an attempt changes counts only with its answer.
+    const state = shared?.fork();
     const served = (answer: AgentAnswer): Served => {
       const serviceMs = clock.now() - attempt.since;
       this.#leave(attempt, serviceMs);
-      return { ...answer, serviceMs };
+      const changes = state?.changes();
+      return changes === undefined ? { ...answer, serviceMs } : { ...answer, serviceMs, changes };
     };
     const failed = (thrown: unknown): never => {
       this.#leave(attempt, clock.now() - attempt.since);
@@ -362,6 +368,7 @@ export class Executor {
         nodeId,
         cancellation,
         emit,
+        state,
         callAgent: (name, prompt, options, signal) =>
           this.#ask(attempt, agent, { agent: name, prompt, options, signal }),
       });
@@ -442,8 +449,8 @@ function keyOf({ taskId, attempt }: Task): string {
   return attempt === 1 ? taskId : `${taskId}/${attempt}`;
 }
 
-function lengthOf({ prompt, context }: Task): number {
-  return prompt.length + context.length;
+function lengthOf({ prompt, context, state }: Task): number {
+  return prompt.length + context.length + (state?.bytes ?? 0);
 }
 
 /** Keeps an agent's error from being taken for one of the network's, which would be retried. */

@@ -165,11 +165,10 @@ function longer(streamed: string, text: string): string {
 /** Answers a peer's call by running the task here. */
 export function serveRun(call: IncomingCall, executor: Executor, caller: string): void {
   let streamed = "";
-  const answer = ({ output, data, serviceMs }: Served) => {
+  const answer = ({ output, data, serviceMs, changes }: Served) => {
     // What was streamed is there already.
-    call.end(
-      encodeAnswer(output === streamed ? { data, serviceMs } : { output, data, serviceMs }),
-    );
+    const told = output === streamed ? undefined : output;
+    call.end(encodeAnswer({ output: told, data, serviceMs, changes }));
   };
   const fail = (thrown: unknown) => {
     if (thrown instanceof TaskCancelled) {

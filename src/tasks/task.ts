@@ -1,6 +1,7 @@
 /** A task: one request to run an agent, and what an executor needs to know of it. */
 
 import type { AgentEvent } from "../agents/run_event.ts";
+import type { RunStateStore } from "../agents/run_state_store.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { Priority } from "./waiting_line.ts";
 
@@ -20,6 +21,8 @@ export interface Task {
   readonly priority: Priority;
   /** How many agents have asked each other until it came to this one; 0 from a caller. */
   readonly hops: number;
+  /** What the agents of its run share; absent where there is only one. */
+  readonly state?: RunStateStore;
 }
 
 /** What an executor tells while an attempt runs. */

@@ -3,6 +3,7 @@
 import type { AgentDescription } from "../agents/agent.ts";
 import type { Requirements, Workload } from "../agents/requirements.ts";
 import type { RunEvent, RunResult } from "../agents/run_event.ts";
+import type { RunStateStore } from "../agents/run_state_store.ts";
 import { Cancellation } from "../base/cancellation.ts";
 import { type Clock, sleep } from "../base/clock.ts";
 import type { Deadlines } from "../base/deadlines.ts";
@@ -53,6 +54,8 @@ export interface RunRequest {
   readonly signal?: AbortSignal;
   /** How many agents have asked each other until it came to this one; 0 where none has. */
   readonly hops?: number;
+  /** What the agents of its run share: the one that answers changes it. */
+  readonly state?: RunStateStore;
 }
 
 /** Takes the events of a run, all but the result; while a returned promise is pending it waits. */
@@ -285,7 +288,7 @@ export class TaskRun {
   }
 
   #task(attempt: number, remainingMs: number): Task {
-    const { agent: { name: agent }, prompt, context, timeoutMs, hops = 0 } = this.#request;
+    const { agent: { name: agent }, prompt, context, timeoutMs, hops = 0, state } = this.#request;
     const { taskId, priority } = this.#going;
     const task = {
       taskId,
@@ -296,6 +299,7 @@ export class TaskRun {
       timeoutMs: remainingMs,
       priority,
       hops,
+      state,
     };
     if (remainingMs <= 0) throw deadlineExceeded({ ...task, timeoutMs });
     return task;
@@ -390,7 +394,12 @@ export class TaskRun {
     }
   }
 
-  #done(attempt: Attempt, { output, data, serviceMs }: Served): RunResult {
+  #done(attempt: Attempt, { output, data, serviceMs, changes }: Served): RunResult {
+    if (changes !== undefined) {
+      // Where there is no room for them, nobody else is to do it again.
+      attempt.begun = true;
+      this.#request.state?.apply(changes);
+    }
     const { circuits, times, history } = this.#means;
     const { agent: { name: agent } } = this.#request;
     const { nodeId, route: { candidate: { capabilities }, reason } } = attempt;
