@@ -73,6 +73,11 @@ export class RunStateStore implements RunState {
     return store;
   }
 
+  /** What it takes as JSON, but for some brackets. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   get messages(): readonly RunMessage[] {
     return this.#messages;
   }

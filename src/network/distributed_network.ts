@@ -2,6 +2,7 @@
 
 import type { Agent, AgentDescription } from "../agents/agent.ts";
 import type { RunEvent, RunResult } from "../agents/run_event.ts";
+import { streamRun } from "../agents/run_stream.ts";
 import { NetworkError } from "../base/errors.ts";
 import { safeName } from "../base/safe_text.ts";
 import type { Requirements, Workload } from "../agents/requirements.ts";
@@ -28,7 +29,6 @@ import { type JoinQrOptions, makeJoinQr } from "./join_codes.ts";
 import type { JoinQr } from "./join_qr.ts";
 import { type NetworkKeys, networkKeys } from "./network_keys.ts";
 import type { NetworkParts } from "./parts.ts";
-import { streamRun } from "./run_stream.ts";
 import { networkEvent, networkStatus, tasksNow, wallTimeOf } from "./snapshot.ts";
 import {
   detectSoon,

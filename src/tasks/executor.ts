@@ -45,7 +45,7 @@ export interface AgentQuestion {
 export const HERE = "";
 /** Tasks that may wait for each slot. */
 const QUEUE_PER_SLOT = 4;
-/** What the prompts and contexts of all waiting tasks may take, in UTF-16 units. */
+/** What prompts, contexts and states of all waiting tasks may take, in UTF-16 units. */
 const MAX_QUEUED_LENGTH = 64 * 1024 * 1024;
 /** Attempts that are remembered, at least, so that none is started twice. */
 const REMEMBERED_ATTEMPTS = 10_000;

@@ -2,7 +2,7 @@
 
 import type { AgentDescription } from "../agents/agent.ts";
 import type { Requirements, Workload } from "../agents/requirements.ts";
-import type { RunEvent, RunResult } from "../agents/run_event.ts";
+import type { EmitRunEvent, RunEvent, RunResult } from "../agents/run_event.ts";
 import type { RunStateStore } from "../agents/run_state_store.ts";
 import { Cancellation } from "../base/cancellation.ts";
 import { type Clock, sleep } from "../base/clock.ts";
@@ -57,9 +57,6 @@ export interface RunRequest {
   /** What the agents of its run share: the one that answers changes it. */
   readonly state?: RunStateStore;
 }
-
-/** Takes the events of a run, all but the result; while a returned promise is pending it waits. */
-export type EmitRunEvent = (event: RunEvent) => Promise<void> | void;
 
 /** What all runs of a node share. */
 export interface RunMeans {
