@@ -129,7 +129,9 @@ export function createRouter(
 
 /** A router, whether it was given as one or as a function. */
 export function toRouter(router: AgentRouter | RouterFunction): AgentRouter {
-  return typeof router === "function" ? createRouter(router) : router;
+  return typeof router === "object" && typeof router?.choose === "function"
+    ? router
+    : createRouter(router as RouterFunction);
 }
 
 /** The name of the agent that was chosen, and its prompt; undefined when the run is done. */
