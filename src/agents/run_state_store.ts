@@ -35,6 +35,19 @@ export interface RunChanges {
   readonly messages?: readonly RunMessage[];
 }
 
+/**
+ * The store behind a state that an agent was given.
+ *
+ * @throws {NetworkError} `INVALID_ARGUMENT` when it is none.
+ */
+export function storeOf(state: RunState): RunStateStore {
+  if (state instanceof RunStateStore) return state;
+  throw new NetworkError(
+    "INVALID_ARGUMENT",
+    "Cannot share a state that no run has made. Pass the agent's own: { state: context.state }.",
+  );
+}
+
 /** A value, and what it and its key take. */
 interface Entry {
   readonly json: string;

@@ -267,7 +267,7 @@ class Going {
     this.#throwIfCancelled();
     const { clock, signal } = this.#run;
     const remaining = this.#remaining();
-    if (remaining <= 0) throw this.#late(`${who.toLowerCase()} had not begun`);
+    if (remaining <= 0) throw this.#late(`${lowered(who)} had not begun`);
     const over = new AbortController();
     const { promise: aborted, reject } = Promise.withResolvers<never>();
     aborted.catch(() => {});
@@ -294,7 +294,7 @@ class Going {
   }
 
   #tooLong(who: string, limitMs: number, remainingMs: number): NetworkError {
-    if (remainingMs <= limitMs) return this.#late(`${who.toLowerCase()} had not ended`);
+    if (remainingMs <= limitMs) return this.#late(`${lowered(who)} had not ended`);
     return new NetworkError(
       "DEADLINE_EXCEEDED",
       `${who} of network "${this.#loop.network}" made no choice within ${limitMs} ms. ` +
@@ -361,4 +361,9 @@ function cancelled(reason: unknown): NetworkError {
 function toAgentResult(result: RunResult): AgentResult {
   const { agent, nodeId, taskId, output, data, durationMs } = result;
   return { agent, nodeId, taskId, output, ...(data !== undefined && { data }), durationMs };
+}
+
+/** As it stands in the middle of a sentence. */
+function lowered(who: string): string {
+  return who[0].toLowerCase() + who.slice(1);
 }

@@ -6,7 +6,7 @@ import { NetworkError } from "../../base/errors.ts";
 import { systemRandom } from "../../base/random.ts";
 import { isLabel } from "../../base/safe_text.ts";
 import { ulidMaker } from "../../base/ulid.ts";
-import type { Agent } from "../agent.ts";
+import { type Agent, type AgentContext, createAgent } from "../agent.ts";
 import type { EmitRunEvent, NetworkRunResult, RunEvent } from "../run_event.ts";
 import { streamRun } from "../run_stream.ts";
 import { RunStateStore } from "../run_state_store.ts";
@@ -123,6 +123,7 @@ export class AgentNetwork {
   /** Who is in it. */
   readonly agents: readonly (Agent | AgentNetwork | AgentElsewhere)[];
   readonly #loop: AgentLoop;
+  readonly #agent: Agent;
   readonly #clock: Clock;
   readonly #newId: () => string;
 
@@ -145,14 +146,20 @@ export class AgentNetwork {
     if (agents.length === 0) this.#refuse("it has no agents. Give it one");
     this.agents = Object.freeze([...agents]);
     const choices = agents.map(({ name, description }): AgentChoice => ({ name, description }));
-    const names = [name, ...choices.map((one) => one.name)];
-    const twice = names.find((one, i) => names.indexOf(one) !== i);
+    const names = choices.map((one) => one.name);
+    const elsewhere = agents.filter((one) => !isAgent(one) && !(one instanceof AgentNetwork));
+    const all = [
+      name,
+      ...agentsOf(agents).map((one) => one.name),
+      ...elsewhere.map((one) => one.name),
+    ];
+    const twice = all.find((one, i) => all.indexOf(one) !== i);
     if (twice !== undefined) this.#refuse(`two in it are called "${twice}". Rename one`);
     const initialAgent = nameOf(options.initialAgent);
-    if (initialAgent !== undefined && !names.slice(1).includes(initialAgent)) {
+    if (initialAgent !== undefined && !names.includes(initialAgent)) {
       this.#refuse(`"${initialAgent}" is to begin and is not among its agents. Add it`);
     }
-    this.description = options.description ?? `A network of ${names.slice(1).join(", ")}`;
+    this.description = options.description ?? `A network of ${names.join(", ")}`;
     this.#loop = {
       network: name,
       agents: () => choices,
@@ -161,8 +168,47 @@ export class AgentNetwork {
       maxIterations,
       hooks,
     };
+    this.#agent = createAgent({
+      name,
+      description: this.description,
+      run: (context) => this.#runInside(context),
+      // What it is made of is run again with it.
+      idempotent: elsewhere.length === 0 && agentsOf(agents).every((one) => one.idempotent),
+    });
     this.#clock = clock;
     this.#newId = newId;
+  }
+
+  /**
+   * The network as an agent: asked, it goes from agent to agent, and answers what the last one
+   * answered. It may be run again elsewhere when all of its agents may. Its data is that of the run
+   * that asks; messages and results are its own.
+   *
+   * @example A network in a network
+   * ```ts
+   * import { createAgent, createNetwork } from "@hanzo/network";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const draft = createAgent({ name: "draft", description: "", run: ({ prompt }) => `${prompt}…` });
+   * const polish = createAgent({
+   *   name: "polish",
+   *   description: "",
+   *   run: ({ state }) => state.messages.at(-1)!.content.replace("…", "."),
+   * });
+   * const desk = createNetwork({ name: "desk", agents: [draft, polish] });
+   * const shout = createAgent({
+   *   name: "shout",
+   *   description: "",
+   *   run: async ({ prompt, callAgent }) => (await callAgent("desk", prompt)).output.toUpperCase(),
+   * });
+   * const paper = createNetwork({ name: "paper", agents: [desk, shout], router: ({ callCount }) =>
+   *   callCount === 0 ? shout : undefined });
+   * assertEquals(desk.asAgent().idempotent, true);
+   * assertEquals((await paper.run("News")).output, "NEWS.");
+   * ```
+   */
+  asAgent(): Agent {
+    return this.#agent;
   }
 
   /**
@@ -221,7 +267,7 @@ export class AgentNetwork {
       );
     }
     const state = stateWith(data);
-    const local = new LocalAgents(this.name, this.agents.filter(isAgent), this.#clock, this.#newId);
+    const local = new LocalAgents(this.name, agentsOf(this.agents), this.#clock, this.#newId);
     const initialAgent = nameOf(options.initialAgent) ?? this.#loop.initialAgent;
     return await runLoop({ ...this.#loop, initialAgent }, {
       prompt,
@@ -235,12 +281,42 @@ export class AgentNetwork {
     });
   }
 
+  /** A run of the network as an agent: whoever runs that knows how to reach the others. */
+  async #runInside({ prompt, context, state: given, signal, callAgent }: AgentContext) {
+    const begun = new RunStateStore();
+    for (const [key, value] of given.data) begun.data.set(key, value);
+    const state = begun.fork();
+    const { output, data } = await runLoop(this.#loop, {
+      prompt,
+      context,
+      state,
+      timeoutMs: Infinity,
+      signal,
+      clock: this.#clock,
+      call: ({ agent, prompt, context, state }) => callAgent(agent, prompt, { context, state }),
+      emit: () => {},
+    });
+    const { data: set = {}, deleted = [] } = state.changes() ?? {};
+    for (const key of deleted) given.data.delete(key);
+    for (const [key, value] of Object.entries(set)) given.data.set(key, value);
+    return { output, ...(data !== undefined && { data }) };
+  }
+
   #refuse(why: string): never {
     throw new NetworkError(
       "INVALID_ARGUMENT",
       `Cannot create network ${JSON.stringify(this.name)}: ${why}.`,
     );
   }
+}
+
+/** All agents among these: networks are agents, too, and bring those that are in them. */
+export function agentsOf(members: readonly (Agent | AgentNetwork | AgentElsewhere)[]): Agent[] {
+  const agents = members.flatMap((member): Agent[] => {
+    if (member instanceof AgentNetwork) return [member.asAgent(), ...agentsOf(member.agents)];
+    return isAgent(member) ? [member] : [];
+  });
+  return [...new Set(agents)];
 }
 
 /** A state that has nothing but data. */

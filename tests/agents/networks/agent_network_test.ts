@@ -381,7 +381,7 @@ Deno.test("a run may begin with another agent, if it is there", async () => {
 
 Deno.test("an agent that only other devices have is not found here", async () => {
   const network = networkOf({ agents: [{ name: "far", description: "" }] });
-  await fails(network, "NOT_FOUND", "expects it on another device");
+  await fails(network, "NOT_FOUND", "does not have it itself");
 });
 
 for (
