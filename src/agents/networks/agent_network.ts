@@ -147,7 +147,7 @@ export class AgentNetwork {
     this.agents = Object.freeze([...agents]);
     const choices = agents.map(({ name, description }): AgentChoice => ({ name, description }));
     const names = choices.map((one) => one.name);
-    const elsewhere = agents.filter((one) => !isAgent(one) && !(one instanceof AgentNetwork));
+    const elsewhere = agents.filter((one) => !isAgent(one) && !isNetwork(one));
     const all = [
       name,
       ...agentsOf(agents).map((one) => one.name),
@@ -313,7 +313,7 @@ export class AgentNetwork {
 /** All agents among these: networks are agents, too, and bring those that are in them. */
 export function agentsOf(members: readonly (Agent | AgentNetwork | AgentElsewhere)[]): Agent[] {
   const agents = members.flatMap((member): Agent[] => {
-    if (member instanceof AgentNetwork) return [member.asAgent(), ...agentsOf(member.agents)];
+    if (isNetwork(member)) return [member.asAgent(), ...agentsOf(member.agents)];
     return isAgent(member) ? [member] : [];
   });
   return [...new Set(agents)];
@@ -344,6 +344,11 @@ export function checkIterations(action: string, maxIterations: number): void {
 
 function nameOf(agent: AgentChoice | string | undefined): string | undefined {
   return typeof agent === "object" ? agent.name : agent;
+}
+
+/** Whether it is a network: a file may have its own copy of this package. */
+function isNetwork(member: Agent | AgentNetwork | AgentElsewhere): member is AgentNetwork {
+  return "asAgent" in member;
 }
 
 function isAgent(member: Agent | AgentNetwork | AgentElsewhere): member is Agent {
