@@ -124,6 +124,7 @@ export {
   DistributedNetwork,
   type MapOptions,
   type NodeOutcome,
+  type RoutedRunOptions,
   type RunAllOptions,
   type RunOptions,
   type StartOptions,

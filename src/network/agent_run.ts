@@ -15,19 +15,13 @@ import { catalog, findAgent } from "./catalog.ts";
 import type { NetworkParts } from "./parts.ts";
 
 /** How a run goes from agent to agent. */
-export interface AgentRunOptions {
-  /** Says, after each answer, which agent of the network goes on. */
-  router: AgentRouter | RouterFunction;
-  /**
-   * How many steps the run may have, 1 to 1,000; then it ends with the last answer.
-   *
-   * @default {10}
-   */
-  maxIterations?: number;
-  /** What the program is told meanwhile, and where it may step in. */
-  hooks?: NetworkHooks;
-  /** Data that the agents find in their state. */
-  data?: Readonly<Record<string, JsonValue>>;
+export interface AgentRouting {
+  readonly router: AgentRouter | RouterFunction;
+  readonly maxIterations: number | undefined;
+  readonly hooks: NetworkHooks | undefined;
+  readonly data: Readonly<Record<string, JsonValue>> | undefined;
+  /** Who begins; by default the router says it. */
+  readonly initialAgent: string | undefined;
 }
 
 const DEFAULT_MAX_ITERATIONS = 10;
@@ -41,15 +35,15 @@ const DEFAULT_MAX_ITERATIONS = 10;
 export async function runAgents(
   parts: NetworkParts,
   request: Omit<RunRequest, "agent">,
-  options: AgentRunOptions & { readonly initialAgent?: string },
+  routing: AgentRouting,
   emit: EmitRunEvent,
 ): Promise<NetworkRunResult> {
-  const { router, maxIterations = DEFAULT_MAX_ITERATIONS, hooks = {}, data = {} } = options;
+  const { router, maxIterations = DEFAULT_MAX_ITERATIONS, hooks = {}, data = {} } = routing;
   checkIterations("Cannot run agents", maxIterations);
   return await runLoop({
     network: parts.self().network,
     agents: () => catalog(parts).map(({ agent: { name, description } }) => ({ name, description })),
-    initialAgent: options.initialAgent,
+    initialAgent: routing.initialAgent,
     router: toRouter(router),
     maxIterations,
     hooks,

@@ -202,6 +202,52 @@ Deno.test("an agent that asks two at once with its state gets the changes of bot
   assertEquals(JSON.parse(output), { begun: true, both: "first", second: true, first: true });
 });
 
+Deno.test("of two at once that together have no room in the state the later one fails, and runs no more", async () => {
+  await using fleet = new MemoryFleet(1510);
+  const held = heldAgent();
+  const large = "x".repeat(2 ** 20 - 100);
+  const lead = agentOf("lead", async ({ state, callAgent }) => {
+    for (let i = 0; i < 6; i++) state.data.set(`${i}`, large);
+    const ask = (prompt: string) => callAgent("held", prompt, { state });
+    const outcomes = await Promise.allSettled([ask("first"), ask("second"), ask("third")]);
+    const failed = outcomes.flatMap((one) => one.status === "rejected" ? [one.reason.code] : []);
+    return `${failed}: ${[...state.data.keys()].slice(6)}`;
+  });
+  const { a } = await startAll(fleet, {
+    a: { agents: [lead] },
+    b: { agents: [held.agent], slots: 4 },
+    c: { agents: [held.agent], slots: 4 },
+  });
+  const run = a.network.run("Go", { initialAgent: "lead" });
+  await fleet.advance(200);
+  for (const { context: { state, prompt }, answer } of held.runs) {
+    state.data.set(prompt, large);
+    answer("");
+    await fleet.advance(100);
+  }
+  const [first, second] = held.prompts;
+  assertEquals((await fleet.wait(run)).output, `RESOURCE_EXHAUSTED: ${first},${second}`);
+  assertEquals(held.runs.length, 3);
+});
+
+Deno.test("what an agent of the own device changes before it fails is gone with it", async () => {
+  await using fleet = new MemoryFleet(1511);
+  const bad = agentOf("bad", ({ state }) => {
+    state.data.set("half", "done");
+    throw new Error("broken");
+  });
+  const { a } = await startAll(fleet, { a: { agents: [bad] } });
+  let keys: string[] = [];
+  const failed = errorOf(a.network.run("Go", {
+    router: () => "bad",
+    data: { given: 1 },
+    hooks: { onError: ({ state }) => void (keys = [...state.data.keys()]) },
+  }));
+  const { code, message } = await fleet.wait(failed);
+  assertEquals([code, keys], ["AGENT_FAILED", ["given"]]);
+  assertStringIncludes(message, 'Step 1 of network "hanzo" failed: Agent "bad" failed: broken');
+});
+
 Deno.test("a run of several agents is stopped with its step, wherever that is, and has one deadline", async () => {
   await using fleet = new MemoryFleet(1506);
   const held = heldAgent();
