@@ -113,7 +113,6 @@ Deno.test("what is too large is refused, and nothing is changed", () => {
   // Each of these takes two bytes, and so does a quote.
   fails("RESOURCE_EXHAUSTED", "Keep it in a file", () => data.set("k", "é".repeat(2 ** 19)));
   for (let i = 1; i < 7; i++) data.set(`${i}`, "x".repeat(MAX_VALUE_BYTES - 2));
-  const before = state.bytes;
   const copy = state.fork();
   copy.data.set("small", 1);
   copy.data.set("1", 0);
@@ -122,10 +121,12 @@ Deno.test("what is too large is refused, and nothing is changed", () => {
   state.addMessage(said("y".repeat(900_000)));
   data.set("2", "a");
   state.addMessage(said("y".repeat(900_000)));
-  const full = plain(state);
+  const [full, before] = [plain(state), state.bytes];
   fails("RESOURCE_EXHAUSTED", `at most ${MAX_STATE_BYTES}`, () => state.apply(copy.changes()!));
-  assertEquals(plain(state), full);
-  assertEquals(state.bytes > before, true);
+  assertEquals([plain(state), state.bytes], [full, before]);
+  const messages = [said("short"), said("x".repeat(2 ** 20))];
+  fails("RESOURCE_EXHAUSTED", "state of the run", () => state.apply({ messages }));
+  assertEquals([plain(state), state.bytes], [full, before]);
 
   data.delete("3");
   state.apply(copy.changes()!);

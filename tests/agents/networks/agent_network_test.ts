@@ -23,6 +23,7 @@ import {
 import type { NetworkRunResult, RunEvent } from "../../../src/agents/run_event.ts";
 import { type ErrorCode, NetworkError } from "../../../src/base/errors.ts";
 import { ManualClock } from "../../../src/base/manual_clock.ts";
+import type { RunState } from "../../../src/agents/run_state.ts";
 import { heldAgent } from "../../support/task_rig.ts";
 
 function agentOf(name: string, run: AgentRun = () => name.toUpperCase()) {
@@ -401,3 +402,54 @@ for (
     assertStringIncludes(error.message, says);
   });
 }
+
+Deno.test("a network in a network shares its data, and nothing else", async () => {
+  const inner = networkOf({
+    name: "inner",
+    agents: [
+      agentOf("seen", ({ state }) => `${[...state.data.keys()]} ${state.messages.length}`),
+      agentOf("set", ({ state }) => {
+        state.data.set("new", 1);
+        state.data.delete("old");
+        return { output: state.agentResults[0].output, data: [1] };
+      }),
+    ],
+  });
+  const network = networkOf({ agents: [agentOf("a"), inner] });
+  const { output, data, state } = await network.run("Go", { data: { old: 0, kept: 0 } });
+  assertEquals([output, data], ["old,kept 1", [1]]);
+  assertEquals(Object.fromEntries(state.data), { kept: 0, new: 1 });
+  assertEquals(state.agentResults.map(({ agent }) => agent), ["a", "inner"]);
+  assertEquals(state.messages.length, 3);
+});
+
+Deno.test("agents of a network may ask each other, but not in circles for ever", async () => {
+  const shout = agentOf("shout", ({ prompt }) => prompt.toUpperCase());
+  const asks = agentOf("asks", async ({ prompt, state, callAgent }) => {
+    state.data.set("asked", 1);
+    return (await callAgent(shout, prompt, { state, context: "c" })).output;
+  });
+  const network = networkOf({ agents: [asks, shout], router: sequentialRouter([asks]) });
+  assertEquals((await network.run("Go")).output, "GO");
+  const circle = agentOf("circle", async ({ callAgent }) => (await callAgent("circle", "")).output);
+  await fails(networkOf({ agents: [circle] }), "FAILED_PRECONDITION", "16 deep already");
+  const foreign = agentOf("foreign", async ({ callAgent }) => {
+    const state = { messages: [], agentResults: [], addMessage() {} } as unknown as RunState;
+    return (await callAgent("circle", "", { state })).output;
+  });
+  await fails(networkOf({ agents: [foreign] }), "INVALID_ARGUMENT", "{ state: context.state }");
+});
+
+Deno.test("a network may be run again elsewhere when all of its agents may", () => {
+  const careful = createAgent({ name: "x", description: "", run: () => "", idempotent: false });
+  const far = { name: "far", description: "" };
+  const inner = networkOf({ name: "inner", agents: [careful] });
+  const isIdempotent = (...agents: AgentNetworkOptions["agents"]) =>
+    networkOf({ agents }).asAgent().idempotent;
+  assertEquals(isIdempotent(agentOf("a"), agentOf("b")), true);
+  assertEquals([isIdempotent(careful), isIdempotent(far), isIdempotent(inner)], [
+    false,
+    false,
+    false,
+  ]);
+});
