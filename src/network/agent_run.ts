@@ -10,8 +10,8 @@ import {
 import type { NetworkHooks } from "../agents/networks/network_hooks.ts";
 import type { EmitRunEvent, NetworkRunResult } from "../agents/run_event.ts";
 import type { JsonValue } from "../base/bounded_json.ts";
-import type { RunRequest } from "../tasks/dispatcher.ts";
-import { catalog, findAgent } from "./catalog.ts";
+import type { RunRequest } from "../tasks/task_run.ts";
+import { catalog } from "./catalog.ts";
 import type { NetworkParts } from "./parts.ts";
 
 /** How a run goes from agent to agent. */
@@ -36,7 +36,7 @@ export async function runAgents(
   parts: NetworkParts,
   request: Omit<RunRequest, "agent">,
   routing: AgentRouting,
-  emit: EmitRunEvent,
+  emit: EmitRunEvent = () => {},
 ): Promise<NetworkRunResult> {
   const { router, maxIterations = DEFAULT_MAX_ITERATIONS, hooks = {}, data = {} } = routing;
   checkIterations("Cannot run agents", maxIterations);
@@ -57,7 +57,7 @@ export async function runAgents(
     call: ({ agent, emit, ...step }) =>
       parts.dispatcher.run(
         // The run is what asks: a node that drains finishes it.
-        { ...request, ...step, agent: findAgent(parts, agent), hops: 1 },
+        { ...request, ...step, agent: parts.findAgent(agent), hops: 1 },
         emit,
       ),
     emit,

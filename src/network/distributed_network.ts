@@ -682,7 +682,10 @@ export class DistributedNetwork implements AsyncDisposable {
   }
 
   /** Checks what a run is told; which agent runs is another matter. */
-  #common(prompt: string, options: Omit<RunOptions, "router" | "hedgeAfterMs">): Omit<RunRequest, "agent"> {
+  #common(
+    prompt: string,
+    options: Omit<RunOptions, "router" | "hedgeAfterMs">,
+  ): Omit<RunRequest, "agent"> {
     if (this.#state !== "running") {
       throw new NetworkError(
         "FAILED_PRECONDITION",

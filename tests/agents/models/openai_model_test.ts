@@ -1,6 +1,9 @@
 /** Models behind a real HTTP server that speaks OpenAI's protocol, or does not. */
 
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { createAgent } from "../../../src/agents/agent.ts";
+import { createNetwork } from "../../../src/agents/networks/agent_network.ts";
+import { createRoutingAgent } from "../../../src/agents/networks/routing_agent.ts";
 import type { ModelRequest } from "../../../src/agents/models/model.ts";
 import {
   createOpenAiModel,
@@ -121,6 +124,29 @@ Deno.test("a plain answer needs neither tools nor usage nor a key", async () => 
   const model = createOpenAiModel({ model: "m", baseUrl: server.baseUrl });
   assertEquals(await model.generate(HELLO), { text: "Hi", toolCalls: [] });
   assertEquals([Object.keys(body), key], [["model", "messages"], null]);
+});
+
+Deno.test("a routing agent leads a network by a model behind a server", async () => {
+  await using server = new Server(async (request) => {
+    const { messages, tools } = await request.json();
+    const choose = (name: string, args: unknown) =>
+      answers({
+        content: "",
+        tool_calls: [{ id: "1", function: { name, arguments: JSON.stringify(args) } }],
+      });
+    if (messages[1].content.includes("shout: HELLO")) return choose("finish", {});
+    return choose("choose_agent", { agent: tools[0].function.parameters.properties.agent.enum[1] });
+  });
+  const agentOf = (name: string) =>
+    createAgent({ name, description: "", run: ({ prompt }) => prompt.toUpperCase() });
+  const model = createOpenAiModel({ model: "m", baseUrl: server.baseUrl });
+  const network = createNetwork({
+    name: "desk",
+    agents: [agentOf("whisper"), agentOf("shout")],
+    router: createRoutingAgent({ name: "lead", model }),
+  });
+  const { output, state } = await network.run("Hello");
+  assertEquals([output, state.agentResults.map(({ agent }) => agent)], ["HELLO", ["shout"]]);
 });
 
 const refusal = (status: number, body: BodyInit, headers = {}): Handler => () =>
