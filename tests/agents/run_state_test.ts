@@ -12,7 +12,7 @@ import {
 } from "../../src/agents/run_state_store.ts";
 import type { JsonValue } from "../../src/base/bounded_json.ts";
 import { type ErrorCode, NetworkError } from "../../src/base/errors.ts";
-import { parseAnswer, parseTask } from "../../src/tasks/task.ts";
+import { decodeAnswer, decodeTask, encodeAnswer, encodeTask } from "../../src/tasks/task_codec.ts";
 import { task } from "../support/task_rig.ts";
 
 function fails(code: ErrorCode, says: string, work: () => unknown): void {
@@ -23,7 +23,7 @@ function fails(code: ErrorCode, says: string, work: () => unknown): void {
 
 /** As it comes out at the other end of a link. */
 function overTheWire(state: RunStateStore): RunStateStore {
-  return parseTask(new TextEncoder().encode(JSON.stringify(task({ state })))).state!;
+  return decodeTask(encodeTask(task({ state }))).state!;
 }
 
 function plain(state: RunStateStore): PlainRunState {
@@ -81,9 +81,7 @@ Deno.test("keys that objects have anyway are keys like any other, also over the 
 
   const copy = arrived.fork();
   copy.data.set("__proto__", { polluted: true });
-  const answer = parseAnswer(
-    new TextEncoder().encode(JSON.stringify({ serviceMs: 0, changes: copy.changes() })),
-  );
+  const answer = decodeAnswer(encodeAnswer({ serviceMs: 0, changes: copy.changes() }));
   state.apply(answer.changes!);
   assertEquals(state.data.get("__proto__"), { polluted: true });
   assertEquals(({} as Record<string, unknown>).polluted, undefined);
@@ -168,9 +166,10 @@ Deno.test("a state that lies about itself does not come in", () => {
     { messages: [], data: {}, agentResults: [{ agent: "../x" }] },
   ];
   for (const state of states) {
-    const json = JSON.stringify({ ...task({}), state });
-    const error = assertThrows(() => parseTask(new TextEncoder().encode(json)), NetworkError);
+    const lying = { toJSON: () => state } as unknown as RunStateStore;
+    const bytes = encodeTask(task({ state: lying }));
+    const error = assertThrows(() => decodeTask(bytes), NetworkError);
     assertEquals(error.code, "PROTOCOL");
-    assertStringIncludes(error.message, "Cannot read the peer's task: state");
+    assertStringIncludes(error.message, "Cannot read the state of the peer's task");
   }
 });
