@@ -5,7 +5,7 @@ import type { Cancellation } from "../base/cancellation.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { Agent, AgentAnswer, CallAgentOptions } from "./agent.ts";
 import type { AgentEvent, RunResult } from "./run_event.ts";
-import { RunStateStore } from "./run_state_store.ts";
+import { LoneRunState, type RunStateStore } from "./run_state_store.ts";
 
 /** Gets another agent run, wherever that is best, until `signal` aborts. */
 export type CallAgent = (
@@ -71,8 +71,7 @@ class Run {
 
   /** What the agent gets. Plain properties: people copy it with a spread. */
   context() {
-    const { prompt, context, taskId, nodeId, cancellation } = this.#call;
-    let own = this.#call.state;
+    const { prompt, context, taskId, nodeId, cancellation, state } = this.#call;
     return {
       prompt,
       context,
@@ -81,10 +80,7 @@ class Run {
       get signal() {
         return cancellation.signal;
       },
-      // Most agents never look at it.
-      get state() {
-        return own ??= stateOf(prompt);
-      },
+      state: state ?? new LoneRunState(prompt),
       callTool: (name: string, args: JsonValue) => noticed(this.#callTool(name, args)),
       callAgent: (
         agent: { readonly name: string } | string,
@@ -174,13 +170,6 @@ class Run {
       );
     }
   }
-}
-
-/** The state of a run that has only begun. */
-function stateOf(prompt: string): RunStateStore {
-  const state = new RunStateStore();
-  state.addMessage({ role: "user", content: prompt });
-  return state;
 }
 
 /** An agent that did not wait for what it has called must not end the process by its failure. */

@@ -35,6 +35,45 @@ export interface RunChanges {
   readonly messages?: readonly RunMessage[];
 }
 
+/** The state of an agent that runs alone, which most never look at: it is made when one does. */
+export class LoneRunState implements RunState {
+  readonly #prompt: string;
+  #made: RunStateStore | undefined;
+
+  constructor(prompt: string) {
+    this.#prompt = prompt;
+  }
+
+  /** The state itself. */
+  get store(): RunStateStore {
+    if (this.#made === undefined) {
+      this.#made = new RunStateStore();
+      this.#made.addMessage({ role: "user", content: this.#prompt });
+    }
+    return this.#made;
+  }
+
+  get messages(): readonly RunMessage[] {
+    return this.store.messages;
+  }
+
+  get data(): RunData {
+    return this.store.data;
+  }
+
+  get agentResults(): readonly AgentResult[] {
+    return this.store.agentResults;
+  }
+
+  addMessage(message: RunMessage): void {
+    this.store.addMessage(message);
+  }
+
+  toJSON(): PlainRunState {
+    return this.store.toJSON();
+  }
+}
+
 /**
  * The store behind a state that an agent was given.
  *
@@ -42,6 +81,7 @@ export interface RunChanges {
  */
 export function storeOf(state: RunState): RunStateStore {
   if (state instanceof RunStateStore) return state;
+  if (state instanceof LoneRunState) return state.store;
   throw new NetworkError(
     "INVALID_ARGUMENT",
     "Cannot share a state that no run has made. Pass the agent's own: { state: context.state }.",
