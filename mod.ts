@@ -41,8 +41,53 @@ export {
   type CallAgentOptions,
   createAgent,
 } from "./src/agents/agent.ts";
+export type {
+  Model,
+  ModelAnswer,
+  ModelMessage,
+  ModelRequest,
+  ModelTool,
+  ModelToolCall,
+} from "./src/agents/models/model.ts";
+export { createOpenAiModel, type OpenAiModelOptions } from "./src/agents/models/openai_model.ts";
+export {
+  type AgentElsewhere,
+  AgentNetwork,
+  type AgentNetworkOptions,
+  type AgentNetworkRunOptions,
+  createNetwork,
+} from "./src/agents/networks/agent_network.ts";
+export {
+  type AgentChoice,
+  type AgentRouter,
+  type AgentRouterOptions,
+  createRouter,
+  type NextAgent,
+  type RouterContext,
+  type RouterFunction,
+} from "./src/agents/networks/agent_router.ts";
+export type { HookContext, NetworkHooks } from "./src/agents/networks/network_hooks.ts";
+export {
+  conditionalRouter,
+  type RoutingRule,
+  sequentialRouter,
+  stateRouter,
+} from "./src/agents/networks/routers.ts";
+export {
+  createRoutingAgent,
+  type RoutingAgentOptions,
+} from "./src/agents/networks/routing_agent.ts";
 export type { Requirements, Workload } from "./src/agents/requirements.ts";
-export type { AgentEvent, Consideration, RunEvent, RunResult } from "./src/agents/run_event.ts";
+export type {
+  AgentEvent,
+  Consideration,
+  NetworkRunResult,
+  RunEvent,
+  RunResult,
+  StepEvent,
+  StoppedBy,
+} from "./src/agents/run_event.ts";
+export type { AgentResult, RunData, RunMessage, RunState } from "./src/agents/run_state.ts";
 export {
   createTool,
   type StandardIssue,
@@ -79,6 +124,7 @@ export {
   DistributedNetwork,
   type MapOptions,
   type NodeOutcome,
+  type RoutedRunOptions,
   type RunAllOptions,
   type RunOptions,
   type StartOptions,

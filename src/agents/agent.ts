@@ -5,6 +5,7 @@ import { NetworkError } from "../base/errors.ts";
 import { isLabel } from "../base/safe_text.ts";
 import type { Requirements, Workload } from "./requirements.ts";
 import type { RunResult } from "./run_event.ts";
+import type { RunState } from "./run_state.ts";
 import type { Tool } from "./tool.ts";
 
 /** What an agent answers: text, or text with data. */
@@ -29,6 +30,12 @@ export interface CallAgentOptions {
   readonly near?: readonly string[];
   /** How long it may take, in milliseconds; never longer than the run that asks has left. */
   readonly timeoutMs?: number;
+  /**
+   * The asking agent's `state`, to be shared: what the other one changes is changed here as soon as
+   * it has answered. By default it begins with one of its own. Of several that are asked at once
+   * each begins with the state as it is then; of what two set under one key the later answer counts.
+   */
+  readonly state?: RunState;
 }
 
 /** What an agent's `run` is given. */
@@ -43,6 +50,11 @@ export interface AgentContext {
   readonly taskId: string;
   /** The node on which this runs. */
   readonly nodeId: string;
+  /**
+   * What it shares with the other agents of its run. An agent that runs alone finds the prompt
+   * there, and what it adds ends with it.
+   */
+  readonly state: RunState;
   /**
    * Calls one of the agent's tools; the caller of the run sees call and result as events.
    *

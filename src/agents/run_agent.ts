@@ -5,6 +5,7 @@ import type { Cancellation } from "../base/cancellation.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { Agent, AgentAnswer, CallAgentOptions } from "./agent.ts";
 import type { AgentEvent, RunResult } from "./run_event.ts";
+import { LoneRunState, type RunStateStore } from "./run_state_store.ts";
 
 /** Gets another agent run, wherever that is best, until `signal` aborts. */
 export type CallAgent = (
@@ -21,6 +22,8 @@ export interface AgentCall {
   taskId: string;
   nodeId: string;
   cancellation: Cancellation;
+  /** What it shares with the other agents of its run; by default one of its own. */
+  state?: RunStateStore;
   /** Takes each event; while the returned promise is pending the agent's generator waits. */
   emit: (event: AgentEvent) => Promise<void> | void;
   /** What the agent asks others by. */
@@ -68,7 +71,7 @@ class Run {
 
   /** What the agent gets. Plain properties: people copy it with a spread. */
   context() {
-    const { prompt, context, taskId, nodeId, cancellation } = this.#call;
+    const { prompt, context, taskId, nodeId, cancellation, state } = this.#call;
     return {
       prompt,
       context,
@@ -77,6 +80,7 @@ class Run {
       get signal() {
         return cancellation.signal;
       },
+      state: state ?? new LoneRunState(prompt),
       callTool: (name: string, args: JsonValue) => noticed(this.#callTool(name, args)),
       callAgent: (
         agent: { readonly name: string } | string,

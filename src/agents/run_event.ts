@@ -1,6 +1,7 @@
 /** What a run tells its caller, from the choice of a device to the result. */
 
 import type { JsonValue } from "../base/bounded_json.ts";
+import type { AgentResult, RunState } from "./run_state.ts";
 
 /** What an agent itself has to say while it runs. */
 export type AgentEvent =
@@ -15,8 +16,15 @@ export type AgentEvent =
   /** The other one has answered. */
   | { type: "agent-result"; agent: string; nodeId: string; taskId: string; output: string };
 
+/** How far a network of agents has come; what lies between two of them is of the step's agent. */
+export type StepEvent =
+  /** An agent of the network is asked, as `step`, from 1: its pieces begin anew. */
+  | { type: "step"; network: string; step: number; agent: string }
+  /** It has answered. */
+  | { type: "step-result"; network: string; step: number; result: AgentResult };
+
 /** One event of a run; `result` is always the last, and comes exactly once. */
-export type RunEvent =
+export type RunEvent<Result extends RunResult = RunResult> =
   /** A device was chosen; `reason` says why in a sentence, `considered` only when that was asked. */
   | {
     type: "routed";
@@ -30,8 +38,12 @@ export type RunEvent =
   | { type: "started"; taskId: string; attempt: number; nodeId: string }
   /** The attempt ended before anything was emitted; the next device is tried. */
   | { type: "fallback"; taskId: string; attempt: number; nodeId: string; reason: string }
+  | StepEvent
   | AgentEvent
-  | { type: "result"; result: RunResult };
+  | { type: "result"; result: Result };
+
+/** Takes the events of a run, all but the result; while a returned promise is pending it waits. */
+export type EmitRunEvent = (event: RunEvent) => Promise<void> | void;
 
 /** What routing thought of one device for a task. */
 export interface Consideration {
@@ -66,3 +78,20 @@ export interface RunResult {
   /** Why this node: one sentence. */
   reason: string;
 }
+
+/**
+ * What a run of several agents came to: the last answer, with its task and its node. `attempts` and
+ * `serviceMs` are those of all steps together.
+ */
+export interface NetworkRunResult extends RunResult {
+  /** What the agents shared: messages, data and the answers of all. */
+  state: RunState;
+  /** Why no further agent was asked. */
+  stoppedBy: StoppedBy;
+}
+
+/**
+ * Why a run of several agents ended: its router, or a hook, had no further agent; or `maxIterations`
+ * was reached.
+ */
+export type StoppedBy = "router" | "hook" | "limit";

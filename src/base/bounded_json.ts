@@ -52,8 +52,12 @@ export function parseBoundedJson(bytes: Uint8Array, bounds: JsonBounds): unknown
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
-/** Counts brackets outside strings; the bytes of UTF-8 beyond ASCII never look like one. */
-function nestsDeeperThan(bytes: Uint8Array, maxDepth: number): boolean {
+/**
+ * Whether JSON is nested deeper than `maxDepth`.
+ *
+ * Counts brackets outside strings; the bytes of UTF-8 beyond ASCII never look like one.
+ */
+export function nestsDeeperThan(bytes: Uint8Array, maxDepth: number): boolean {
   let depth = 0;
   let inString = false;
   for (let i = 0; i < bytes.length; i++) {

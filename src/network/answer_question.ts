@@ -1,6 +1,7 @@
 /** An agent that runs here asks another one: a run like any other, within the bounds of its own. */
 
 import type { RunResult } from "../agents/run_event.ts";
+import { storeOf } from "../agents/run_state_store.ts";
 import { NetworkError } from "../base/errors.ts";
 import { checkRequirements } from "../membership/node_description.ts";
 import type { Dispatcher } from "../tasks/dispatcher.ts";
@@ -28,7 +29,7 @@ export async function answerQuestion(
         `Create "${asker.name}" with idempotent: false.`,
     );
   }
-  const { context = "", nodeId, workload, requirements, near } = options;
+  const { context = "", nodeId, workload, requirements, near, state } = options;
   return await dispatcher.run({
     agent,
     prompt,
@@ -42,5 +43,6 @@ export async function answerQuestion(
     signal,
     hops,
     traceparent,
+    state: state && storeOf(state),
   });
 }

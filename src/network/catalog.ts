@@ -1,6 +1,6 @@
 /** The agents of the whole network: which there are, and which of them a run means. */
 
-import type { Agent, AgentDescription } from "../agents/agent.ts";
+import type { AgentDescription } from "../agents/agent.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { Membership } from "../membership/membership.ts";
 import type { NodeDescription } from "../membership/node_description.ts";
@@ -18,7 +18,9 @@ export interface CatalogEntry {
  *
  * @throws {NetworkError} `NOT_FOUND` when no node has it, `INVALID_ARGUMENT` when there is a choice.
  */
-export type FindAgent = (named: Agent | string | undefined) => AgentDescription;
+export type FindAgent = (
+  named: { readonly name: string } | string | undefined,
+) => AgentDescription;
 
 /** What the agents are found in. */
 export interface CatalogSources {

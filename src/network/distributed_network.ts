@@ -1,12 +1,17 @@
 /** The face of the package: one node of a network, seen by the program that runs it. */
 
 import type { Agent, AgentDescription } from "../agents/agent.ts";
-import type { RunEvent, RunResult } from "../agents/run_event.ts";
+import type { EmitRunEvent, NetworkRunResult, RunEvent, RunResult } from "../agents/run_event.ts";
+import { streamRun } from "../agents/run_stream.ts";
+import type { AgentNetwork } from "../agents/networks/agent_network.ts";
+import type { AgentRouter, RouterFunction } from "../agents/networks/agent_router.ts";
+import type { NetworkHooks } from "../agents/networks/network_hooks.ts";
+import type { JsonValue } from "../base/bounded_json.ts";
 import { NetworkError } from "../base/errors.ts";
 import { safeName } from "../base/safe_text.ts";
 import type { Requirements, Workload } from "../agents/requirements.ts";
 import type { RoutingStrategy } from "../routing/strategy.ts";
-import type { RunRequest } from "../tasks/task_run.ts";
+import type { RunRequest } from "../tasks/run_request.ts";
 import {
   firstOf,
   type MapItem,
@@ -20,6 +25,7 @@ import {
 import { MAX_TIMEOUT_MS, TaskCancelled } from "../tasks/task.ts";
 import type { Priority } from "../tasks/waiting_line.ts";
 import { checkRequirements } from "../membership/node_description.ts";
+import { runAgents } from "./agent_run.ts";
 import { catalog } from "./catalog.ts";
 import { diagnose } from "./diagnose.ts";
 import type { Finding } from "./diagnosis_facts.ts";
@@ -28,7 +34,6 @@ import { type JoinQrOptions, makeJoinQr } from "./join_codes.ts";
 import type { JoinQr } from "./join_qr.ts";
 import { type NetworkKeys, networkKeys } from "./network_keys.ts";
 import type { NetworkParts } from "./parts.ts";
-import { streamRun } from "./run_stream.ts";
 import { networkEvent, networkStatus, tasksNow, wallTimeOf } from "./snapshot.ts";
 import {
   detectSoon,
@@ -51,7 +56,7 @@ export interface RunOptions {
   /**
    * The agent, or its name. Without one the network must have just one agent that is not built in.
    */
-  initialAgent?: Agent | string;
+  initialAgent?: Agent | AgentNetwork | string;
   /** Only this node; by default the one that routing chooses. */
   nodeId?: string;
   /** Instead of the network's own strategy. */
@@ -90,6 +95,23 @@ export interface RunOptions {
   hedgeAfterMs?: number;
   /** Stops it, wherever it runs. */
   signal?: AbortSignal;
+  /** `false`: only this agent runs, even where the network has a router of its own. */
+  router?: false;
+}
+
+/**
+ * What a run of several agents can be told. `initialAgent` begins, or else whom the router says; what
+ * is said of the device holds for each step, and the time for all of them together.
+ */
+export interface RoutedRunOptions extends Omit<RunOptions, "router" | "hedgeAfterMs"> {
+  /** Says, after each answer, which agent of the network goes on; by default the network's own. */
+  router?: AgentRouter | RouterFunction;
+  /** How many steps it may have, 1 to 1,000; by default as the network's own limit is, or 10. */
+  maxIterations?: number;
+  /** What the program is told meanwhile, instead of the network's own. */
+  hooks?: NetworkHooks;
+  /** Data that the agents find in their state. */
+  data?: Readonly<Record<string, JsonValue>>;
 }
 
 /** What {@linkcode DistributedNetwork.start} can be told. */
@@ -185,6 +207,8 @@ export class DistributedNetwork implements AsyncDisposable {
   /** What runs is not waited for any longer. */
   readonly #timeIsUp: PromiseWithResolvers<void> = Promise.withResolvers<void>();
   #endWatch: (() => Promise<void>) | undefined;
+  /** Runs of several agents: between two of them there is no task that tells of it. */
+  readonly #agentRuns = new Set<Promise<unknown>>();
 
   /**
    * Takes a node's parts; {@linkcode createDistributedNetwork} puts them together.
@@ -261,6 +285,42 @@ export class DistributedNetwork implements AsyncDisposable {
   }
 
   /**
+   * Goes on from agent to agent, each on the device that suits it best, until the router says that
+   * it is done.
+   *
+   * @example Two agents, wherever they are
+   * ```ts
+   * import { createAgent, createDistributedNetwork, sequentialRouter } from "@hanzo/network";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const shout = createAgent({
+   *   name: "shout",
+   *   description: "Says the last answer louder",
+   *   run: ({ state }) => `${state.agentResults.at(-1)?.output}!`,
+   * });
+   * await using network = createDistributedNetwork({
+   *   agents: [shout],
+   *   name: "example",
+   *   networkInterfaces: ["lo"],
+   *   listenPort: 0,
+   *   broadcastPort: 45_684,
+   * });
+   * await network.start();
+   * const { output, state } = await network.run("6 * 7", {
+   *   router: sequentialRouter(["calculator", shout]),
+   * });
+   * assertEquals(output, "42!");
+   * assertEquals(state.agentResults.length, 2);
+   * ```
+   *
+   * @throws {NetworkError} What a step failed with, naming it; `AGENT_FAILED` when the router or a
+   * hook throws, or names an agent that no node has.
+   */
+  run(
+    prompt: string,
+    options: RoutedRunOptions & { router: AgentRouter | RouterFunction },
+  ): Promise<NetworkRunResult>;
+  /**
    * Runs an agent on the device that suits it best and resolves to its answer.
    *
    * @throws {NetworkError} `NOT_FOUND` when no node has the agent or the asked node is not here;
@@ -269,20 +329,32 @@ export class DistributedNetwork implements AsyncDisposable {
    * `UNKNOWN_OUTCOME` when a device was lost that may have done it; `AGENT_FAILED` with the agent's
    * own message.
    */
-  async run(prompt: string, options: RunOptions = {}): Promise<RunResult> {
-    return await this.#parts.dispatcher.run(this.#request(prompt, options));
+  run(prompt: string, options?: RunOptions | RoutedRunOptions): Promise<RunResult>;
+  run(prompt: string, options: RunOptions | RoutedRunOptions = {}): Promise<RunResult> {
+    return this.#run(prompt, options);
   }
 
+  /** Like the run from agent to agent, and tells everything on the way: each step, and as below. */
+  stream(
+    prompt: string,
+    options: RoutedRunOptions & { router: AgentRouter | RouterFunction },
+  ): AsyncGenerator<RunEvent<NetworkRunResult>, void, void>;
   /**
    * Like {@linkcode run}, and tells everything on the way: the choice of the device, the answer as
    * it is made, fallbacks, and the result as the last event. Leaving the loop stops the run.
    */
-  stream(prompt: string, options: RunOptions = {}): AsyncGenerator<RunEvent, void, void> {
+  stream(
+    prompt: string,
+    options?: RunOptions | RoutedRunOptions,
+  ): AsyncGenerator<RunEvent, void, void>;
+  stream(
+    prompt: string,
+    options: RunOptions | RoutedRunOptions = {},
+  ): AsyncGenerator<RunEvent, void, void> {
     return streamRun(async (emit, stopReading) => {
       const { signal } = options;
       const both = signal === undefined ? stopReading : AbortSignal.any([signal, stopReading]);
-      const request = this.#request(prompt, { ...options, signal: both });
-      return await this.#parts.dispatcher.run(request, emit);
+      return await this.#run(prompt, { ...options, signal: both }, emit);
     });
   }
 
@@ -380,7 +452,7 @@ export class DistributedNetwork implements AsyncDisposable {
    * signal aborts; what reading the prompts throws, after the items of those that were read.
    */
   map(
-    agent: Agent | string,
+    agent: Agent | AgentNetwork | string,
     prompts: Prompts,
     options: MapOptions = {},
   ): AsyncGenerator<MapItem, void, void> {
@@ -426,7 +498,7 @@ export class DistributedNetwork implements AsyncDisposable {
    * the last; `INVALID_ARGUMENT` when there are none.
    */
   async first(
-    agent: Agent | string,
+    agent: Agent | AgentNetwork | string,
     prompts: Prompts,
     options: Omit<MapOptions, "order"> = {},
   ): Promise<RunResult> {
@@ -557,10 +629,13 @@ export class DistributedNetwork implements AsyncDisposable {
     this.#state = "stopping";
     // What the start opens is there to be closed only when it has ended; why it failed, it tells.
     await this.#starting?.catch(() => {});
-    const idle = Promise.all([executor.drain(), dispatcher.history.idle()]);
+    const runs = [...this.#agentRuns].map((run) => run.catch(() => {}));
+    const idle = Promise.all([executor.drain(), dispatcher.history.idle(), ...runs]);
     // What is new is refused from now on. Peers are told so only where it takes a while: the goodbye
     // says it, too.
-    if (isRunning && tasksNow(this.#parts).length > 0) this.#parts.describe({ draining: true });
+    if (isRunning && tasksNow(this.#parts).length + runs.length > 0) {
+      this.#parts.describe({ draining: true });
+    }
     await Promise.race([idle, this.#timeIsUp.promise]);
     executor.abort(
       new NetworkError("CANCELLED", `Node "${this.nodeId}" was stopped before the task was done.`),
@@ -577,8 +652,41 @@ export class DistributedNetwork implements AsyncDisposable {
     this.#state = "stopped";
   }
 
-  /** Checks what a run is told. */
-  #request(prompt: string, options: RunOptions): RunRequest {
+  async #run(
+    prompt: string,
+    options: RunOptions | RoutedRunOptions,
+    emit?: EmitRunEvent,
+  ): Promise<RunResult> {
+    const { defaultRouting } = this.#parts.options;
+    const { router = defaultRouting.router ?? false } = options;
+    if (router === false) {
+      return await this.#parts.dispatcher.run(this.#request(prompt, options), emit);
+    }
+    const { initialAgent, ...routed } = options as RoutedRunOptions;
+    const run = runAgents(this.#parts, this.#common(prompt, options), {
+      router,
+      maxIterations: routed.maxIterations ?? defaultRouting.maxIterations,
+      hooks: routed.hooks ?? defaultRouting.hooks,
+      data: routed.data,
+      initialAgent: typeof initialAgent === "object" ? initialAgent.name : initialAgent,
+    }, emit);
+    this.#agentRuns.add(run);
+    return await run.finally(() => this.#agentRuns.delete(run));
+  }
+
+  #request(prompt: string, options: Omit<RunOptions, "router">): RunRequest {
+    const { hedgeAfterMs, initialAgent } = options;
+    const common = this.#common(prompt, options);
+    const agent = this.#parts.findAgent(initialAgent);
+    if (hedgeAfterMs !== undefined) checkHedging(hedgeAfterMs, agent, options.nodeId);
+    return { ...common, agent, hedgeAfterMs };
+  }
+
+  /** Checks what a run is told; which agent runs is another matter. */
+  #common(
+    prompt: string,
+    options: Omit<RunOptions, "router" | "hedgeAfterMs">,
+  ): Omit<RunRequest, "agent"> {
     if (this.#state !== "running") {
       throw new NetworkError(
         "FAILED_PRECONDITION",
@@ -593,11 +701,8 @@ export class DistributedNetwork implements AsyncDisposable {
         `Cannot run an agent: timeoutMs is ${timeoutMs}, expected 1 to ${MAX_TIMEOUT_MS}.`,
       );
     }
-    const { workload, requirements, near, priority, explain, hedgeAfterMs } = options;
-    const agent = this.#parts.findAgent(options.initialAgent);
-    if (hedgeAfterMs !== undefined) checkHedging(hedgeAfterMs, agent, nodeId);
+    const { workload, requirements, near, priority, explain } = options;
     return {
-      agent,
       prompt,
       context,
       timeoutMs,
@@ -608,7 +713,6 @@ export class DistributedNetwork implements AsyncDisposable {
       near,
       priority,
       explain,
-      hedgeAfterMs,
       signal,
     };
   }

@@ -1,6 +1,13 @@
 /** What a network can be told, with each default and its reason. */
 
 import type { Agent } from "../agents/agent.ts";
+import { type AgentNetwork, agentsOf, checkIterations } from "../agents/networks/agent_network.ts";
+import {
+  type AgentRouter,
+  type RouterFunction,
+  toRouter,
+} from "../agents/networks/agent_router.ts";
+import type { NetworkHooks } from "../agents/networks/network_hooks.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { silentLogger } from "../base/log.ts";
@@ -17,11 +24,24 @@ import { defaultNodeId } from "./node_label.ts";
 export interface NetworkOptions {
   /**
    * What this node can run, beside the built-in `monitor` and `calculator`; one of its own with
-   * such a name takes the built-in one's place.
+   * such a name takes the built-in one's place. A network of agents is an agent, and brings its own.
    *
    * @default {[]}
    */
-  agents?: readonly Agent[];
+  agents?: readonly (Agent | AgentNetwork)[];
+  /**
+   * Says after each answer which agent of the network goes on, in every run of this node's program.
+   * By default a run is of one agent.
+   */
+  router?: AgentRouter | RouterFunction;
+  /**
+   * How many steps such a run may have, 1 to 1,000; then it ends with the last answer.
+   *
+   * @default {10}
+   */
+  maxIterations?: number;
+  /** What the program is told while such a run goes on, and where it may step in. */
+  hooks?: NetworkHooks;
   /**
    * The network's name. Nodes of different names ignore each other. By default the one that came
    * with the key, which is `"hanzo"` where nobody gave another.
@@ -183,6 +203,8 @@ export interface OwnTls {
 /** {@linkcode NetworkOptions} copied, filled, checked and frozen. */
 export interface ResolvedOptions {
   readonly agents: readonly Agent[];
+  /** How runs go from agent to agent; without a router each is of one agent. */
+  readonly defaultRouting: Readonly<Pick<NetworkOptions, "router" | "maxIterations" | "hooks">>;
   /** Undefined: the one that comes with the key. */
   readonly name: string | undefined;
   readonly nodeId: string;
@@ -230,7 +252,8 @@ export function resolveOptions(
   host: { name: string; cores: number; random: Random; dataDirectory?: string },
 ): ResolvedOptions {
   const resolved: ResolvedOptions = {
-    agents: Object.freeze([...options.agents ?? []]),
+    agents: Object.freeze(agentsOf(options.agents ?? [])),
+    defaultRouting: defaultRouting(options),
     name: options.name,
     isNamed: options.nodeId !== undefined,
     nodeId: options.nodeId ?? defaultNodeId(host.name, host.random),
@@ -271,6 +294,13 @@ function discoveryModes(
   else if (modes.has("manual")) refuse("discoveryMode", "manual", "it with configPath or peers");
   if (tailscale !== false) modes.add("tailscale");
   return modes;
+}
+
+function defaultRouting(
+  { router, maxIterations, hooks }: NetworkOptions,
+): ResolvedOptions["defaultRouting"] {
+  if (maxIterations !== undefined) checkIterations("Cannot create network", maxIterations);
+  return Object.freeze({ router: router && toRouter(router), maxIterations, hooks });
 }
 
 function ownTls(options: NetworkOptions): OwnTls | undefined {

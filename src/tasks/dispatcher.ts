@@ -1,7 +1,7 @@
 /** Gets a task run: on the best device, and on the next when that one fails before it has begun. */
 
 import { bothRequirements } from "../agents/requirements.ts";
-import type { RunResult } from "../agents/run_event.ts";
+import type { EmitRunEvent, RunResult } from "../agents/run_event.ts";
 import type { Clock } from "../base/clock.ts";
 import { Deadlines } from "../base/deadlines.ts";
 import { NetworkError } from "../base/errors.ts";
@@ -19,7 +19,8 @@ import type { CallingLink } from "./remote.ts";
 import { RetryBudget } from "./retry_budget.ts";
 import { ServiceTimeTable } from "./service_times.ts";
 import { type Tracer, traceRun } from "./tracing.ts";
-import { type EmitRunEvent, type RunMeans, type RunRequest, TaskRun } from "./task_run.ts";
+import type { RunRequest } from "./run_request.ts";
+import { type RunMeans, TaskRun } from "./task_run.ts";
 
 /** What a {@linkcode Dispatcher} is made of. */
 export interface DispatcherOptions {

@@ -9,7 +9,13 @@ import { Deadlines } from "../base/deadlines.ts";
 import { type ErrorCode, NetworkError } from "../base/errors.ts";
 import { RecentSet } from "../base/recent_set.ts";
 import { type Placed, Roster } from "../base/roster.ts";
-import { deadlineExceeded, type EmitAttemptEvent, MAX_HOPS, type Task } from "./task.ts";
+import {
+  deadlineExceeded,
+  type EmitAttemptEvent,
+  MAX_HOPS,
+  type Served,
+  type Task,
+} from "./task.ts";
 import { traceAttempt, type Tracer } from "./tracing.ts";
 import { type Priority, type Waiter, WaitingLine } from "./waiting_line.ts";
 
@@ -49,7 +55,7 @@ export interface AgentQuestion {
 export const HERE = "";
 /** Tasks that may wait for each slot. */
 const QUEUE_PER_SLOT = 4;
-/** What the prompts and contexts of all waiting tasks may take, in UTF-16 units. */
+/** What prompts, contexts and states of all waiting tasks may take, in UTF-16 units. */
 const MAX_QUEUED_LENGTH = 64 * 1024 * 1024;
 /** Attempts that are remembered, at least, so that none is started twice. */
 const REMEMBERED_ATTEMPTS = 10_000;
@@ -139,12 +145,6 @@ export interface TaskHere extends RunningTask {
   readonly priority: Priority;
   /** Since when it runs or waits, by the monotonic clock, in milliseconds. */
   readonly since: number;
-}
-
-/** What a task came to here. */
-export interface Served extends AgentAnswer {
-  /** How long it had a slot, in milliseconds. */
-  readonly serviceMs: number;
 }
 
 /** See the top of the file. */
@@ -361,11 +361,14 @@ export class Executor {
   /** Runs a task that has a slot, and hands the slot on. */
   #run(attempt: Attempt, agent: Agent): Served | Promise<Served> {
     const { clock, nodeId } = this.#options;
-    const { task: { prompt, context, taskId }, cancellation, emit } = attempt;
+    const { task: { prompt, context, taskId, state: shared }, cancellation, emit } = attempt;
+    // Its own: what an attempt changes counts only with its answer.
+    const state = shared?.fork();
     const served = (answer: AgentAnswer): Served => {
       const serviceMs = clock.now() - attempt.since;
       this.#leave(attempt, serviceMs);
-      return { ...answer, serviceMs };
+      const changes = state?.changes();
+      return changes === undefined ? { ...answer, serviceMs } : { ...answer, serviceMs, changes };
     };
     const failed = (thrown: unknown): never => {
       this.#leave(attempt, clock.now() - attempt.since);
@@ -380,6 +383,7 @@ export class Executor {
         nodeId,
         cancellation,
         emit,
+        state,
         callAgent: (name, prompt, options, signal) =>
           this.#ask(attempt, agent, { agent: name, prompt, options, signal }),
       });
@@ -460,8 +464,8 @@ function keyOf({ taskId, attempt }: Task): string {
   return attempt === 1 ? taskId : `${taskId}/${attempt}`;
 }
 
-function lengthOf({ prompt, context }: Task): number {
-  return prompt.length + context.length;
+function lengthOf({ prompt, context, state }: Task): number {
+  return prompt.length + context.length + (state?.bytes ?? 0);
 }
 
 /** Keeps an agent's error from being taken for one of the network's, which would be retried. */

@@ -7,7 +7,7 @@ import { describeError, NetworkError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { Candidate } from "../routing/candidate.ts";
 import { shortcoming } from "../routing/filter.ts";
-import type { RunRequest } from "./task_run.ts";
+import type { RunRequest } from "./run_request.ts";
 
 /**
  * What one prompt of {@linkcode DistributedNetwork.map} came to. `index` is its place among the

@@ -5,7 +5,7 @@ import type { Deadlines } from "../base/deadlines.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { CallEnd, CallSink, IncomingCall, OutgoingCall } from "../link/call.ts";
 import type { PeerLink } from "../link/peer_link.ts";
-import type { Executor, Served } from "./executor.ts";
+import type { Executor } from "./executor.ts";
 import type { Stoppable } from "./history.ts";
 import {
   decodeAnswer,
@@ -20,6 +20,7 @@ import {
   deadlineExceeded,
   type EmitAttemptEvent,
   MAX_STREAMED_LENGTH,
+  type Served,
   type Task,
   TaskCancelled,
 } from "./task.ts";
@@ -165,11 +166,10 @@ function longer(streamed: string, text: string): string {
 /** Answers a peer's call by running the task here. */
 export function serveRun(call: IncomingCall, executor: Executor, caller: string): void {
   let streamed = "";
-  const answer = ({ output, data, serviceMs }: Served) => {
+  const answer = ({ output, data, serviceMs, changes }: Served) => {
     // What was streamed is there already.
-    call.end(
-      encodeAnswer(output === streamed ? { data, serviceMs } : { output, data, serviceMs }),
-    );
+    const told = output === streamed ? undefined : output;
+    call.end(encodeAnswer({ output: told, data, serviceMs, changes }));
   };
   const fail = (thrown: unknown) => {
     if (thrown instanceof TaskCancelled) {

@@ -1,6 +1,8 @@
 /** A task: one request to run an agent, and what an executor needs to know of it. */
 
+import type { AgentAnswer } from "../agents/agent.ts";
 import type { AgentEvent } from "../agents/run_event.ts";
+import type { RunChanges, RunStateStore } from "../agents/run_state_store.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { Priority } from "./waiting_line.ts";
 
@@ -22,6 +24,16 @@ export interface Task {
   readonly hops: number;
   /** The span that it belongs to, where traces are recorded. */
   readonly traceparent?: string;
+  /** What the agents of its run share; absent where there is only one. */
+  readonly state?: RunStateStore;
+}
+
+/** What a task came to here. */
+export interface Served extends AgentAnswer {
+  /** How long it had a slot, in milliseconds. */
+  readonly serviceMs: number;
+  /** What it has changed of the state of its run. */
+  readonly changes?: RunChanges;
 }
 
 /** What an executor tells while an attempt runs. */

@@ -1,6 +1,7 @@
 /** Tasks, their events and answers to bytes and back: proto/hanzo_task_v1.proto by hand. */
 
 import type { AgentAnswer } from "../agents/agent.ts";
+import type { RunChanges, RunStateStore } from "../agents/run_state_store.ts";
 import type { AgentEvent } from "../agents/run_event.ts";
 import { type JsonValue, parseBoundedJson } from "../base/bounded_json.ts";
 import { NetworkError } from "../base/errors.ts";
@@ -8,6 +9,7 @@ import { bytesTag, ProtoReader, ProtoWriter, varintTag } from "../base/protobuf.
 import { isLabel, safeText } from "../base/safe_text.ts";
 import { ULID_PATTERN } from "../base/ulid.ts";
 import { MAX_HOPS, MAX_TASK_BYTES, MAX_TIMEOUT_MS, type Task } from "./task.ts";
+import { readChanges, readState } from "./task_state.ts";
 import type { Priority } from "./waiting_line.ts";
 
 /** An answer on the wire: without `output` it is all that was streamed. */
@@ -16,6 +18,8 @@ export interface WireAnswer extends Partial<AgentAnswer> {
   cancelled?: string;
   /** How long it had a slot there, in milliseconds. */
   serviceMs: number;
+  /** What it has changed of the state of its run. */
+  changes?: RunChanges;
 }
 
 const TASK_ID = bytesTag(1);
@@ -26,6 +30,7 @@ const TASK_CONTEXT = bytesTag(5);
 const TASK_TIMEOUT_US = varintTag(6);
 const TASK_PRIORITY = varintTag(7);
 const TASK_HOPS = varintTag(8);
+const TASK_STATE = bytesTag(9);
 const TASK_TRACEPARENT = bytesTag(10);
 const EVENT_TOKEN = bytesTag(1);
 const EVENT_TOOL_CALL = bytesTag(2);
@@ -36,6 +41,7 @@ const ANSWER_OUTPUT = bytesTag(1);
 const ANSWER_DATA = bytesTag(2);
 const ANSWER_SERVICE_US = varintTag(3);
 const ANSWER_CANCELLED = bytesTag(4);
+const ANSWER_CHANGES = bytesTag(5);
 /** Of the messages in an event: all their fields are strings, or JSON. */
 const FIRST = bytesTag(1);
 const SECOND = bytesTag(2);
@@ -54,10 +60,11 @@ const writer = new ProtoWriter();
 
 /** The body of a call that asks for `task`. */
 export function encodeTask(task: Task): Uint8Array {
-  const { taskId, attempt, agent, prompt, context, timeoutMs, priority, hops, traceparent } = task;
-  writer.reserve(
-    NUMBERS_BOUND + 3 * (taskId.length + agent.length + prompt.length + context.length),
-  );
+  const { taskId, attempt, agent, prompt, context, timeoutMs, priority, hops } = task;
+  const { state, traceparent } = task;
+  const json = state === undefined ? undefined : encoder.encode(JSON.stringify(state));
+  const units = taskId.length + agent.length + prompt.length + context.length;
+  writer.reserve(NUMBERS_BOUND + 3 * units + (json?.length ?? 0));
   writer.string(TASK_ID, taskId);
   if (attempt > 1) writer.number(TASK_ATTEMPT, attempt);
   writer.string(TASK_AGENT, agent);
@@ -68,6 +75,7 @@ export function encodeTask(task: Task): Uint8Array {
   if (priority !== "normal") writer.small(TASK_PRIORITY, PRIORITIES.indexOf(priority));
   if (hops > 0) writer.number(TASK_HOPS, hops);
   if (traceparent !== undefined) writer.string(TASK_TRACEPARENT, traceparent);
+  if (json !== undefined) writer.bytes(TASK_STATE, json);
   return writer.take();
 }
 
@@ -87,6 +95,7 @@ export function decodeTask(bytes: Uint8Array): Task {
   let priority: Priority | undefined = "normal";
   let hops = 0;
   let traceparent: string | undefined;
+  let state: RunStateStore | undefined;
   while (!reader.atEnd) {
     const tag = reader.number();
     if (tag === TASK_ID) taskId = reader.string();
@@ -98,6 +107,7 @@ export function decodeTask(bytes: Uint8Array): Task {
     else if (tag === TASK_PRIORITY) priority = PRIORITIES[reader.number()];
     else if (tag === TASK_HOPS) hops = reader.number();
     else if (tag === TASK_TRACEPARENT) traceparent = reader.string();
+    else if (tag === TASK_STATE) state = readState(jsonIn(reader.bytes()));
     else reader.skip(tag);
   }
   if (!ULID_PATTERN.test(taskId)) throw unfit("task", "taskId is no ULID");
@@ -109,7 +119,8 @@ export function decodeTask(bytes: Uint8Array): Task {
   if (priority === undefined) throw unfit("task", "priority is none that is known");
   if (hops > MAX_HOPS) throw unfit("task", `hops is ${hops}`);
   const task: Task = { taskId, attempt, agent, prompt, context, timeoutMs, priority, hops };
-  return traceparent === undefined ? task : { ...task, traceparent };
+  if (state === undefined && traceparent === undefined) return task;
+  return { ...task, ...(state && { state }), ...(traceparent && { traceparent }) };
 }
 
 /** The body of an item that tells `event`. */
@@ -175,14 +186,17 @@ function structuredEvent(tag: number, fields: readonly (Uint8Array | undefined)[
  * @throws {NetworkError} `AGENT_FAILED` when the data cannot be JSON: it is checked by no compiler,
  * and may be a cycle, or hold a BigInt.
  */
-export function encodeAnswer({ output, data, serviceMs, cancelled }: WireAnswer): Uint8Array {
+export function encodeAnswer(answer: WireAnswer): Uint8Array {
+  const { output, data, serviceMs, cancelled, changes } = answer;
   const json = data === undefined ? undefined : encoder.encode(jsonOf(data));
+  const changed = changes === undefined ? undefined : encoder.encode(JSON.stringify(changes));
   const units = (output?.length ?? 0) + (cancelled?.length ?? 0);
-  writer.reserve(NUMBERS_BOUND + 3 * units + (json?.length ?? 0));
+  writer.reserve(NUMBERS_BOUND + 3 * units + (json?.length ?? 0) + (changed?.length ?? 0));
   if (output !== undefined) writer.string(ANSWER_OUTPUT, output);
   if (json !== undefined) writer.bytes(ANSWER_DATA, json);
   writer.number(ANSWER_SERVICE_US, microseconds(serviceMs));
   if (cancelled !== undefined) writer.string(ANSWER_CANCELLED, cancelled);
+  if (changed !== undefined) writer.bytes(ANSWER_CHANGES, changed);
   return writer.take();
 }
 
@@ -198,6 +212,7 @@ export function decodeAnswer(bytes: Uint8Array): WireAnswer {
     const tag = reader.number();
     if (tag === ANSWER_OUTPUT) answer.output = reader.string();
     else if (tag === ANSWER_DATA) answer.data = valueOf(reader.bytes());
+    else if (tag === ANSWER_CHANGES) answer.changes = readChanges(jsonIn(reader.bytes()));
     else if (tag === ANSWER_SERVICE_US) answer.serviceMs = reader.number() / 1_000;
     else if (tag === ANSWER_CANCELLED) {
       answer.cancelled = safeText(reader.string().slice(0, MAX_REASON_LENGTH));
@@ -237,8 +252,11 @@ function textOf(bytes: Uint8Array | undefined): string {
 }
 
 function valueOf(bytes: Uint8Array | undefined): JsonValue {
-  if (bytes === undefined) return null;
-  return parseBoundedJson(bytes, { maxBytes: MAX_TASK_BYTES, maxDepth: 64 }) as JsonValue;
+  return bytes === undefined ? null : jsonIn(bytes) as JsonValue;
+}
+
+function jsonIn(bytes: Uint8Array): unknown {
+  return parseBoundedJson(bytes, { maxBytes: MAX_TASK_BYTES, maxDepth: 64 });
 }
 
 /** What tools and agents return is checked by no compiler. */

@@ -1,8 +1,6 @@
 /** One task on its way to its one result: attempt after attempt, until a device answers. */
 
-import type { AgentDescription } from "../agents/agent.ts";
-import type { Requirements, Workload } from "../agents/requirements.ts";
-import type { RunEvent, RunResult } from "../agents/run_event.ts";
+import type { EmitRunEvent, RunEvent, RunResult } from "../agents/run_event.ts";
 import { Cancellation } from "../base/cancellation.ts";
 import { type Clock, sleep } from "../base/clock.ts";
 import type { Deadlines } from "../base/deadlines.ts";
@@ -12,53 +10,16 @@ import type { Random } from "../base/random.ts";
 import { tflopsOf } from "../routing/candidate.ts";
 import { considerations } from "../routing/explain.ts";
 import type { Route } from "../routing/router.ts";
-import type { RoutingStrategy } from "../routing/strategy.ts";
 import type { Circuits } from "./circuits.ts";
-import { type Executor, HERE, type Served } from "./executor.ts";
+import { type Executor, HERE } from "./executor.ts";
 import { Race } from "./race.ts";
 import { mayTryAgain, outcomeOf, type Progress } from "./failure.ts";
 import type { AskedTask, Stoppable, TaskHistory } from "./history.ts";
 import { type CallingLink, runRemotely } from "./remote.ts";
 import type { RetryBudget } from "./retry_budget.ts";
 import type { ServiceTimeTable } from "./service_times.ts";
-import { type AttemptEvent, deadlineExceeded, type Task } from "./task.ts";
-import type { Priority } from "./waiting_line.ts";
-
-/** What is to be run. */
-export interface RunRequest {
-  readonly agent: AgentDescription;
-  readonly prompt: string;
-  readonly context: string;
-  /** Only this node; by default the one that routing chooses. */
-  readonly nodeId?: string;
-  /** Instead of the network's own strategy. */
-  readonly strategy?: RoutingStrategy;
-  /** Instead of the agent's own. */
-  readonly workload?: Workload;
-  /** Beside the agent's own. */
-  readonly requirements?: Requirements;
-  /** Nodes that hold what the task works on. */
-  readonly near?: readonly string[];
-  /** Its place among those that wait; by default low for background work. */
-  readonly priority?: Priority;
-  /** Whether the event of the choice is to say what was thought of each device. */
-  readonly explain?: boolean;
-  /** How long it may take in all, in milliseconds. */
-  readonly timeoutMs: number;
-  /**
-   * When a second device is asked for the same, in milliseconds, as long as the first has said
-   * nothing: the first answer counts. Only for agents that are idempotent.
-   */
-  readonly hedgeAfterMs?: number;
-  readonly signal?: AbortSignal;
-  /** How many agents have asked each other until it came to this one; 0 where none has. */
-  readonly hops?: number;
-  /** The span that it belongs to, where traces are recorded. */
-  readonly traceparent?: string;
-}
-
-/** Takes the events of a run, all but the result; while a returned promise is pending it waits. */
-export type EmitRunEvent = (event: RunEvent) => Promise<void> | void;
+import type { RunRequest } from "./run_request.ts";
+import { type AttemptEvent, deadlineExceeded, type Served, type Task } from "./task.ts";
 
 /** What all runs of a node share. */
 export interface RunMeans {
@@ -288,7 +249,7 @@ export class TaskRun {
 
   #task(attempt: number, remainingMs: number): Task {
     const { agent: { name: agent }, prompt, context, timeoutMs, hops = 0 } = this.#request;
-    const { traceparent } = this.#request;
+    const { state, traceparent } = this.#request;
     const { taskId, priority } = this.#going;
     const task: Task = {
       taskId,
@@ -299,9 +260,11 @@ export class TaskRun {
       timeoutMs: remainingMs,
       priority,
       hops,
+      state,
+      traceparent,
     };
     if (remainingMs <= 0) throw deadlineExceeded({ ...task, timeoutMs });
-    return traceparent === undefined ? task : { ...task, traceparent };
+    return task;
   }
 
   async #serveHere(
@@ -393,7 +356,12 @@ export class TaskRun {
     }
   }
 
-  #done(attempt: Attempt, { output, data, serviceMs }: Served): RunResult {
+  #done(attempt: Attempt, { output, data, serviceMs, changes }: Served): RunResult {
+    if (changes !== undefined) {
+      // Where there is no room for them, nobody else is to do it again.
+      attempt.begun = true;
+      this.#request.state?.apply(changes);
+    }
     const { circuits, times, history } = this.#means;
     const { agent: { name: agent } } = this.#request;
     const { nodeId, route: { candidate: { capabilities }, reason } } = attempt;

@@ -1,11 +1,10 @@
 /** Runs as spans of a trace, for nodes that record traces: what was asked, where it ran, and why. */
 
-import type { RunEvent, RunResult } from "../agents/run_event.ts";
+import type { EmitRunEvent, RunEvent, RunResult } from "../agents/run_event.ts";
 import { NetworkError } from "../base/errors.ts";
-import type { Served } from "./executor.ts";
 import type { TaskOutcome } from "./history.ts";
-import type { Task } from "./task.ts";
-import type { EmitRunEvent, RunRequest } from "./task_run.ts";
+import type { RunRequest } from "./run_request.ts";
+import type { Served, Task } from "./task.ts";
 
 /** Records traces; nobody has to. */
 export interface Tracer {

@@ -357,3 +357,18 @@ Deno.test("a run leaves no listener behind", async () => {
 
   assertEquals(listeners, 0);
 });
+
+Deno.test("an agent that runs alone has a state of its own, with what it was asked", async () => {
+  const agent = agentOf((context) => {
+    const { state } = { ...context };
+    state.data.set("a", 1);
+    state.addMessage({ role: "system", content: "noted" });
+    return JSON.stringify(state);
+  });
+  const { output } = await answerOf(agent, callOf({ prompt: "Go" }));
+  assertEquals(JSON.parse(output), {
+    messages: [{ role: "user", content: "Go" }, { role: "system", content: "noted" }],
+    data: { a: 1 },
+    agentResults: [],
+  });
+});

@@ -57,7 +57,7 @@ Deno.test("a run, the agent that it runs, and what that asks for elsewhere are o
     ["run held", "span 1", "ok"],
     ["agent held", "span 2", "ok"],
   ]);
-  assertEquals(spans.map(({ attributes }) => attributes["node.id"]), [
+  assertEquals(spans.map(({ attributes }): unknown => attributes["node.id"]), [
     undefined,
     "b",
     undefined,

@@ -24,6 +24,33 @@ Deno.test("examples/agents.ts gives a node agents that another one can run", asy
   });
 });
 
+const DRAFT = "The Pi is a computer. The Pi is small.";
+
+Deno.test("examples/newsroom.ts is a network of agents on its own, and an agent for all devices", async () => {
+  await withTempDir(async (directory) => {
+    const alone = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "-A", `${EXAMPLES}newsroom.ts`, "The Pi"],
+      env: { DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" },
+      stdin: "null",
+    }).output();
+    const machine = new TestMachine(directory);
+    await using a = machine.up("A");
+    await using b = machine.up("B", `--agents=${EXAMPLES}newsroom.ts`);
+    await Promise.all([ready(a), ready(b)]);
+    await peerEvent(a, "peer-joined", "B");
+    const { stdout, stderr } = await machine.ask("A", "run", "The Pi", "--agent", "newsroom");
+    assertEquals(stdout, `${DRAFT}\n`);
+    assertEquals(stderr.match(/asked \w+ on B/g), [
+      "asked researcher on B",
+      ...Array(3).fill(["asked writer on B", "asked reviewer on B"]).flat(),
+    ]);
+    const { code, stdout: steps } = await alone;
+    assertEquals(code, 0);
+    const lines = new TextDecoder().decode(steps).split("\n");
+    assertEquals([lines[0], lines.at(-2)], ["1. researcher: 4 facts about The Pi", DRAFT]);
+  });
+});
+
 Deno.test("examples/custom_router.ts sends the long text to the device with the most memory", async () => {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "-A", `${EXAMPLES}custom_router.ts`],

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertStrictEquals, assertStringIncludes } from "@std/assert";
 import { type Agent, type AgentAnswer, describeAgent } from "../../src/agents/agent.ts";
-import type { AgentEvent, RunEvent, RunResult } from "../../src/agents/run_event.ts";
+import type { AgentEvent, EmitRunEvent, RunEvent, RunResult } from "../../src/agents/run_event.ts";
 import { type ErrorCode, NetworkError } from "../../src/base/errors.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { ulidMaker } from "../../src/base/ulid.ts";
@@ -16,7 +16,7 @@ import { Dispatcher } from "../../src/tasks/dispatcher.ts";
 import type { CallingLink } from "../../src/tasks/remote.ts";
 import type { Task } from "../../src/tasks/task.ts";
 import { decodeTask, encodeAnswer, encodeEvent } from "../../src/tasks/task_codec.ts";
-import type { EmitRunEvent, RunRequest } from "../../src/tasks/task_run.ts";
+import type { RunRequest } from "../../src/tasks/run_request.ts";
 import { device as anyDevice } from "../support/candidates.ts";
 import { executorWith, heldAgent } from "../support/task_rig.ts";
 import { WatchedClock } from "../support/watched_clock.ts";

@@ -5,8 +5,8 @@ import fc from "fast-check";
 import { Cancellation } from "../../src/base/cancellation.ts";
 import { ManualClock } from "../../src/base/manual_clock.ts";
 import { type ErrorCode, NetworkError } from "../../src/base/errors.ts";
-import type { Executor, Served } from "../../src/tasks/executor.ts";
-import type { AttemptEvent, EmitAttemptEvent, Task } from "../../src/tasks/task.ts";
+import type { Executor } from "../../src/tasks/executor.ts";
+import type { AttemptEvent, EmitAttemptEvent, Served, Task } from "../../src/tasks/task.ts";
 import { createAgent } from "../../src/agents/agent.ts";
 import { executorWith, type HeldAgent, heldAgent, task } from "../support/task_rig.ts";
 

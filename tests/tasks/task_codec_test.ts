@@ -4,6 +4,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import protobuf from "protobufjs";
 import type { AgentEvent } from "../../src/agents/run_event.ts";
+import { RunStateStore } from "../../src/agents/run_state_store.ts";
 import type { JsonValue } from "../../src/base/bounded_json.ts";
 import { NetworkError } from "../../src/base/errors.ts";
 import { MAX_HOPS, MAX_TIMEOUT_MS, type Task } from "../../src/tasks/task.ts";
@@ -79,6 +80,11 @@ const anyAnswer: fc.Arbitrary<WireAnswer> = fc.record({
   data: json,
   cancelled: fc.stringMatching(/^[a-z ]{1,20}[a-z]$/),
   serviceMs: fc.integer({ min: 1, max: MAX_TIMEOUT_MS }),
+  changes: fc.record({
+    data: fc.dictionary(label, json, { noNullPrototype: true }),
+    deleted: fc.array(text),
+    messages: fc.array(fc.record({ role: fc.constant("assistant" as const), content: text })),
+  }, { requiredKeys: [], noNullPrototype: true }),
 }, { requiredKeys: ["serviceMs"] });
 
 Deno.test("a task, an event and an answer come back as they were", () => {
@@ -113,6 +119,20 @@ Deno.test("what the codec writes is what a codec made of proto/ reads, and the o
   assertEquals(read("Event", encodeEvent({ type: "tool-call", tool: "add", arguments: [1] })), {
     toolCall: { tool: "add", arguments: btoa("[1]") },
   });
+});
+
+Deno.test("the state of a run is JSON in a field of its own", () => {
+  const state = new RunStateStore();
+  state.addMessage({ role: "user", content: "Go" });
+  state.data.set("key", [1]);
+  const fields = read("Task", encodeTask(task({ state })));
+  assertEquals(JSON.parse(atob(fields.state as string)), {
+    messages: [{ role: "user", content: "Go" }],
+    data: { key: [1] },
+    agentResults: [],
+  });
+  assertEquals(decodeTask(written("Task", fields)).state?.data.get("key"), [1]);
+  assertEquals("state" in read("Task", encodeTask(task())), false);
 });
 
 Deno.test("an answer that was empty is not one that was streamed", () => {

@@ -1,6 +1,7 @@
 /** `up`: runs a node in the foreground until it is told to stop. */
 
 import type { Agent } from "../../agents/agent.ts";
+import type { AgentNetwork } from "../../agents/networks/agent_network.ts";
 import { every, systemClock } from "../../base/clock.ts";
 import { describeError, NetworkError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
@@ -298,9 +299,9 @@ function newToken(): string {
   return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
-/** The agents among the exports of each module. */
-async function loadAgents(files: readonly string[]): Promise<Agent[]> {
-  const agents: Agent[] = [];
+/** The agents, and networks of agents, among the exports of each module. */
+async function loadAgents(files: readonly string[]): Promise<(Agent | AgentNetwork)[]> {
+  const agents: (Agent | AgentNetwork)[] = [];
   for (const file of files) {
     let exports: Record<string, unknown>;
     needModule(file);
@@ -317,7 +318,8 @@ async function loadAgents(files: readonly string[]): Promise<Agent[]> {
     if (found.length === 0) {
       throw new NetworkError(
         "INVALID_ARGUMENT",
-        `Cannot load the agents of ${file}: it exports none. Export what createAgent returns.`,
+        `Cannot load the agents of ${file}: it exports none. Export what createAgent or createNetwork ` +
+          "returns.",
       );
     }
     agents.push(...new Set(found));
@@ -340,6 +342,7 @@ async function moduleUrl(file: string): Promise<string> {
   return pathToFileURL(await Deno.realPath(file)).href;
 }
 
-function isAgent(value: unknown): value is Agent {
-  return typeof value === "object" && value !== null && "run" in value && "toolset" in value;
+function isAgent(value: unknown): value is Agent | AgentNetwork {
+  return typeof value === "object" && value !== null && "run" in value &&
+    ("toolset" in value || "asAgent" in value);
 }

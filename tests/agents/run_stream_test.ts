@@ -1,11 +1,10 @@
 /** A run as an async iterable: order, pace, errors, and leaving early. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { RunEvent, RunResult } from "../../src/agents/run_event.ts";
+import type { EmitRunEvent, RunEvent, RunResult } from "../../src/agents/run_event.ts";
 import { NetworkError } from "../../src/base/errors.ts";
 import { ManualClock } from "../../src/base/manual_clock.ts";
-import { streamRun } from "../../src/network/run_stream.ts";
-import type { EmitRunEvent } from "../../src/tasks/task_run.ts";
+import { streamRun } from "../../src/agents/run_stream.ts";
 
 const RESULT: RunResult = {
   taskId: "t",

@@ -1,8 +1,7 @@
 /** Turns a run that calls back into an async iterable that its reader paces. */
 
-import type { RunEvent, RunResult } from "../agents/run_event.ts";
 import { NetworkError } from "../base/errors.ts";
-import type { EmitRunEvent } from "../tasks/task_run.ts";
+import type { EmitRunEvent, RunEvent, RunResult } from "./run_event.ts";
 
 /** Events that wait for the reader before the agent has to. */
 const MAX_WAITING = 64;
@@ -12,18 +11,18 @@ const MAX_WAITING = 64;
  *
  * @throws What `run` rejects with, after the events that came before.
  */
-export async function* streamRun(
-  run: (emit: EmitRunEvent, signal: AbortSignal) => Promise<RunResult>,
-): AsyncGenerator<RunEvent, void, void> {
+export async function* streamRun<Result extends RunResult>(
+  run: (emit: EmitRunEvent, signal: AbortSignal) => Promise<Result>,
+): AsyncGenerator<RunEvent<Result>, void, void> {
   const abort = new AbortController();
-  const waiting: RunEvent[] = [];
+  const waiting: RunEvent<Result>[] = [];
   let wakeReader = () => {};
   /** What the agent waits for while there is no room. */
   let room: PromiseWithResolvers<void> | undefined;
-  let end: { result: RunResult } | { error: unknown } | undefined;
+  let end: { result: Result } | { error: unknown } | undefined;
 
   const emit: EmitRunEvent = (event) => {
-    waiting.push(event);
+    waiting.push(event as RunEvent<Result>);
     wakeReader();
     if (waiting.length < MAX_WAITING) return;
     room ??= Promise.withResolvers();

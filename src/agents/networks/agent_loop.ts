@@ -1,0 +1,369 @@
+/** The loop of a network of agents: choose, call, remember, until nobody is left to be asked. */
+
+import type { Clock } from "../../base/clock.ts";
+import { describeError, NetworkError } from "../../base/errors.ts";
+import type { AgentAnswer } from "../agent.ts";
+import type { EmitRunEvent, NetworkRunResult, RunResult, StoppedBy } from "../run_event.ts";
+import type { AgentResult } from "../run_state.ts";
+import type { RunStateStore } from "../run_state_store.ts";
+import { type AgentChoice, type AgentRouter, type NextAgent, readChoice } from "./agent_router.ts";
+import type { NetworkHooks } from "./network_hooks.ts";
+
+/** One step of a run: one agent is asked. */
+export interface StepCall {
+  readonly agent: string;
+  readonly prompt: string;
+  /** The text beside the prompt; "" if there is none. */
+  readonly context: string;
+  /** What the agent answers, and only that, changes it. */
+  readonly state: RunStateStore;
+  /** What is left for it, in milliseconds; Infinity where whoever calls keeps the time. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+  readonly emit: EmitRunEvent;
+}
+
+/** Runs an agent, wherever it is: the port through which the loop reaches them. */
+export type CallStep = (call: StepCall) => Promise<RunResult>;
+
+/** How a network goes from agent to agent. */
+export interface AgentLoop {
+  /** What errors and events call it. */
+  readonly network: string;
+  /** The agents that may be chosen, as they are now. */
+  readonly agents: () => readonly AgentChoice[];
+  /** Who begins; by default the router says it. */
+  readonly initialAgent: string | undefined;
+  readonly router: AgentRouter;
+  readonly maxIterations: number;
+  readonly hooks: NetworkHooks;
+}
+
+/** One run of it. */
+export interface LoopRun {
+  readonly prompt: string;
+  readonly context: string;
+  readonly state: RunStateStore;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+  readonly clock: Clock;
+  readonly call: CallStep;
+  readonly emit: EmitRunEvent;
+}
+
+/** How long `onError` may take, in milliseconds: the run has ended already. */
+const ON_ERROR_LIMIT_MS = 10_000;
+
+/**
+ * Runs a network of agents.
+ *
+ * @throws {NetworkError} What a step failed with, naming it; `AGENT_FAILED` when the router or a hook
+ * throws, or the router names an agent that is not there; `DEADLINE_EXCEEDED`; `CANCELLED` when the
+ * signal aborts; `INVALID_ARGUMENT` when nobody is to be asked at all.
+ */
+export function runLoop(loop: AgentLoop, run: LoopRun): Promise<NetworkRunResult> {
+  return new Going(loop, run).run();
+}
+
+/** A run on its way. */
+class Going {
+  readonly #loop: AgentLoop;
+  readonly #run: LoopRun;
+  readonly #startedAt: number;
+
+  constructor(loop: AgentLoop, run: LoopRun) {
+    this.#loop = loop;
+    this.#run = run;
+    this.#startedAt = run.clock.now();
+  }
+
+  async run(): Promise<NetworkRunResult> {
+    try {
+      return await this.#steps();
+    } catch (thrown) {
+      const error = NetworkError.from(thrown);
+      await this.#tell(error);
+      throw error;
+    }
+  }
+
+  async #steps(): Promise<NetworkRunResult> {
+    const { state, clock, emit } = this.#run;
+    const { network, hooks, maxIterations } = this.#loop;
+    const given = this.#run.prompt;
+    const onStart = await this.#hook(
+      "onStart",
+      () => hooks.onStart?.({ ...this.#seen, prompt: given }),
+    );
+    const prompt = onStart ?? given;
+    if (typeof prompt !== "string") throw this.#nonsense("onStart", "neither a text nor nothing");
+    state.addMessage({ role: "user", content: prompt });
+    let last: RunResult | undefined;
+    let attempts = 0;
+    let serviceMs = 0;
+    let stoppedBy: StoppedBy;
+
+    for (let step = 1;; step++) {
+      const next = await this.#next(step, prompt);
+      if (next === undefined || step > maxIterations) {
+        stoppedBy = next === undefined ? "router" : "limit";
+        break;
+      }
+      const changed = await this.#hook(
+        "onRoute",
+        () => hooks.onRoute?.({ ...this.#seen, step, agent: next.agent }),
+      );
+      if (changed === null) {
+        stoppedBy = "hook";
+        break;
+      }
+      const chosen = changed === undefined ? next : this.#read('Hook "onRoute"', changed) ?? next;
+      await emit({ type: "step", network, step, agent: chosen.agent });
+      const result = await this.#call(step, chosen.agent, chosen.prompt ?? prompt);
+      attempts += result.attempts;
+      serviceMs += result.serviceMs;
+      const altered = await this.#hook(
+        "onResponse",
+        () => hooks.onResponse?.({ ...this.#seen, step, result: toAgentResult(result) }),
+      );
+      last = this.#altered("onResponse", result, altered);
+      const kept = toAgentResult(last);
+      state.addMessage({ role: "assistant", agent: last.agent, content: last.output });
+      state.addResult(kept);
+      await emit({ type: "step-result", network, step, result: kept });
+    }
+
+    if (last === undefined) throw this.#nobody();
+    const result = toAgentResult(last);
+    const altered = await this.#hook(
+      "onFinish",
+      () => hooks.onFinish?.({ ...this.#seen, result, stoppedBy }),
+    );
+    return {
+      ...this.#altered("onFinish", last, altered),
+      attempts,
+      serviceMs,
+      durationMs: clock.now() - this.#startedAt,
+      state,
+      stoppedBy,
+    };
+  }
+
+  /** Who is to be asked as `step`; undefined when the run is done. */
+  async #next(step: number, prompt: string): Promise<Chosen | undefined> {
+    const { initialAgent, router, network } = this.#loop;
+    if (step === 1 && initialAgent !== undefined) {
+      if (this.#isThere(initialAgent)) return { agent: initialAgent, prompt: undefined };
+      throw new NetworkError(
+        "NOT_FOUND",
+        `Cannot run network "${network}": agent "${initialAgent}" is to begin, and is not there. ` +
+          this.#whoIsThere(),
+      );
+    }
+    for (let asked = router;; asked = asked.fallback) {
+      try {
+        return await this.#ask(asked, step, prompt);
+      } catch (thrown) {
+        this.#throwIfCancelled();
+        if (asked.fallback === undefined) throw thrown;
+      }
+    }
+  }
+
+  async #ask(router: AgentRouter, step: number, prompt: string): Promise<Chosen | undefined> {
+    const { state } = this.#run;
+    const who = `Router "${router.name}"`;
+    const choice = await this.#limited(who, router.timeoutMs, (signal) =>
+      router.choose({
+        prompt,
+        state,
+        agents: this.#loop.agents(),
+        lastResult: state.agentResults.at(-1),
+        callCount: step - 1,
+        signal,
+      }));
+    return this.#read(who, choice);
+  }
+
+  /** A choice, checked. */
+  #read(who: string, choice: NextAgent): Chosen | undefined {
+    const of = `${who} of network "${this.#loop.network}"`;
+    let chosen: Chosen | undefined;
+    try {
+      chosen = readChoice(choice);
+    } catch (thrown) {
+      throw NetworkError.from(thrown, "AGENT_FAILED", `${of} failed`);
+    }
+    if (chosen === undefined || this.#isThere(chosen.agent)) return chosen;
+    throw new NetworkError(
+      "AGENT_FAILED",
+      `${of} chose agent ${JSON.stringify(chosen.agent)}, which is not there. ` +
+        `${this.#whoIsThere()} Let it choose one of these, or add the agent.`,
+    );
+  }
+
+  #isThere(agent: string): boolean {
+    return this.#loop.agents().some(({ name }) => name === agent);
+  }
+
+  #whoIsThere(): string {
+    const names = this.#loop.agents().slice(0, 20).map(({ name }) => name);
+    return `There are: ${names.join(", ")}.`;
+  }
+
+  async #call(step: number, agent: string, prompt: string): Promise<RunResult> {
+    const { context, state, signal, emit, call } = this.#run;
+    const timeoutMs = this.#remaining();
+    if (timeoutMs <= 0) throw this.#late(`step ${step} had not begun`);
+    try {
+      return await call({ agent, prompt, context, state, timeoutMs, signal, emit });
+    } catch (thrown) {
+      this.#throwIfCancelled();
+      const error = NetworkError.from(thrown);
+      throw new NetworkError(
+        error.code,
+        `Step ${step} of network "${this.#loop.network}" failed: ${error.message}`,
+        { cause: error, retryAfterMs: error.retryAfterMs },
+      );
+    }
+  }
+
+  /** The same with another answer, if a hook has given one. */
+  #altered(
+    hook: keyof NetworkHooks,
+    result: RunResult,
+    answer: AgentAnswer | undefined,
+  ): RunResult {
+    if (answer === undefined) return result;
+    if (typeof answer?.output !== "string") {
+      throw this.#nonsense(hook, 'neither { output: "…" } nor nothing');
+    }
+    const { data: _, ...rest } = result;
+    const { output, data } = answer;
+    return { ...rest, output, ...(data !== undefined && { data }) };
+  }
+
+  #nonsense(hook: keyof NetworkHooks, what: string): NetworkError {
+    const message =
+      `Hook "${hook}" of network "${this.#loop.network}" failed: it returned ${what}.`;
+    return new NetworkError("AGENT_FAILED", message);
+  }
+
+  async #hook<Name extends keyof NetworkHooks, T>(
+    name: Name,
+    work: () => T | Promise<T>,
+  ): Promise<Exclude<T, void> | undefined> {
+    // Most networks have none.
+    if (this.#loop.hooks[name] === undefined) return undefined;
+    return await this.#limited(`Hook "${name}"`, Infinity, work) as Exclude<T, void> | undefined;
+  }
+
+  /** Does what belongs to somebody else: it may throw, or never end. */
+  async #limited<T>(
+    who: string,
+    limitMs: number,
+    work: (signal: AbortSignal) => T | Promise<T>,
+  ): Promise<T> {
+    this.#throwIfCancelled();
+    const { clock, signal } = this.#run;
+    const remaining = this.#remaining();
+    if (remaining <= 0) throw this.#late(`${lowered(who)} had not begun`);
+    const over = new AbortController();
+    const { promise: aborted, reject } = Promise.withResolvers<never>();
+    aborted.catch(() => {});
+    over.signal.addEventListener("abort", () => reject(over.signal.reason), { once: true });
+    const onAbort = () => over.abort(cancelled(signal!.reason));
+    signal?.addEventListener("abort", onAbort, { once: true });
+    const delayMs = Math.min(limitMs, remaining);
+    const stopTimer = Number.isFinite(delayMs)
+      ? clock.after(delayMs, () => over.abort(this.#tooLong(who, limitMs, remaining)))
+      : () => {};
+    try {
+      return await Promise.race([(async () => await work(over.signal))(), aborted]);
+    } catch (thrown) {
+      if (over.signal.aborted) throw over.signal.reason;
+      const code = thrown instanceof NetworkError ? thrown.code : "AGENT_FAILED";
+      const message = `${who} of network "${this.#loop.network}" failed: ${describeError(thrown)}`;
+      throw new NetworkError(code, message, { cause: thrown });
+    } finally {
+      stopTimer();
+      signal?.removeEventListener("abort", onAbort);
+      // Whoever still works on it need not.
+      over.abort(cancelled("it is over"));
+    }
+  }
+
+  #tooLong(who: string, limitMs: number, remainingMs: number): NetworkError {
+    if (remainingMs <= limitMs) return this.#late(`${lowered(who)} had not ended`);
+    return new NetworkError(
+      "DEADLINE_EXCEEDED",
+      `${who} of network "${this.#loop.network}" made no choice within ${limitMs} ms. ` +
+        "Let it be quicker, or allow it more with its timeoutMs.",
+    );
+  }
+
+  #late(why: string): NetworkError {
+    return new NetworkError(
+      "DEADLINE_EXCEEDED",
+      `Network "${this.#loop.network}" was not done within ${
+        Math.round(this.#run.timeoutMs)
+      } ms: ` +
+        `${why}. Allow more with timeoutMs.`,
+    );
+  }
+
+  #nobody(): NetworkError {
+    return new NetworkError(
+      "INVALID_ARGUMENT",
+      `Cannot run network "${this.#loop.network}": nobody was chosen to begin. ` +
+        "Name an initialAgent, or let the router choose one when callCount is 0.",
+    );
+  }
+
+  #remaining(): number {
+    return this.#run.timeoutMs - (this.#run.clock.now() - this.#startedAt);
+  }
+
+  #throwIfCancelled(): void {
+    const { signal } = this.#run;
+    if (signal?.aborted) throw cancelled(signal.reason);
+  }
+
+  get #seen() {
+    return { network: this.#loop.network, state: this.#run.state };
+  }
+
+  /** Tells of a failure; what comes of that changes nothing. */
+  async #tell(error: NetworkError): Promise<void> {
+    const { onError } = this.#loop.hooks;
+    if (onError === undefined) return;
+    const late = Promise.withResolvers<void>();
+    const stopTimer = this.#run.clock.after(ON_ERROR_LIMIT_MS, late.resolve);
+    try {
+      await Promise.race([onError({ ...this.#seen, error }), late.promise]);
+    } catch {
+      // The run's own error says more.
+    } finally {
+      stopTimer();
+    }
+  }
+}
+
+/** Who was chosen, and with which prompt instead of the run's. */
+type Chosen = NonNullable<ReturnType<typeof readChoice>>;
+
+function cancelled(reason: unknown): NetworkError {
+  if (reason instanceof NetworkError) return reason;
+  const why = describeError(reason);
+  return new NetworkError("CANCELLED", `Cancelled by the caller: ${why}`, { cause: reason });
+}
+
+function toAgentResult(result: RunResult): AgentResult {
+  const { agent, nodeId, taskId, output, data, durationMs } = result;
+  return { agent, nodeId, taskId, output, ...(data !== undefined && { data }), durationMs };
+}
+
+/** As it stands in the middle of a sentence. */
+function lowered(who: string): string {
+  return who[0].toLowerCase() + who.slice(1);
+}

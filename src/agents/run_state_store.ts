@@ -1,0 +1,325 @@
+/** The state of a run as it is kept: bounded, copied for each attempt, changed by what comes back. */
+
+import { type JsonValue, nestsDeeperThan } from "../base/bounded_json.ts";
+import { NetworkError } from "../base/errors.ts";
+import { safeName } from "../base/safe_text.ts";
+import type { AgentResult, RunData, RunMessage, RunState } from "./run_state.ts";
+
+/** The longest key of a run's data, in bytes of UTF-8. */
+export const MAX_KEY_BYTES = 512;
+/** The longest value, in bytes of JSON. */
+export const MAX_VALUE_BYTES = 2 ** 20;
+/** The largest state, in bytes of JSON: half of what a task may be, for there is a prompt, too. */
+export const MAX_STATE_BYTES = 8 * 2 ** 20;
+/** How deep a value of the data may be nested: some levels of the 64 of a task are its own. */
+const MAX_DEPTH = 32;
+/** The same for what agents answer. */
+const MAX_RESULT_DEPTH = 48;
+
+const ROLES: ReadonlySet<string> = new Set<RunMessage["role"]>(["user", "assistant", "system"]);
+
+/** A state as plain data, on the wire and in JSON. */
+export interface PlainRunState {
+  readonly messages: readonly RunMessage[];
+  readonly data: Readonly<Record<string, JsonValue>>;
+  readonly agentResults: readonly AgentResult[];
+}
+
+/** What an attempt has changed, as it comes back with its answer. */
+export interface RunChanges {
+  /** What was set. */
+  readonly data?: Readonly<Record<string, JsonValue>>;
+  /** The keys that were deleted. */
+  readonly deleted?: readonly string[];
+  /** What was said. */
+  readonly messages?: readonly RunMessage[];
+}
+
+/** The state of an agent that runs alone, which most never look at: it is made when one does. */
+export class LoneRunState implements RunState {
+  readonly #prompt: string;
+  #made: RunStateStore | undefined;
+
+  constructor(prompt: string) {
+    this.#prompt = prompt;
+  }
+
+  /** The state itself. */
+  get store(): RunStateStore {
+    if (this.#made === undefined) {
+      this.#made = new RunStateStore();
+      this.#made.addMessage({ role: "user", content: this.#prompt });
+    }
+    return this.#made;
+  }
+
+  get messages(): readonly RunMessage[] {
+    return this.store.messages;
+  }
+
+  get data(): RunData {
+    return this.store.data;
+  }
+
+  get agentResults(): readonly AgentResult[] {
+    return this.store.agentResults;
+  }
+
+  addMessage(message: RunMessage): void {
+    this.store.addMessage(message);
+  }
+
+  toJSON(): PlainRunState {
+    return this.store.toJSON();
+  }
+}
+
+/**
+ * The store behind a state that an agent was given.
+ *
+ * @throws {NetworkError} `INVALID_ARGUMENT` when it is none.
+ */
+export function storeOf(state: RunState): RunStateStore {
+  if (state instanceof RunStateStore) return state;
+  if (state instanceof LoneRunState) return state.store;
+  throw new NetworkError(
+    "INVALID_ARGUMENT",
+    "Cannot share a state that no run has made. Pass the agent's own: { state: context.state }.",
+  );
+}
+
+/** A value, and what it and its key take. */
+interface Entry {
+  readonly json: string;
+  readonly bytes: number;
+}
+
+/** See the top of the file. */
+export class RunStateStore implements RunState {
+  #messages: RunMessage[];
+  #results: AgentResult[];
+  #entries: Map<string, Entry>;
+  #bytes: number;
+  /** Messages that were there when it was forked. */
+  #forkedAt = 0;
+  readonly #touched = new Set<string>();
+  readonly data: RunData = this.#dataView();
+
+  /** An empty one. */
+  constructor() {
+    this.#messages = [];
+    this.#results = [];
+    this.#entries = new Map();
+    this.#bytes = 0;
+  }
+
+  /**
+   * The state that plain data stands for.
+   *
+   * @throws {NetworkError} Where it is out of bounds.
+   */
+  static of({ messages, data, agentResults }: PlainRunState): RunStateStore {
+    const store = new RunStateStore();
+    for (const message of messages) store.addMessage(message);
+    for (const [key, value] of Object.entries(data)) store.#set(key, value);
+    for (const result of agentResults) store.addResult(result);
+    return store;
+  }
+
+  /** What it takes as JSON, but for some brackets. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get messages(): readonly RunMessage[] {
+    return this.#messages;
+  }
+
+  get agentResults(): readonly AgentResult[] {
+    return this.#results;
+  }
+
+  addMessage({ role, agent, content }: RunMessage): void {
+    // No compiler checks what an agent says.
+    if (!ROLES.has(role) || typeof content !== "string") {
+      throw new NetworkError(
+        "INVALID_ARGUMENT",
+        'Cannot add a message to the state of the run: it needs a "role" ' +
+          `(${[...ROLES].join(", ")}) and a text as its "content".`,
+      );
+    }
+    const message = Object.freeze({ role, ...(agent !== undefined && { agent }), content });
+    this.#grow(bytesOf(JSON.stringify(message)), "add a message to the state of the run");
+    this.#messages.push(message);
+  }
+
+  /** Keeps an agent's answer. */
+  addResult(result: AgentResult): void {
+    const { agent, nodeId, taskId, output, data, durationMs } = result;
+    const kept: AgentResult = Object.freeze({
+      agent,
+      nodeId,
+      taskId,
+      output,
+      ...(data !== undefined && { data }),
+      durationMs,
+    });
+    const action = `keep the answer of agent "${agent}" in the state of the run`;
+    const json = toJson(kept, action);
+    checkDepth(json, MAX_RESULT_DEPTH, action);
+    this.#grow(bytesOf(json), action);
+    this.#results.push(kept);
+  }
+
+  /** A copy whose changes are its own. */
+  fork(): RunStateStore {
+    const copy = new RunStateStore();
+    copy.#messages = [...this.#messages];
+    copy.#results = [...this.#results];
+    copy.#entries = new Map(this.#entries);
+    copy.#bytes = this.#bytes;
+    copy.#forkedAt = this.#messages.length;
+    return copy;
+  }
+
+  /** What was changed since it was forked; undefined if nothing was. */
+  changes(): RunChanges | undefined {
+    const messages = this.#messages.slice(this.#forkedAt);
+    const keys = [...this.#touched];
+    const set = keys.filter((key) => this.#entries.has(key));
+    const deleted = keys.filter((key) => !this.#entries.has(key));
+    if (keys.length === 0 && messages.length === 0) return undefined;
+    return {
+      ...(set.length > 0 && {
+        data: Object.fromEntries(set.map((key) => [key, JSON.parse(this.#entries.get(key)!.json)])),
+      }),
+      ...(deleted.length > 0 && { deleted }),
+      ...(messages.length > 0 && { messages }),
+    };
+  }
+
+  /**
+   * Takes over what an attempt has changed: all of it or, when it throws, nothing.
+   *
+   * @throws {NetworkError} `RESOURCE_EXHAUSTED` when the state would be too large.
+   */
+  apply({ data = {}, deleted = [], messages = [] }: RunChanges): void {
+    const [entries, bytes, length] = [new Map(this.#entries), this.#bytes, this.#messages.length];
+    try {
+      for (const key of deleted) this.#delete(key);
+      for (const [key, value] of Object.entries(data)) this.#set(key, value);
+      for (const message of messages) this.addMessage(message);
+    } catch (thrown) {
+      this.#entries = entries;
+      this.#bytes = bytes;
+      this.#messages.length = length;
+      throw thrown;
+    }
+  }
+
+  /** As plain data. */
+  toJSON(): PlainRunState {
+    return {
+      messages: this.#messages,
+      data: Object.fromEntries(this.data),
+      agentResults: this.#results,
+    };
+  }
+
+  #dataView(): RunData {
+    // Not its fields: they are others after changes that did not fit.
+    const entries = () => this.#entries;
+    const view: RunData = {
+      get size() {
+        return entries().size;
+      },
+      get: (key) => {
+        const entry = entries().get(key);
+        return entry === undefined ? undefined : JSON.parse(entry.json);
+      },
+      has: (key) => entries().has(key),
+      set: (key, value) => this.#set(key, value),
+      delete: (key) => this.#delete(key),
+      keys: () => entries().keys(),
+      *[Symbol.iterator]() {
+        for (const [key, { json }] of entries()) {
+          yield [key, JSON.parse(json)] satisfies [string, JsonValue];
+        }
+      },
+    };
+    return Object.freeze(view);
+  }
+
+  #set(key: string, value: JsonValue): void {
+    const action = `set "${safeName(String(key), 40)}" in the data of the run`;
+    const json = toJson(value, action);
+    const keyBytes = bytesOf(key);
+    const valueBytes = bytesOf(json);
+    if (keyBytes > MAX_KEY_BYTES) {
+      throw tooLarge(action, `its key takes ${keyBytes} bytes, at most ${MAX_KEY_BYTES} may be`);
+    }
+    if (valueBytes > MAX_VALUE_BYTES) {
+      throw tooLarge(
+        action,
+        `its value takes ${valueBytes} bytes, at most ${MAX_VALUE_BYTES} may be. ` +
+          "Keep it in a file, and its path here",
+      );
+    }
+    checkDepth(json, MAX_DEPTH, action);
+    const bytes = bytesOf(JSON.stringify(key)) + valueBytes;
+    this.#grow(bytes - (this.#entries.get(key)?.bytes ?? 0), action);
+    this.#entries.set(key, { json, bytes });
+    this.#touched.add(key);
+  }
+
+  #delete(key: string): boolean {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return false;
+    this.#bytes -= entry.bytes;
+    this.#entries.delete(key);
+    this.#touched.add(key);
+    return true;
+  }
+
+  #grow(bytes: number, action: string): void {
+    if (this.#bytes + bytes <= MAX_STATE_BYTES || bytes <= 0) return void (this.#bytes += bytes);
+    throw tooLarge(
+      action,
+      `with it the state would take ${this.#bytes + bytes} bytes, at most ${MAX_STATE_BYTES} may ` +
+        "be. Delete what nobody needs any more, or let the agents answer less",
+    );
+  }
+}
+
+function tooLarge(action: string, why: string): NetworkError {
+  return new NetworkError("RESOURCE_EXHAUSTED", `Cannot ${action}: ${why}.`);
+}
+
+/** What an agent sets is checked by no compiler: it may be a cycle, a function, or hold a BigInt. */
+function toJson(value: unknown, action: string): string {
+  let json: string | undefined;
+  try {
+    json = JSON.stringify(value);
+  } catch (thrown) {
+    throw NetworkError.from(thrown, "INVALID_ARGUMENT", `Cannot ${action}`);
+  }
+  if (json !== undefined) return json;
+  throw new NetworkError(
+    "INVALID_ARGUMENT",
+    `Cannot ${action}: JSON has no ${typeof value}. Give it what JSON can carry, or delete the key.`,
+  );
+}
+
+function checkDepth(json: string, maxDepth: number, action: string): void {
+  if (!nestsDeeperThan(encoder.encode(json), maxDepth)) return;
+  throw new NetworkError(
+    "INVALID_ARGUMENT",
+    `Cannot ${action}: it is nested deeper than ${maxDepth} levels. Make it flatter.`,
+  );
+}
+
+const encoder = new TextEncoder();
+
+function bytesOf(text: string): number {
+  return encoder.encode(text).length;
+}

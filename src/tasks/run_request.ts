@@ -1,0 +1,42 @@
+/** What a dispatcher is asked to get run. */
+
+import type { AgentDescription } from "../agents/agent.ts";
+import type { Requirements, Workload } from "../agents/requirements.ts";
+import type { RunStateStore } from "../agents/run_state_store.ts";
+import type { RoutingStrategy } from "../routing/strategy.ts";
+import type { Priority } from "./waiting_line.ts";
+
+/** What is to be run. */
+export interface RunRequest {
+  readonly agent: AgentDescription;
+  readonly prompt: string;
+  readonly context: string;
+  /** Only this node; by default the one that routing chooses. */
+  readonly nodeId?: string;
+  /** Instead of the network's own strategy. */
+  readonly strategy?: RoutingStrategy;
+  /** Instead of the agent's own. */
+  readonly workload?: Workload;
+  /** Beside the agent's own. */
+  readonly requirements?: Requirements;
+  /** Nodes that hold what the task works on. */
+  readonly near?: readonly string[];
+  /** Its place among those that wait; by default low for background work. */
+  readonly priority?: Priority;
+  /** Whether the event of the choice is to say what was thought of each device. */
+  readonly explain?: boolean;
+  /** How long it may take in all, in milliseconds. */
+  readonly timeoutMs: number;
+  /**
+   * When a second device is asked for the same, in milliseconds, as long as the first has said
+   * nothing: the first answer counts. Only for agents that are idempotent.
+   */
+  readonly hedgeAfterMs?: number;
+  readonly signal?: AbortSignal;
+  /** How many agents have asked each other until it came to this one; 0 where none has. */
+  readonly hops?: number;
+  /** The span that it belongs to, where traces are recorded. */
+  readonly traceparent?: string;
+  /** What the agents of its run share: the one that answers changes it. */
+  readonly state?: RunStateStore;
+}
