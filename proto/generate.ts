@@ -73,23 +73,48 @@ export const ${constant}: Record<string, unknown> = ${JSON.stringify(root.toJSON
 async function generateFiles(): Promise<Generated> {
   const files: string[] = [];
   for (const proto of SHOWN) {
-    const set = (await parse(proto) as unknown as Descriptive).toDescriptor("proto3");
+    const root = await parse(proto);
+    const symbols = symbolsIn(root);
+    const set = (root as unknown as Descriptive).toDescriptor("proto3");
     for (const file of set.file) {
       file.name = proto;
       file.messageType.forEach(nameMapEntries);
       const bytes: Uint8Array = descriptor.FileDescriptorProto.encode(file).finish();
-      files.push(`  ${JSON.stringify(proto)}:\n    ${JSON.stringify(bytes.toBase64())},`);
+      files.push(
+        `  ${JSON.stringify(proto)}: {\n    symbols: ${JSON.stringify(symbols)},\n` +
+          `    descriptor: ${JSON.stringify(bytes.toBase64())},\n  },`,
+      );
     }
   }
   const text = `// Generated from proto/ by \`deno task generate\`. Do not edit.
 
-/** Each file of \`proto/\` as a serialized FileDescriptorProto, in base64. */
+/** A file of \`proto/\`: what it defines, and itself as a serialized FileDescriptorProto in base64. */
+export interface ProtoFile {
+  /** Full names of services, methods, messages and enums. */
+  readonly symbols: readonly string[];
+  readonly descriptor: string;
+}
+
+/** Each file of \`proto/\`, by its name. */
 // deno-fmt-ignore
-export const protoFiles: Readonly<Record<string, string>> = {
+export const protoFiles: Readonly<Record<string, ProtoFile>> = {
 ${files.join("\n")}
 };
 `;
   return ["proto_files.gen.ts", text];
+}
+
+/** The full names of all that is defined in a namespace and those within. */
+function symbolsIn(namespace: protobuf.NamespaceBase): string[] {
+  return namespace.nestedArray.flatMap((one) => {
+    const name = one.fullName.slice(1);
+    const methods = one instanceof protobuf.Service
+      ? one.methodsArray.map((method) => `${name}.${method.name}`)
+      : [];
+    const isPackage = one.constructor === protobuf.Namespace;
+    const nested = one instanceof protobuf.Namespace ? symbolsIn(one) : [];
+    return [...isPackage ? [] : [name], ...methods, ...nested];
+  });
 }
 
 /**

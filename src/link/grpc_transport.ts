@@ -54,7 +54,7 @@ const LINK_LIMIT: MessageLimit = {
   compressed: false,
   maxMessages: Infinity,
 };
-/** Of other services, all of whose methods take one message: a question or the news. */
+/** Of other services, nearly all of whose methods take one message: a question or the news. */
 const SERVICE_LIMIT: MessageLimit = { maxBytes: 1024 * 1024, compressed: true, maxMessages: 1 };
 
 const SERVER_OPTIONS: grpc.ServerOptions = {
@@ -79,10 +79,28 @@ const LINK_SERVICE = {
   },
 } satisfies grpc.ServiceDefinition;
 
+/** Who calls a service. */
+export interface GrpcCaller {
+  readonly host: string;
+  /** Undefined where nobody shows a certificate. */
+  readonly credential: PeerCredential | undefined;
+}
+
+/**
+ * Serves one method: it is given gRPC's call, what takes the answer where that is one message, and
+ * who calls. (A method's type, so that each may name the kind of call that its definition makes.)
+ */
+export type GrpcHandler = {
+  handle(call: unknown, reply: unknown, caller: GrpcCaller): unknown;
+}["handle"];
+
 /** A service on the port of the links. */
 export interface GrpcService {
   readonly definition: grpc.ServiceDefinition;
-  readonly implementation: grpc.UntypedServiceImplementation;
+  /** By the names of its methods. */
+  readonly implementation: Readonly<Record<string, GrpcHandler>>;
+  /** What methods take, by their paths, where that is not one message of a mebibyte. */
+  readonly limits?: Readonly<Record<string, MessageLimit>>;
 }
 
 /** How {@linkcode grpcTransport} is to be. */
@@ -211,7 +229,8 @@ function secured(
       // Instead of a look at the name: the authority is of one network, and addresses have none.
       checkServerIdentity: (_, certificate) => {
         const peer = peerCredential(certificate as tls.PeerCertificate, shown);
-        if (peer === undefined || !security.admits(peer)) {
+        // TLS itself takes no client's for a server's; this does not rest on it.
+        if (peer === undefined || peer.isClient || !security.admits(peer)) {
           return new Error("its certificate does not count");
         }
         onPeer(peer);
@@ -254,8 +273,12 @@ async function listen(
   address: Address,
   accept: (stream: FrameStream) => void,
 ): Promise<FrameListener> {
+  const limitsByPath: Record<string, MessageLimit> = Object.assign(
+    { [LINK_PATH]: LINK_LIMIT },
+    ...services.map((one) => one.limits),
+  );
   const limits = messageLimits({
-    limitOf: (path) => path === LINK_PATH ? LINK_LIMIT : SERVICE_LIMIT,
+    limitOf: (path) => Object.hasOwn(limitsByPath, path) ? limitsByPath[path] : SERVICE_LIMIT,
     clock,
     onFlood: (peer) => front.refuse("flood", peer),
   });
@@ -277,6 +300,10 @@ async function listen(
   server.addService(LINK_SERVICE, {
     Link(call: ServerDuplexStream<Uint8Array, Uint8Array>) {
       const from = call.getPeer();
+      if (front.credentialOf(from)?.isClient) {
+        const details = "This certificate is one for programs that only call, and no node's.";
+        return call.emit("error", { code: grpc.status.PERMISSION_DENIED, details });
+      }
       if (!front.prove(from, "link")) {
         const details = "This connection has a link, or its host too many.";
         return call.emit("error", { code: grpc.status.RESOURCE_EXHAUSTED, details });
@@ -294,7 +321,7 @@ async function listen(
     },
   });
   for (const { definition, implementation } of services) {
-    server.addService(definition, proving(implementation, front));
+    server.addService(definition, proving(implementation, front, security));
   }
   return {
     address: front.address,
@@ -308,20 +335,39 @@ async function listen(
   };
 }
 
-/** The same, after the connection of a call was told apart from one that makes none. */
+/**
+ * The same, for those who are still of the network, after the connection of a call was told apart
+ * from one that makes none.
+ */
 function proving(
-  implementation: grpc.UntypedServiceImplementation,
+  implementation: GrpcService["implementation"],
   front: Front,
+  security: LinkSecurity | undefined,
 ): grpc.UntypedServiceImplementation {
   return Object.fromEntries(
     Object.entries(implementation).map(([name, handle]) => [
       name,
-      (call: { getPeer(): string }, ...rest: unknown[]) => {
-        front.prove(call.getPeer(), "client");
-        return (handle as (...args: unknown[]) => unknown)(call, ...rest);
+      (call: ServerCall, reply?: (error: Partial<grpc.StatusObject>) => void) => {
+        const from = call.getPeer();
+        const credential = front.credentialOf(from);
+        // What was admitted at the handshake may have been evicted since.
+        if (credential !== undefined && !security!.admits(credential)) {
+          const details =
+            "This certificate counts no more. Make a new one: hanzo-network key client";
+          const refusal = { code: grpc.status.PERMISSION_DENIED, details };
+          return reply === undefined ? call.emit("error", refusal) : reply(refusal);
+        }
+        front.prove(from, "client");
+        const caller: GrpcCaller = { host: hostOf(from), credential };
+        return handle(call, reply, caller);
       },
     ]),
   );
+}
+
+interface ServerCall {
+  getPeer(): string;
+  emit(event: "error", error: Partial<grpc.StatusObject>): boolean;
 }
 
 function ignore(): void {}

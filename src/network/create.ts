@@ -61,6 +61,7 @@ import {
   type ResolvedOptions,
   resolveOptions,
 } from "./options.ts";
+import { programServices } from "./program_services.ts";
 import { reachOf } from "./reach.ts";
 import { Refusers } from "./refusers.ts";
 import type { NameConflict } from "./status.ts";
@@ -161,6 +162,8 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
   /** Whether who connects, or is dialled, is of the network; its label may be another one's. */
   const admits = (peer: PeerCredential) => {
     if (believed().admits(peer)) return true;
+    // A program is told so by its call, and is no node that would be missed.
+    if (peer.isClient) return false;
     const known = believed().known?.identityOf(peer.names[0]);
     if (known === undefined || known === peer.identity) evicted.note(peer);
     return false;
@@ -233,9 +236,19 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     membership: () => membership,
   });
 
+  const programs = programServices({
+    clock,
+    options: resolved,
+    allows,
+    admits: (peer) => believed().admits(peer),
+    network: () => network,
+  });
+
   const pool: LinkPool = new LinkPool({
     transport: platform.links({
-      services: neighbours === undefined ? [] : [neighbours.service],
+      services: neighbours === undefined
+        ? programs.services
+        : [neighbours.service, ...programs.services],
       security: isSecure
         ? {
           credentials: () => believed().credentials(),
@@ -376,6 +389,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
       opened.start(() => {
         settle();
         made.changed();
+        programs.reconsider();
         membership.reconsider();
       });
     },
