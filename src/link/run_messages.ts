@@ -32,7 +32,6 @@ export interface AskedOfProgram {
   readonly prompt: string;
   readonly context: string;
   readonly taskId: string;
-  readonly timeoutMs: number | undefined;
 }
 
 /** What a program that serves agents says while it runs one. */
@@ -74,8 +73,8 @@ export function readRunRequest(message: PlainMessage): AskedRun {
 
 /** A `RunRequest` to a program that serves agents. */
 export function programRequest(asked: AskedOfProgram): PlainMessage {
-  const { agent, prompt, context, taskId, timeoutMs } = asked;
-  return { agent, prompt, context, task_id: taskId, timeout_ms: Math.ceil(timeoutMs ?? 0) };
+  const { agent, prompt, context, taskId } = asked;
+  return { agent, prompt, context, task_id: taskId };
 }
 
 /** The messages of the events of one run. */

@@ -44,6 +44,7 @@ import { Invites } from "../security/invites.ts";
 import { KeyedTrust } from "../security/keyed_trust.ts";
 import type { NetworkKey } from "../security/network_key.ts";
 import type { PeerCredential, Trust } from "../security/trust.ts";
+import { AgentPrograms } from "./agent_programs.ts";
 import { answerQuestion } from "./answer_question.ts";
 import { agentFinder } from "./catalog.ts";
 import { candidateList } from "./candidates.ts";
@@ -362,15 +363,32 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     foreign: neighbours?.peers,
   });
 
+  const agentPrograms = new AgentPrograms({
+    addresses: resolved.agentPrograms,
+    clock,
+    logger,
+    agents,
+    offer: () => {
+      const offer = [...agents.values()].map(describeAgent);
+      checkOffer({ ...description, agents: offer });
+      describe({ agents: offer });
+    },
+    connect: async (address) => {
+      const { AgentProgram } = await import("../link/agent_program.ts");
+      return new AgentProgram(address);
+    },
+  });
+
+  const describe = (change: Partial<NodeDescription>) => {
+    description = Object.freeze({ ...description, ...change });
+    pool.notifyAll(DESCRIPTION_TOPIC, JSON.stringify(offered()));
+  };
   const network: DistributedNetwork = new DistributedNetwork({
     options: resolved,
     clock,
     random,
     self,
-    describe: (change) => {
-      description = Object.freeze({ ...description, ...change });
-      pool.notifyAll(DESCRIPTION_TOPIC, JSON.stringify(offered()));
-    },
+    describe,
     trust: () => trust,
     invites: () => invites,
     openTrust: async () => {
@@ -402,6 +420,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     interfaces: () => platform.datagrams.interfaces(),
     executor,
     dispatcher,
+    agentPrograms,
     findAgent,
     candidates,
     conflicts: currentConflicts,

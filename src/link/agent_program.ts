@@ -1,0 +1,185 @@
+/** A program on this machine that serves agents: `ListAgents` and `Run` of `proto/`, called there. */
+
+import type { ClientReadableStream, ServiceError } from "@grpc/grpc-js";
+import * as grpc from "@grpc/grpc-js";
+import { Buffer } from "node:buffer";
+import type { AgentDescription } from "../agents/agent.ts";
+import { describeError, NetworkError } from "../base/errors.ts";
+import { safeLine } from "../base/safe_text.ts";
+import { readAgentList } from "./agent_messages.ts";
+import { MAX_BODY_BYTES } from "./call.ts";
+import { type Address, formatAddress } from "./frame_stream.ts";
+import { networkDescriptor } from "./network_descriptor.gen.ts";
+import { loadProtobuf, type PlainMessage, type Protobuf } from "./protobuf.ts";
+import {
+  type AskedOfProgram,
+  type ProgramEvent,
+  programRequest,
+  readProgramEvent,
+} from "./run_messages.ts";
+
+const PACKAGE = "hanzo.network.v1";
+/** How long the program may take to say what it has. */
+const LIST_MS = 2_000;
+/** How long a run waits for the connection: the program was there a moment ago. */
+const CONNECT_MS = 1_000;
+
+const CHANNEL_OPTIONS: grpc.ChannelOptions = {
+  "grpc.max_receive_message_length": MAX_BODY_BYTES,
+  "grpc.max_send_message_length": 2 * MAX_BODY_BYTES,
+  "grpc.enable_http_proxy": 0,
+  "grpc.enable_retries": 0,
+  "grpc.service_config_disable_resolution": 1,
+  // It is looked for every second, and nobody pays for a refused connection on the loopback.
+  "grpc.initial_reconnect_backoff_ms": 500,
+  "grpc.max_reconnect_backoff_ms": 1_000,
+};
+
+/** See the top of the file. */
+export class AgentProgram {
+  readonly #address: Address;
+  readonly #client: grpc.Client;
+  #loading: Promise<Protobuf> | undefined;
+
+  constructor(address: Address) {
+    this.#address = address;
+    const target = formatAddress(address);
+    this.#client = new grpc.Client(target, grpc.credentials.createInsecure(), CHANNEL_OPTIONS);
+  }
+
+  /**
+   * What it offers now.
+   *
+   * @throws {NetworkError} `UNAVAILABLE` when nobody answers; `INVALID_ARGUMENT` when what it offers
+   * cannot be taken; `PROTOCOL`.
+   */
+  async list(): Promise<AgentDescription[]> {
+    const protobuf = await this.#load();
+    const bytes = await new Promise<Uint8Array>((resolve, reject) => {
+      this.#client.makeUnaryRequest(
+        `/${PACKAGE}.Network/ListAgents`,
+        toBuffer,
+        same,
+        new Uint8Array(0),
+        { deadline: Date.now() + LIST_MS },
+        (error, answer) => error === null ? resolve(answer!) : reject(this.#notListed(error)),
+      );
+    });
+    return readAgentList(protobuf.decode(`${PACKAGE}.ListAgentsResponse`, bytes));
+  }
+
+  /** Calls back once, when the connection that there is now is no more. */
+  onceBroken(callback: () => void): void {
+    const channel = this.#client.getChannel();
+    channel.watchConnectivityState(grpc.connectivityState.READY, Infinity, () => callback());
+  }
+
+  /**
+   * Runs one of its agents; leaving the iteration stops it. What the reader does not take yet is
+   * not read.
+   *
+   * @throws {NetworkError} The signal's reason; `UNAVAILABLE` when the program cannot be reached, so
+   * that nothing was begun; `UNKNOWN_OUTCOME` when it was lost; `INVALID_ARGUMENT` and `AGENT_FAILED`
+   * with its own words.
+   */
+  async *run(
+    asked: AskedOfProgram,
+    signal: AbortSignal,
+  ): AsyncGenerator<ProgramEvent, void, void> {
+    const protobuf = await this.#load();
+    await this.#connected(asked.agent, signal);
+    const call: ClientReadableStream<Uint8Array> = this.#client.makeServerStreamRequest(
+      `/${PACKAGE}.Network/Run`,
+      toBuffer,
+      same,
+      protobuf.encode(`${PACKAGE}.RunRequest`, programRequest(asked)),
+    );
+    // After the end of the iteration nobody else listens.
+    call.on("error", () => {});
+    const onAbort = () => call.cancel();
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      for await (const bytes of call) {
+        const event = this.#read(protobuf, bytes as Uint8Array);
+        if (event !== undefined) yield event;
+      }
+    } catch (thrown) {
+      signal.throwIfAborted();
+      throw thrown instanceof NetworkError ? thrown : this.#failed(asked.agent, thrown);
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+      call.cancel();
+    }
+  }
+
+  /** Ends all that is under way. */
+  close(): void {
+    this.#client.close();
+  }
+
+  #read(protobuf: Protobuf, bytes: Uint8Array): ProgramEvent | undefined {
+    try {
+      const message: PlainMessage = protobuf.decode(`${PACKAGE}.RunEvent`, bytes);
+      return readProgramEvent(message);
+    } catch (thrown) {
+      throw NetworkError.from(thrown, "PROTOCOL");
+    }
+  }
+
+  /** Before anything is sent: what fails here was never begun. */
+  async #connected(agent: string, signal: AbortSignal): Promise<void> {
+    const isThere = await new Promise<boolean>((resolve) => {
+      this.#client.waitForReady(Date.now() + CONNECT_MS, (error) => resolve(error === undefined));
+      signal.addEventListener("abort", () => resolve(false), { once: true });
+    });
+    signal.throwIfAborted();
+    if (isThere) return;
+    throw new NetworkError(
+      "UNAVAILABLE",
+      `Cannot run agent "${agent}": ${this.#name()} cannot be reached, so it has not begun. Start ` +
+        "the program again.",
+    );
+  }
+
+  #failed(agent: string, thrown: unknown): NetworkError {
+    const { code, details } = thrown as Partial<ServiceError>;
+    const reason = safeLine(details || describeError(thrown));
+    if (code === grpc.status.INVALID_ARGUMENT) {
+      return new NetworkError("INVALID_ARGUMENT", reason, { cause: thrown });
+    }
+    if (code === grpc.status.UNAVAILABLE) {
+      return new NetworkError(
+        "UNKNOWN_OUTCOME",
+        `${this.#name()} was lost while it ran agent "${agent}": it had begun, and nobody knows how ` +
+          `far it has come. Look whether its work was done before you run it again.`,
+        { cause: thrown },
+      );
+    }
+    return new NetworkError("AGENT_FAILED", `Agent "${agent}" failed: ${reason}`, {
+      cause: thrown,
+    });
+  }
+
+  #notListed(error: ServiceError): NetworkError {
+    const details = safeLine(error.details || describeError(error));
+    const [, reason = details] = /Last error: (?:Error: )?(.*?)\.? Resolution note/.exec(details) ??
+      [];
+    return new NetworkError("UNAVAILABLE", `it does not answer (${reason})`, { cause: error });
+  }
+
+  #name(): string {
+    return `The program at ${formatAddress(this.#address)}`;
+  }
+
+  #load(): Promise<Protobuf> {
+    return this.#loading ??= loadProtobuf(networkDescriptor);
+  }
+}
+
+function same(bytes: Buffer): Uint8Array {
+  return bytes;
+}
+
+function toBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
