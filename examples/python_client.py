@@ -4,7 +4,9 @@
     hanzo-network key client my-script     its files: ca.pem, client.pem, client.key, server-name
     protoc -I proto --python_out=. --grpc_out=. \\
         --plugin=protoc-gen-grpc="$(which grpc_python_plugin)" proto/hanzo_network_v1.proto
-    python3 examples/python_client.py my-script 127.0.0.1:5681
+    python3 examples/python_client.py my-script 127.0.0.1:5681 "6 * 7" calculator
+
+With the word "cancel" behind it, a run is stopped as soon as the first piece of its answer comes.
 
 On Debian: apt install python3-grpcio protobuf-compiler protobuf-compiler-grpc
 """
@@ -30,44 +32,32 @@ def connect(directory, address):
     )
 
 
-def stream(network, prompt, agent):
+def run(network, prompt, agent, cancels=False):
     """Runs an agent and prints what it says while it says it."""
-    for event in network.Run(hanzo.RunRequest(prompt=prompt, agent=agent), timeout=60):
+    events = network.Run(hanzo.RunRequest(prompt=prompt, agent=agent), timeout=60)
+    for event in events:
         match event.WhichOneof("event"):
             case "routed":
                 print(f"on {event.routed.node_id}, because {event.routed.reason}")
             case "token":
                 print(event.token.text, end="", flush=True)
+                if cancels:
+                    # The work ends wherever it runs; so does this loop, with CANCELLED.
+                    events.cancel()
             case "result":
                 print(f"\n{agent} says: {event.result.output}")
 
 
-def cancel(network, prompt, agent):
-    """Stops a run as soon as it has begun: the work ends, wherever it runs."""
-    run = network.Run(hanzo.RunRequest(prompt=prompt, agent=agent))
-    for event in run:
-        if event.WhichOneof("event") == "token":
-            run.cancel()
-            break
-    try:
-        for _ in run:
-            pass
-    except grpc.RpcError as error:
-        print(f"stopped: {error.code().name}")
-
-
-def main(directory, address, prompt="6 * 7", agent="calculator", endless=None):
+def main(directory, address, prompt="6 * 7", agent="calculator", cancel=""):
     with connect(directory, address) as channel:
         network = NetworkStub(channel)
         for one in network.ListAgents(hanzo.ListAgentsRequest()).agents:
             print(f"{one.name} on {', '.join(one.nodes)}: {one.description}")
         try:
-            stream(network, prompt, agent)
-            if endless:
-                cancel(network, prompt, endless)
+            run(network, prompt, agent, cancels=cancel == "cancel")
         except grpc.RpcError as error:
-            code = dict(error.trailing_metadata()).get("hanzo-code", error.code().name)
-            sys.exit(f"{code}: {error.details()}")
+            trailers = dict(error.trailing_metadata() or [])
+            sys.exit(f"{trailers.get('hanzo-code', error.code().name)}: {error.details()}")
 
 
 if __name__ == "__main__":

@@ -108,9 +108,7 @@ class WatchedProgram {
       this.#say(
         "warn",
         names === ""
-          ? `No agents of the program at ${name}: ${
-            describeError(error)
-          }. It is looked for every second`
+          ? `The program at ${name} serves no agents yet: ${describeError(error)}`
           : `The program at ${name} is gone, and with it ${names}: ${describeError(error)}`,
       );
     }

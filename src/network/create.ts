@@ -242,6 +242,11 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     options: resolved,
     allows,
     admits: (peer) => believed().admits(peer),
+    // Where an authority vouches for labels nobody has another's.
+    isImpostor: (peer) => {
+      const by = believed();
+      return by.expects !== undefined && by.expects(peer) === undefined;
+    },
     network: () => network,
   });
 

@@ -20,6 +20,8 @@ export interface ProgramServicesNeeds {
   readonly allows: (host: string) => boolean;
   /** Whether who shows that certificate is of the network now. */
   readonly admits: (peer: PeerCredential) => boolean;
+  /** Whether a node's certificate is for a label that another one has. */
+  readonly isImpostor: (peer: PeerCredential) => boolean;
   readonly network: () => DistributedNetwork;
 }
 
@@ -57,8 +59,14 @@ export function programServices(needs: ProgramServicesNeeds): ProgramServices {
 /** Who has shown a certificate is of the network, or would not have come so far. */
 function refuseStranger(
   { credential, host }: GrpcCaller,
-  { options: { nodeId }, allows }: ProgramServicesNeeds,
+  { options: { nodeId }, allows, isImpostor }: ProgramServicesNeeds,
 ): NetworkError | undefined {
+  if (credential !== undefined && !credential.isClient && isImpostor(credential)) {
+    return new NetworkError(
+      "PERMISSION_DENIED",
+      `Node "${nodeId}" knows another device by the name of this certificate.`,
+    );
+  }
   if (credential !== undefined || allows(host)) return undefined;
   return new NetworkError(
     "PERMISSION_DENIED",
