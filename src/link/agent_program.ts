@@ -1,13 +1,20 @@
-/** A program on this machine that serves agents: `ListAgents` and `Run` of `proto/`, called there. */
+/**
+ * A program on this machine that serves agents: `ListAgents` and `Run` of `proto/`, called there.
+ *
+ * Each run has a connection of its own. Deno 2.9.6 takes all that comes on one by HTTP/2, whether
+ * anybody reads it or not; what paces a program that says more than its reader takes is that its
+ * connection is not read.
+ */
 
 import type { ClientReadableStream, ServiceError } from "@grpc/grpc-js";
 import * as grpc from "@grpc/grpc-js";
 import { Buffer } from "node:buffer";
+import type { Socket } from "node:net";
 import type { AgentDescription } from "../agents/agent.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import { safeLine } from "../base/safe_text.ts";
 import { readAgentList } from "./agent_messages.ts";
-import { MAX_BODY_BYTES } from "./call.ts";
+import { CREDIT_WINDOW, MAX_BODY_BYTES } from "./call.ts";
 import { type Address, formatAddress } from "./frame_stream.ts";
 import { networkDescriptor } from "./network_descriptor.gen.ts";
 import { loadProtobuf, type PlainMessage, type Protobuf } from "./protobuf.ts";
@@ -29,6 +36,7 @@ const CHANNEL_OPTIONS: grpc.ChannelOptions = {
   "grpc.max_send_message_length": 2 * MAX_BODY_BYTES,
   "grpc.enable_http_proxy": 0,
   "grpc.enable_retries": 0,
+  "grpc.use_local_subchannel_pool": 1,
   "grpc.service_config_disable_resolution": 1,
   // It is looked for every second, and nobody pays for a refused connection on the loopback.
   "grpc.initial_reconnect_backoff_ms": 500,
@@ -38,13 +46,13 @@ const CHANNEL_OPTIONS: grpc.ChannelOptions = {
 /** See the top of the file. */
 export class AgentProgram {
   readonly #address: Address;
+  /** For the question what it offers, and to see when it is gone. */
   readonly #client: grpc.Client;
   #loading: Promise<Protobuf> | undefined;
 
   constructor(address: Address) {
     this.#address = address;
-    const target = formatAddress(address);
-    this.#client = new grpc.Client(target, grpc.credentials.createInsecure(), CHANNEL_OPTIONS);
+    this.#client = this.#connect(grpc.credentials.createInsecure());
   }
 
   /**
@@ -87,20 +95,17 @@ export class AgentProgram {
     signal: AbortSignal,
   ): AsyncGenerator<ProgramEvent, void, void> {
     const protobuf = await this.#load();
-    await this.#connected(asked.agent, signal);
-    const call: ClientReadableStream<Uint8Array> = this.#client.makeServerStreamRequest(
-      `/${PACKAGE}.Network/Run`,
-      toBuffer,
-      same,
-      protobuf.encode(`${PACKAGE}.RunRequest`, programRequest(asked)),
-    );
-    // After the end of the iteration nobody else listens.
-    call.on("error", () => {});
-    const onAbort = () => call.cancel();
+    const request = protobuf.encode(`${PACKAGE}.RunRequest`, programRequest(asked));
+    const { credentials, socket } = watched(grpc.credentials.createInsecure());
+    const client = this.#connect(credentials);
+    let call: ClientReadableStream<Uint8Array> | undefined;
+    const onAbort = () => call?.cancel();
     signal.addEventListener("abort", onAbort, { once: true });
     try {
-      for await (const bytes of call) {
-        const event = this.#read(protobuf, bytes as Uint8Array);
+      await this.#connected(client, asked.agent, signal);
+      call = client.makeServerStreamRequest(`/${PACKAGE}.Network/Run`, toBuffer, same, request);
+      for await (const bytes of paced(call, socket)) {
+        const event = this.#read(protobuf, bytes);
         if (event !== undefined) yield event;
       }
     } catch (thrown) {
@@ -108,11 +113,18 @@ export class AgentProgram {
       throw thrown instanceof NetworkError ? thrown : this.#failed(asked.agent, thrown);
     } finally {
       signal.removeEventListener("abort", onAbort);
-      call.cancel();
+      call?.cancel();
+      client.close();
+      // What is not read would keep it open.
+      socket()?.destroy();
     }
   }
 
-  /** Ends all that is under way. */
+  #connect(credentials: grpc.ChannelCredentials): grpc.Client {
+    return new grpc.Client(formatAddress(this.#address), credentials, CHANNEL_OPTIONS);
+  }
+
+  /** Looks after it no more; what runs is ended by whoever asked for it. */
   close(): void {
     this.#client.close();
   }
@@ -127,9 +139,9 @@ export class AgentProgram {
   }
 
   /** Before anything is sent: what fails here was never begun. */
-  async #connected(agent: string, signal: AbortSignal): Promise<void> {
+  async #connected(client: grpc.Client, agent: string, signal: AbortSignal): Promise<void> {
     const isThere = await new Promise<boolean>((resolve) => {
-      this.#client.waitForReady(Date.now() + CONNECT_MS, (error) => resolve(error === undefined));
+      client.waitForReady(Date.now() + CONNECT_MS, (error) => resolve(error === undefined));
       signal.addEventListener("abort", () => resolve(false), { once: true });
     });
     signal.throwIfAborted();
@@ -173,6 +185,55 @@ export class AgentProgram {
 
   #load(): Promise<Protobuf> {
     return this.#loading ??= loadProtobuf(networkDescriptor);
+  }
+}
+
+/** Credentials that tell which connection is made with them. */
+function watched(
+  credentials: grpc.ChannelCredentials,
+): { credentials: grpc.ChannelCredentials; socket: () => Socket | undefined } {
+  let seen: Socket | undefined;
+  const createConnector = credentials._createSecureConnector.bind(credentials);
+  credentials._createSecureConnector = (...args) => {
+    const connector = createConnector(...args);
+    const connect = connector.connect.bind(connector);
+    connector.connect = (socket) => connect(seen = socket);
+    return connector;
+  };
+  return { credentials, socket: () => seen };
+}
+
+/** What comes on a call; while its reader has more than a window to take, nothing else is read. */
+async function* paced(
+  call: ClientReadableStream<Uint8Array>,
+  socket: () => Socket | undefined,
+): AsyncGenerator<Uint8Array, void, void> {
+  const waiting: Uint8Array[] = [];
+  let bytes = 0;
+  let end: { readonly error?: unknown } | undefined;
+  let wake = () => {};
+  const finish = (how: { readonly error?: unknown }) => {
+    end ??= how;
+    wake();
+  };
+  call.on("data", (message: Uint8Array) => {
+    waiting.push(message);
+    bytes += message.length;
+    if (bytes > CREDIT_WINDOW) socket()?.pause();
+    wake();
+  });
+  call.on("end", () => finish({}));
+  call.on("error", (error) => finish({ error }));
+  for (;;) {
+    const next = waiting.shift();
+    if (next !== undefined) {
+      bytes -= next.length;
+      if (bytes <= CREDIT_WINDOW / 2 && socket()?.isPaused()) socket()?.resume();
+      yield next;
+    } else if (end === undefined) {
+      await new Promise<void>((resolve) => wake = resolve);
+    } else if ("error" in end) throw end.error;
+    else return;
   }
 }
 

@@ -33,7 +33,10 @@ export async function loadProtobuf(descriptor: Record<string, unknown>): Promise
     decode(type, bytes) {
       const found = root.lookupType(type);
       try {
-        return found.toObject(found.decode(bytes), PLAIN);
+        // Not as a Buffer: of one protobufjs takes a text that ends in the middle.
+        const { buffer, byteOffset, length } = bytes;
+        const plain = new Uint8Array(buffer, byteOffset, length);
+        return found.toObject(found.decode(plain), PLAIN);
       } catch (cause) {
         throw new NetworkError(
           "PROTOCOL",
