@@ -46,13 +46,22 @@ export class Program {
   /** The connection, as soon as there is one: paused, nothing that comes is taken. */
   socket: Socket | undefined;
 
-  /** @param shown Undefined: in the clear. */
+  /**
+   * @param shown Undefined: in the clear.
+   * @param service The one whose methods are called.
+   * @param name What it is called there, if that is another name.
+   */
   constructor(
     { host, port }: Address,
     shown?: ShownFiles,
     service = "hanzo.network.v1.Network",
+    name = service,
   ) {
-    const Client = grpc.makeGenericClientConstructor(definitions[service], service);
+    const methods = Object.entries(definitions[service]).map(([method, one]) => [
+      method,
+      { ...one as Message, path: `/${name}/${method}` },
+    ]);
+    const Client = grpc.makeGenericClientConstructor(Object.fromEntries(methods), name);
     const credentials = shown === undefined
       ? grpc.credentials.createInsecure()
       : grpc.credentials.createSsl(
