@@ -38,8 +38,8 @@ const CHANNEL_OPTIONS: grpc.ChannelOptions = {
   "grpc.enable_retries": 0,
   "grpc.use_local_subchannel_pool": 1,
   "grpc.service_config_disable_resolution": 1,
-  // It is looked for every second, and nobody pays for a refused connection on the loopback.
-  "grpc.initial_reconnect_backoff_ms": 500,
+  // It is looked for every second. (After the end, one that was refused would be tried once more.)
+  "grpc.initial_reconnect_backoff_ms": 1,
   "grpc.max_reconnect_backoff_ms": 1_000,
 };
 

@@ -84,6 +84,8 @@ export interface GrpcCaller {
   readonly host: string;
   /** Undefined where nobody shows a certificate. */
   readonly credential: PeerCredential | undefined;
+  /** To be told of each piece of an answer that is streamed: its client may answer with frames. */
+  readonly streamed: () => void;
 }
 
 /**
@@ -321,7 +323,7 @@ async function listen(
     },
   });
   for (const { definition, implementation } of services) {
-    server.addService(definition, proving(implementation, front, security));
+    server.addService(definition, proving(implementation, front, guards, security));
   }
   return {
     address: front.address,
@@ -342,6 +344,7 @@ async function listen(
 function proving(
   implementation: GrpcService["implementation"],
   front: Front,
+  guards: ReadonlyMap<string, SessionGuard>,
   security: LinkSecurity | undefined,
 ): grpc.UntypedServiceImplementation {
   return Object.fromEntries(
@@ -358,7 +361,8 @@ function proving(
           return reply === undefined ? call.emit("error", refusal) : reply(refusal);
         }
         front.prove(from, "client");
-        const caller: GrpcCaller = { host: hostOf(from), credential };
+        const streamed = () => guards.get(from)?.earnForMessage();
+        const caller: GrpcCaller = { host: hostOf(from), credential, streamed };
         return handle(call, reply, caller);
       },
     ]),

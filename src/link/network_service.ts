@@ -56,10 +56,15 @@ interface Tools {
   readonly metadata: (entries: Record<string, string>) => Metadata;
 }
 
+interface Run {
+  readonly caller: GrpcCaller;
+  readonly abort: AbortController;
+}
+
 /** See the top of the file. */
 export class NetworkService implements GrpcService {
   readonly #ports: NetworkServicePorts;
-  readonly #runs = new Set<{ readonly caller: GrpcCaller; readonly abort: AbortController }>();
+  readonly #runs = new Set<Run>();
   #loading: Promise<Tools> | undefined;
 
   readonly definition = {
@@ -116,7 +121,7 @@ export class NetworkService implements GrpcService {
   }
 
   async #run(call: RunCall, caller: GrpcCaller): Promise<void> {
-    const run = { caller, abort: new AbortController() };
+    const run: Run = { caller, abort: new AbortController() };
     const { signal } = run.abort;
     call.once("cancelled", () => run.abort.abort(programGone()));
     this.#runs.add(run);
@@ -126,7 +131,7 @@ export class NetworkService implements GrpcService {
       const asked = readRunRequest(decodeRequest(tools.protobuf, call.request));
       const timeoutMs = this.#timeout(asked.timeoutMs, call);
       const events = this.#ports.run({ ...asked, timeoutMs }, signal);
-      await this.#send(call, events, tools.protobuf, signal);
+      await this.#send(call, events, tools.protobuf, run);
       call.end();
     } catch (thrown) {
       call.emit("error", statusOf(thrown, tools));
@@ -139,14 +144,15 @@ export class NetworkService implements GrpcService {
     call: RunCall,
     events: AsyncGenerator<RunEvent, void, void>,
     protobuf: Protobuf,
-    signal: AbortSignal,
+    { caller, abort }: Run,
   ): Promise<void> {
-    const writer = new PacedWriter(call, signal);
+    const writer = new PacedWriter(call, abort.signal);
     const messages = new RunEventMessages();
     for await (const event of events) {
       for (const message of messages.of(event)) {
         const bytes = protobuf.encode(`${PACKAGE}.RunEvent`, message);
         if (bytes.length > MAX_BODY_BYTES) throw tooLong(event.type, bytes.length);
+        caller.streamed();
         await writer.write(bytes);
       }
     }

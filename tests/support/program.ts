@@ -78,6 +78,8 @@ export class Program {
     };
     this.#client = new Client(`${host}:${port}`, credentials, {
       "grpc.use_local_subchannel_pool": 1,
+      // One that was refused tries again even when it is closed: let it be now.
+      "grpc.initial_reconnect_backoff_ms": 1,
       ...(shown && { "grpc.ssl_target_name_override": shown.serverName }),
     });
   }
