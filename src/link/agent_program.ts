@@ -25,6 +25,8 @@ import {
   readProgramEvent,
 } from "./run_messages.ts";
 
+type Channel = ReturnType<grpc.Client["getChannel"]>;
+
 const PACKAGE = "hanzo.network.v1";
 /** How long the program may take to say what it has. */
 const LIST_MS = 2_000;
@@ -47,7 +49,7 @@ const CHANNEL_OPTIONS: grpc.ChannelOptions = {
 export class AgentProgram {
   readonly #address: Address;
   /** For the question what it offers, and to see when it is gone. */
-  readonly #client: grpc.Client;
+  #client: grpc.Client;
   #loading: Promise<Protobuf> | undefined;
 
   constructor(address: Address) {
@@ -70,7 +72,13 @@ export class AgentProgram {
         same,
         new Uint8Array(0),
         { deadline: Date.now() + LIST_MS },
-        (error, answer) => error === null ? resolve(answer!) : reject(this.#notListed(error)),
+        (error, answer) => {
+          if (error === null) return resolve(answer!);
+          // The next question is to dial at once, and not when this one would have tried again.
+          this.#client.close();
+          this.#client = this.#connect(grpc.credentials.createInsecure());
+          reject(this.#notListed(error));
+        },
       );
     });
     return readAgentList(protobuf.decode(`${PACKAGE}.ListAgentsResponse`, bytes));
@@ -140,10 +148,7 @@ export class AgentProgram {
 
   /** Before anything is sent: what fails here was never begun. */
   async #connected(client: grpc.Client, agent: string, signal: AbortSignal): Promise<void> {
-    const isThere = await new Promise<boolean>((resolve) => {
-      client.waitForReady(Date.now() + CONNECT_MS, (error) => resolve(error === undefined));
-      signal.addEventListener("abort", () => resolve(false), { once: true });
-    });
+    const isThere = await isReady(client.getChannel(), signal);
     signal.throwIfAborted();
     if (isThere) return;
     throw new NetworkError(
@@ -159,7 +164,8 @@ export class AgentProgram {
     if (code === grpc.status.INVALID_ARGUMENT) {
       return new NetworkError("INVALID_ARGUMENT", reason, { cause: thrown });
     }
-    if (code === grpc.status.UNAVAILABLE) {
+    // A server that is stopped cancels its calls.
+    if (code === grpc.status.UNAVAILABLE || code === grpc.status.CANCELLED) {
       return new NetworkError(
         "UNKNOWN_OUTCOME",
         `${this.#name()} was lost while it ran agent "${agent}": it had begun, and nobody knows how ` +
@@ -185,6 +191,22 @@ export class AgentProgram {
 
   #load(): Promise<Protobuf> {
     return this.#loading ??= loadProtobuf(networkDescriptor);
+  }
+}
+
+/** Whether a connection is made; undecided it is until the first attempt is over, or takes too long. */
+async function isReady(channel: Channel, signal: AbortSignal): Promise<boolean> {
+  const deadline = Date.now() + CONNECT_MS;
+  const { READY, IDLE, CONNECTING } = grpc.connectivityState;
+  for (;;) {
+    const state = channel.getConnectivityState(true);
+    if (state === READY) return true;
+    if (state !== IDLE && state !== CONNECTING) return false;
+    const changed = await new Promise<boolean>((resolve) => {
+      channel.watchConnectivityState(state, deadline, (error) => resolve(error === undefined));
+      signal.addEventListener("abort", () => resolve(false), { once: true });
+    });
+    if (!changed) return false;
   }
 }
 

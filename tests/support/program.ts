@@ -114,6 +114,28 @@ export class Program {
   }
 }
 
+/** A program that serves agents, until it is closed. */
+export async function serveAgents(
+  implementation: grpc.UntypedServiceImplementation,
+  port = 0,
+): Promise<{ address: Address; close: () => void }> {
+  const { Link: _, ...served } = definitions["hanzo.network.v1.Network"];
+  const server = new grpc.Server();
+  server.addService(served, implementation);
+  const credentials = grpc.ServerCredentials.createInsecure();
+  const bound = await new Promise<number>((resolve, reject) =>
+    server.bindAsync(
+      `127.0.0.1:${port}`,
+      credentials,
+      (error, port) => error === null ? resolve(port) : reject(error),
+    )
+  );
+  return {
+    address: { host: "127.0.0.1", port: bound },
+    close: () => server.forceShutdown(),
+  };
+}
+
 /** All messages of a stream, up to its end. */
 export async function all(stream: AsyncIterable<Message>): Promise<Message[]> {
   const messages: Message[] = [];
