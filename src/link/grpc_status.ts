@@ -1,6 +1,6 @@
 /** How errors are told over gRPC, and what others tell. */
 
-import { ERROR_CODES, type ErrorCode, NetworkError } from "../base/errors.ts";
+import type { ErrorCode, NetworkError } from "../base/errors.ts";
 import { safeLine } from "../base/safe_text.ts";
 
 // Numbers of `grpc.status`, so that this file does not load gRPC.
@@ -50,9 +50,4 @@ export function trailersOf({ code, retryAfterMs }: NetworkError): Record<string,
     [CODE_TRAILER]: code,
     ...(retryAfterMs !== undefined && { [RETRY_TRAILER]: `${Math.ceil(retryAfterMs)}` }),
   };
-}
-
-/** One of ours, if that is its name. */
-export function errorCode(name: unknown): ErrorCode | undefined {
-  return ERROR_CODES.find((code) => code === name);
 }

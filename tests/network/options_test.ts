@@ -24,6 +24,7 @@ function refusalOf(options: Record<string, unknown>): NetworkError {
 Deno.test("everything has a default", () => {
   assertEquals(resolveOptions({}, HOST), {
     agents: [],
+    agentPrograms: [],
     name: undefined,
     isNamed: false,
     nodeId: "studio-0042",

@@ -53,7 +53,7 @@ export const command: Command = {
     }
     const [least, most] = act.takes;
     if (rest.length < least || rest.length > most) {
-      const expected = most === 0 ? "nothing more" : most === 1 ? "one name" : "one NODE or more";
+      const expected = most === 0 ? "nothing more" : most > 1 ? "one NODE or more" : act.of;
       throw new UsageError(`key ${action} takes ${expected}.`);
     }
     const misplaced = (option: string, of: string) =>
@@ -81,6 +81,8 @@ interface Given {
 interface Action {
   /** How many labels stand behind it, at least and at most. */
   readonly takes: readonly [least: number, most: number];
+  /** What one of them is of. */
+  readonly of?: string;
   /** Does it and shows what has come of it. */
   run(client: NodeClient, given: Given, terminal: Terminal, signal: AbortSignal): Promise<void>;
 }
@@ -109,6 +111,7 @@ const ACTIONS: Record<string, Action | undefined> = {
   },
   forget: {
     takes: [1, 1],
+    of: "one NODE",
     async run(client, { nodes: [node] }, terminal, signal) {
       // Null from a node without a key, which has no list.
       const keys: KeyList | null = await client.forget({ node }, signal);
@@ -118,6 +121,7 @@ const ACTIONS: Record<string, Action | undefined> = {
   },
   client: {
     takes: [1, 1],
+    of: "one NAME",
     async run(client, { nodes: [name], directory = name }, terminal, signal) {
       const { writeClientFiles } = await import("../client_files.ts");
       const certify = (publicKey: string) => client.certifyClient({ name, publicKey }, signal);
