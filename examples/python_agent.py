@@ -1,6 +1,6 @@
 """Serves agents written in Python: a node of this machine offers them to its network as its own.
 
-    protoc -I proto --python_out=. --grpc_out=. \\
+    protoc -I proto --python_out=examples --grpc_out=examples \\
         --plugin=protoc-gen-grpc="$(which grpc_python_plugin)" proto/hanzo_network_v1.proto
     python3 examples/python_agent.py 50051
     hanzo-network up --agent-url 127.0.0.1:50051

@@ -2,7 +2,7 @@
 
     hanzo-network up                       a node, on this machine or another
     hanzo-network key client my-script     its files: ca.pem, client.pem, client.key, server-name
-    protoc -I proto --python_out=. --grpc_out=. \\
+    protoc -I proto --python_out=examples --grpc_out=examples \\
         --plugin=protoc-gen-grpc="$(which grpc_python_plugin)" proto/hanzo_network_v1.proto
     python3 examples/python_client.py my-script 127.0.0.1:5681 "6 * 7" calculator
 
