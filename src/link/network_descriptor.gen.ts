@@ -134,6 +134,13 @@ export const networkDescriptor: Record<string, unknown> = {
                   }
                 },
                 "RunRequest": {
+                  "oneofs": {
+                    "_hedge_after_ms": {
+                      "oneof": [
+                        "hedge_after_ms"
+                      ]
+                    }
+                  },
                   "fields": {
                     "prompt": {
                       "type": "string",
@@ -179,6 +186,13 @@ export const networkDescriptor: Record<string, unknown> = {
                     "explain": {
                       "type": "bool",
                       "id": 11
+                    },
+                    "hedge_after_ms": {
+                      "type": "uint32",
+                      "id": 13,
+                      "options": {
+                        "proto3_optional": true
+                      }
                     },
                     "task_id": {
                       "type": "string",
@@ -357,7 +371,9 @@ export const networkDescriptor: Record<string, unknown> = {
                         "token",
                         "tool_call",
                         "tool_result",
-                        "result"
+                        "result",
+                        "agent_call",
+                        "agent_result"
                       ]
                     }
                   },
@@ -389,6 +405,14 @@ export const networkDescriptor: Record<string, unknown> = {
                     "result": {
                       "type": "RunResult",
                       "id": 7
+                    },
+                    "agent_call": {
+                      "type": "AgentCall",
+                      "id": 8
+                    },
+                    "agent_result": {
+                      "type": "AgentResult",
+                      "id": 9
                     }
                   }
                 },
@@ -520,6 +544,38 @@ export const networkDescriptor: Record<string, unknown> = {
                     "result_json": {
                       "type": "string",
                       "id": 2
+                    }
+                  }
+                },
+                "AgentCall": {
+                  "fields": {
+                    "agent": {
+                      "type": "string",
+                      "id": 1
+                    },
+                    "prompt": {
+                      "type": "string",
+                      "id": 2
+                    }
+                  }
+                },
+                "AgentResult": {
+                  "fields": {
+                    "agent": {
+                      "type": "string",
+                      "id": 1
+                    },
+                    "node_id": {
+                      "type": "string",
+                      "id": 2
+                    },
+                    "task_id": {
+                      "type": "string",
+                      "id": 3
+                    },
+                    "output": {
+                      "type": "string",
+                      "id": 4
                     }
                   }
                 },

@@ -23,6 +23,7 @@ export interface AskedRun {
   readonly near: readonly string[];
   readonly priority: "high" | "normal" | "low" | undefined;
   readonly timeoutMs: number | undefined;
+  readonly hedgeAfterMs: number | undefined;
   readonly explain: boolean;
 }
 
@@ -35,7 +36,9 @@ export interface AskedOfProgram {
 }
 
 /** What a program that serves agents says while it runs one. */
-export type ProgramEvent = AgentEvent | { type: "answer"; answer: Partial<AgentAnswer> };
+export type ProgramEvent =
+  | Extract<AgentEvent, { type: "token" | "tool-call" | "tool-result" }>
+  | { type: "answer"; answer: Partial<AgentAnswer> };
 
 const MAX_NEAR = 256;
 /** Of the JSON of one event. */
@@ -67,6 +70,7 @@ export function readRunRequest(message: PlainMessage): AskedRun {
     near,
     priority: enumValue("PRIORITY", message.priority) as AskedRun["priority"],
     timeoutMs: timeoutMs === 0 ? undefined : timeoutMs,
+    hedgeAfterMs: message.hedge_after_ms,
     explain,
   };
 }
@@ -121,6 +125,13 @@ function messageOf(event: Exclude<RunEvent, { type: "token" }>): PlainMessage {
     case "tool-result": {
       const resultJson = toJson("a tool's result", event.result);
       return { tool_result: { tool: event.tool, result_json: resultJson } };
+    }
+    case "agent-call":
+      return { agent_call: { agent: event.agent, prompt: event.prompt.toWellFormed() } };
+    case "agent-result": {
+      const { agent, nodeId, taskId, output } = event;
+      const whole = output.toWellFormed();
+      return { agent_result: { agent, node_id: nodeId, task_id: taskId, output: whole } };
     }
     case "result": {
       const { data, ...result } = event.result;

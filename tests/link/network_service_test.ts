@@ -85,6 +85,8 @@ Deno.test("each event of a run arrives as its message, in order, with all that i
     { type: "token", text: "ünï" },
     { type: "tool-call", tool: "look", arguments: { at: [1, null] } },
     { type: "tool-result", tool: "look", result: "there" },
+    { type: "agent-call", agent: "other", prompt: "well?" },
+    { type: "agent-result", agent: "other", nodeId: "pi", taskId: TASK_ID, output: "so" },
     { type: "result", result: { ...RESULT, data: { n: 1 } } },
   ];
   await using node = await serve({ run: () => answering(events) });
@@ -97,9 +99,13 @@ Deno.test("each event of a run arrives as its message, in order, with all that i
     "token",
     "tool_call",
     "tool_result",
+    "agent_call",
+    "agent_result",
     "result",
   ]);
-  const [routed, fallback, started, token, call, answer, result] = messages;
+  const [routed, fallback, started, token, call, answer, asked, told, result] = messages;
+  assertEquals(asked.agent_call, { agent: "other", prompt: "well?" });
+  assertEquals([told.agent_result.node_id, told.agent_result.output], ["pi", "so"]);
   assertEquals(routed.routed.considered[0].finish_ms, 12.5);
   assertEquals("place" in routed.routed.considered[1], false);
   assertEquals(fallback.fallback.reason, "it is busy");
@@ -128,6 +134,7 @@ Deno.test("what a program asks for arrives as it was meant, and what it leaves o
     near: ["x"],
     priority: "PRIORITY_LOW",
     timeout_ms: 1_500,
+    hedge_after_ms: 0,
     explain: true,
   }));
   await all(program.stream("Run"));
@@ -143,6 +150,7 @@ Deno.test("what a program asks for arrives as it was meant, and what it leaves o
     near: ["x"],
     priority: "low",
     timeoutMs: 1_500,
+    hedgeAfterMs: 0,
     explain: true,
   });
   assertEquals(empty, {
@@ -156,6 +164,7 @@ Deno.test("what a program asks for arrives as it was meant, and what it leaves o
     near: [],
     priority: undefined,
     timeoutMs: undefined,
+    hedgeAfterMs: undefined,
     explain: false,
   });
 });

@@ -2,7 +2,6 @@
 
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { type Agent, type AgentDescription, createAgent } from "../../src/agents/agent.ts";
-import { runAgent } from "../../src/agents/run_agent.ts";
 import type { AgentEvent } from "../../src/agents/run_event.ts";
 import { NetworkError } from "../../src/base/errors.ts";
 import { ManualClock } from "../../src/base/manual_clock.ts";
@@ -11,6 +10,7 @@ import { AgentPrograms } from "../../src/network/agent_programs.ts";
 import { resolveOptions } from "../../src/network/options.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { programAgent } from "../../src/network/program_agent.ts";
+import { answerOf, callOf } from "../agents/calls.ts";
 import { recordingLogger } from "../support/recording_logger.ts";
 
 const ADDRESS = { host: "127.0.0.1", port: 50_051 };
@@ -122,14 +122,7 @@ async function run(events: ProgramEvent[], tools: string[] = []) {
   const agent = programAgent(description("a", { tools }), async function* () {
     yield* events;
   });
-  const answer = await runAgent(agent, {
-    prompt: "",
-    context: "",
-    taskId: "T",
-    nodeId: "n",
-    signal: new AbortController().signal,
-    emit: (event) => void seen.push(event),
-  });
+  const answer = await answerOf(agent, callOf({ emit: (event) => void seen.push(event) }));
   return { seen, answer };
 }
 
