@@ -5,7 +5,7 @@ import type { Requirements, Workload } from "../agents/requirements.ts";
 import { NetworkError } from "../base/errors.ts";
 import { isLabel, safeName, safeText } from "../base/safe_text.ts";
 import { checkRequirements } from "../membership/node_description.ts";
-import type { PlainMessage } from "./protobuf.ts";
+import type { PlainMessage } from "./proto_codec.ts";
 
 /** What a program may offer: of all of a node's agents there may be four times as many. */
 export const MAX_OFFERED = 64;

@@ -17,7 +17,7 @@ import { readAgentList } from "./agent_messages.ts";
 import { CREDIT_WINDOW, MAX_BODY_BYTES } from "./call.ts";
 import { type Address, formatAddress } from "./frame_stream.ts";
 import { networkDescriptor } from "./network_descriptor.gen.ts";
-import { loadProtobuf, type PlainMessage, type Protobuf } from "./protobuf.ts";
+import { loadProtoCodec, type PlainMessage, type ProtoCodec } from "./proto_codec.ts";
 import {
   type AskedOfProgram,
   type ProgramEvent,
@@ -50,7 +50,7 @@ export class AgentProgram {
   readonly #address: Address;
   /** For the question what it offers, and to see when it is gone. */
   #client: grpc.Client;
-  #loading: Promise<Protobuf> | undefined;
+  #loading: Promise<ProtoCodec> | undefined;
 
   constructor(address: Address) {
     this.#address = address;
@@ -137,7 +137,7 @@ export class AgentProgram {
     this.#client.close();
   }
 
-  #read(protobuf: Protobuf, bytes: Uint8Array): ProgramEvent | undefined {
+  #read(protobuf: ProtoCodec, bytes: Uint8Array): ProgramEvent | undefined {
     try {
       const message: PlainMessage = protobuf.decode(`${PACKAGE}.RunEvent`, bytes);
       return readProgramEvent(message);
@@ -189,8 +189,8 @@ export class AgentProgram {
     return `The program at ${formatAddress(this.#address)}`;
   }
 
-  #load(): Promise<Protobuf> {
-    return this.#loading ??= loadProtobuf(networkDescriptor);
+  #load(): Promise<ProtoCodec> {
+    return this.#loading ??= loadProtoCodec(networkDescriptor);
   }
 }
 

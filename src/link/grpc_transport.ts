@@ -20,6 +20,7 @@ import {
 import { Front } from "./front.ts";
 import { installGoawayGuard } from "./goaway_guard.ts";
 import { GrpcFrameStream } from "./grpc_frame_stream.ts";
+import { type GrpcService, proving } from "./grpc_service.ts";
 import { MAX_FRAME_BYTES } from "./call.ts";
 import { type MessageLimit, messageLimits } from "./message_limits.ts";
 import { connectTime, notLinked } from "./round_trip.ts";
@@ -78,32 +79,6 @@ const LINK_SERVICE = {
     responseDeserialize: (bytes: Buffer): Uint8Array => bytes,
   },
 } satisfies grpc.ServiceDefinition;
-
-/** Who calls a service. */
-export interface GrpcCaller {
-  readonly host: string;
-  /** Undefined where nobody shows a certificate. */
-  readonly credential: PeerCredential | undefined;
-  /** To be told of each piece of an answer that is streamed: its client may answer with frames. */
-  readonly streamed: () => void;
-}
-
-/**
- * Serves one method: it is given gRPC's call, what takes the answer where that is one message, and
- * who calls. (A method's type, so that each may name the kind of call that its definition makes.)
- */
-export type GrpcHandler = {
-  handle(call: unknown, reply: unknown, caller: GrpcCaller): unknown;
-}["handle"];
-
-/** A service on the port of the links. */
-export interface GrpcService {
-  readonly definition: grpc.ServiceDefinition;
-  /** By the names of its methods. */
-  readonly implementation: Readonly<Record<string, GrpcHandler>>;
-  /** What methods take, by their paths, where that is not one message of a mebibyte. */
-  readonly limits?: Readonly<Record<string, MessageLimit>>;
-}
 
 /** How {@linkcode grpcTransport} is to be. */
 export interface GrpcTransportOptions {
@@ -335,43 +310,6 @@ async function listen(
       return Promise.resolve();
     },
   };
-}
-
-/**
- * The same, for those who are still of the network, after the connection of a call was told apart
- * from one that makes none.
- */
-function proving(
-  implementation: GrpcService["implementation"],
-  front: Front,
-  guards: ReadonlyMap<string, SessionGuard>,
-  security: LinkSecurity | undefined,
-): grpc.UntypedServiceImplementation {
-  return Object.fromEntries(
-    Object.entries(implementation).map(([name, handle]) => [
-      name,
-      (call: ServerCall, reply?: (error: Partial<grpc.StatusObject>) => void) => {
-        const from = call.getPeer();
-        const credential = front.credentialOf(from);
-        // What was admitted at the handshake may have been evicted since.
-        if (credential !== undefined && !security!.admits(credential)) {
-          const details =
-            "This certificate counts no more. Make a new one: hanzo-network key client";
-          const refusal = { code: grpc.status.PERMISSION_DENIED, details };
-          return reply === undefined ? call.emit("error", refusal) : reply(refusal);
-        }
-        front.prove(from, "client");
-        const streamed = () => guards.get(from)?.earnForMessage();
-        const caller: GrpcCaller = { host: hostOf(from), credential, streamed };
-        return handle(call, reply, caller);
-      },
-    ]),
-  );
-}
-
-interface ServerCall {
-  getPeer(): string;
-  emit(event: "error", error: Partial<grpc.StatusObject>): boolean;
 }
 
 function ignore(): void {}

@@ -7,8 +7,8 @@ import { NetworkError } from "../base/errors.ts";
 import { safeName } from "../base/safe_text.ts";
 import { grpcHealthDescriptor } from "./grpc_health_descriptor.gen.ts";
 import { detailsOf, grpcCode } from "./grpc_status.ts";
-import type { GrpcCaller, GrpcService } from "./grpc_transport.ts";
-import { loadProtobuf, type Protobuf } from "./protobuf.ts";
+import type { GrpcCaller, GrpcService } from "./grpc_service.ts";
+import { loadProtoCodec, type ProtoCodec } from "./proto_codec.ts";
 
 /** What {@linkcode healthService} is made of. */
 export interface HealthServiceOptions {
@@ -34,8 +34,8 @@ type WatchCall = ServerWritableStream<Uint8Array, Uint8Array>;
 export function healthService(options: HealthServiceOptions): GrpcService {
   const { clock, isServing, refuse } = options;
   const services = new Set(["", ...options.services]);
-  let loading: Promise<Protobuf> | undefined;
-  const load = () => loading ??= loadProtobuf(grpcHealthDescriptor);
+  let loading: Promise<ProtoCodec> | undefined;
+  const load = () => loading ??= loadProtoCodec(grpcHealthDescriptor);
 
   const statusOf = (service: string): Status =>
     !services.has(service) ? "SERVICE_UNKNOWN" : isServing() ? "SERVING" : "NOT_SERVING";

@@ -18,9 +18,9 @@ import type { PeerCredential } from "../security/trust.ts";
 import { agentListMessage, type ListedAgent } from "./agent_messages.ts";
 import { CREDIT_WINDOW, MAX_BODY_BYTES } from "./call.ts";
 import { detailsOf, grpcCode, trailersOf } from "./grpc_status.ts";
-import type { GrpcCaller, GrpcService } from "./grpc_transport.ts";
+import type { GrpcCaller, GrpcService } from "./grpc_service.ts";
 import { networkDescriptor } from "./network_descriptor.gen.ts";
-import { loadProtobuf, type PlainMessage, type Protobuf } from "./protobuf.ts";
+import { loadProtoCodec, type PlainMessage, type ProtoCodec } from "./proto_codec.ts";
 import { type AskedRun, readRunRequest, RunEventMessages } from "./run_messages.ts";
 import { type ShownStatus, statusMessage } from "./status_messages.ts";
 
@@ -52,7 +52,7 @@ type Reply = sendUnaryData<Uint8Array>;
 
 /** What is loaded when the first program calls. */
 interface Tools {
-  readonly protobuf: Protobuf;
+  readonly protobuf: ProtoCodec;
   readonly metadata: (entries: Record<string, string>) => Metadata;
 }
 
@@ -143,7 +143,7 @@ export class NetworkService implements GrpcService {
   async #send(
     call: RunCall,
     events: AsyncGenerator<RunEvent, void, void>,
-    protobuf: Protobuf,
+    protobuf: ProtoCodec,
     { caller, abort }: Run,
   ): Promise<void> {
     const writer = new PacedWriter(call, abort.signal);
@@ -173,7 +173,7 @@ export class NetworkService implements GrpcService {
   #load(): Promise<Tools> {
     return this.#loading ??= (async () => {
       const [protobuf, { Metadata }] = await Promise.all([
-        loadProtobuf(networkDescriptor),
+        loadProtoCodec(networkDescriptor),
         import("@grpc/grpc-js"),
       ]);
       const metadata = (entries: Record<string, string>) => Metadata.fromHttp2Headers(entries);
@@ -228,7 +228,7 @@ function toBuffer(bytes: Uint8Array): Buffer {
 }
 
 /** What a program sends that is no message is its own fault. */
-function decodeRequest(protobuf: Protobuf, bytes: Uint8Array): PlainMessage {
+function decodeRequest(protobuf: ProtoCodec, bytes: Uint8Array): PlainMessage {
   try {
     return protobuf.decode(`${PACKAGE}.RunRequest`, bytes);
   } catch (thrown) {

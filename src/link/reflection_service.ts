@@ -6,9 +6,9 @@ import { NetworkError } from "../base/errors.ts";
 import { safeName } from "../base/safe_text.ts";
 import { grpcReflectionDescriptor } from "./grpc_reflection_descriptor.gen.ts";
 import { detailsOf, grpcCode } from "./grpc_status.ts";
-import type { GrpcCaller, GrpcService } from "./grpc_transport.ts";
+import type { GrpcCaller, GrpcService } from "./grpc_service.ts";
 import { protoFiles } from "./proto_files.gen.ts";
-import { loadProtobuf, type PlainMessage, type Protobuf } from "./protobuf.ts";
+import { loadProtoCodec, type PlainMessage, type ProtoCodec } from "./proto_codec.ts";
 
 /** What {@linkcode reflectionService} is made of. */
 export interface ReflectionServiceOptions {
@@ -33,8 +33,8 @@ export function reflectionService(
   { services, refuse }: ReflectionServiceOptions,
 ): GrpcService[] {
   const listed = [...services, ...SERVICES].sort();
-  let loading: Promise<Protobuf> | undefined;
-  const load = () => loading ??= loadProtobuf(grpcReflectionDescriptor);
+  let loading: Promise<ProtoCodec> | undefined;
+  const load = () => loading ??= loadProtoCodec(grpcReflectionDescriptor);
 
   async function serve(call: Call, caller: GrpcCaller): Promise<void> {
     const refusal = refuse(caller);

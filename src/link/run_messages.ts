@@ -8,7 +8,7 @@ import { NetworkError } from "../base/errors.ts";
 import { isLabel, safeName } from "../base/safe_text.ts";
 import { enumValue, readRequirements } from "./agent_messages.ts";
 import { MAX_BODY_BYTES } from "./call.ts";
-import type { PlainMessage } from "./protobuf.ts";
+import type { PlainMessage } from "./proto_codec.ts";
 
 /** What a program asks for, checked as far as its form goes. */
 export interface AskedRun {

@@ -2,7 +2,7 @@
 
 import type { DeviceCapabilities, DeviceFlops } from "../device/capabilities.ts";
 import { enumName } from "./agent_messages.ts";
-import type { PlainMessage } from "./protobuf.ts";
+import type { PlainMessage } from "./proto_codec.ts";
 
 /** Of the status of a node, what programs may know. */
 export interface ShownStatus {

@@ -20,7 +20,7 @@ import { formatAddress, type LinkTransport } from "../link/frame_stream.ts";
 import { shieldEnvironment } from "../link/grpc_environment.ts";
 import { joiningPort } from "../link/joining.ts";
 import type { JoiningPort, LinkSecurity } from "../link/tls_gate.ts";
-import type { GrpcService } from "../link/grpc_transport.ts";
+import type { GrpcService } from "../link/grpc_service.ts";
 import { LinkPool } from "../link/link_pool.ts";
 import type { IncomingCall } from "../link/call.ts";
 import type { PeerLink } from "../link/peer_link.ts";

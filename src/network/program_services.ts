@@ -2,7 +2,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import { NetworkError } from "../base/errors.ts";
-import type { GrpcCaller, GrpcService } from "../link/grpc_transport.ts";
+import type { GrpcCaller, GrpcService } from "../link/grpc_service.ts";
 import { HEALTH_SERVICE, healthService } from "../link/health_service.ts";
 import { NETWORK_SERVICE, NetworkService } from "../link/network_service.ts";
 import { reflectionService } from "../link/reflection_service.ts";

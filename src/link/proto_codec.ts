@@ -7,7 +7,7 @@ import { describeError, NetworkError } from "../base/errors.ts";
 export type PlainMessage = Record<string, any>;
 
 /** Writes and reads the messages of one file. */
-export interface Protobuf {
+export interface ProtoCodec {
   /** @param type The full name of the message. */
   encode(type: string, message: PlainMessage): Uint8Array;
   /**
@@ -21,7 +21,7 @@ export interface Protobuf {
 const PLAIN = { longs: Number, enums: String, arrays: true } as const;
 
 /** Loads what the file is read with: 25 ms, which a node whom no program calls does not spend. */
-export async function loadProtobuf(descriptor: Record<string, unknown>): Promise<Protobuf> {
+export async function loadProtoCodec(descriptor: Record<string, unknown>): Promise<ProtoCodec> {
   const { default: protobuf } = await import("protobufjs/light.js");
   const root = protobuf.Root.fromJSON(descriptor);
   return {
