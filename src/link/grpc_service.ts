@@ -50,17 +50,23 @@ export function proving(
       (call: ServerCall, reply?: (error: Partial<grpc.StatusObject>) => void) => {
         const from = call.getPeer();
         const credential = front.credentialOf(from);
+        const refuse = (code: grpc.status, details: string) =>
+          void (reply === undefined
+            ? call.emit("error", { code, details })
+            : reply({ code, details }));
         // What was admitted at the handshake may have been evicted since.
         if (credential !== undefined && !security!.admits(credential)) {
           const details =
             "This certificate counts no more. Make a new one: hanzo-network key client";
-          const refusal = { code: grpc.status.PERMISSION_DENIED, details };
-          return reply === undefined ? call.emit("error", refusal) : reply(refusal);
+          return refuse(grpc.status.PERMISSION_DENIED, details);
         }
         front.prove(from, "client");
         const streamed = () => guards.get(from)?.earnForMessage();
         const caller: GrpcCaller = { host: hostOf(from), credential, streamed };
-        return handle(call, reply, caller);
+        const answered = handle(call, reply, caller);
+        if (!(answered instanceof Promise)) return;
+        // Handlers tell what goes wrong; this is what they have not thought of.
+        answered.catch(() => refuse(grpc.status.INTERNAL, "The node could not answer."));
       },
     ]),
   );

@@ -17,10 +17,14 @@ import { NetworkKey } from "../../src/security/network_key.ts";
 import type { PeerCredential } from "../../src/security/trust.ts";
 import { memberCredentials } from "../support/certificates.ts";
 import { eventually } from "../support/eventually.ts";
+import { startProcess } from "../support/process.ts";
 import { all, failureOf, Program } from "../support/program.ts";
+import { findPythonWithGrpc } from "../support/python.ts";
+import { skipUnless } from "../support/skip.ts";
 import { endOf } from "./transport_suite.ts";
 
 const LOOPBACK = { host: "127.0.0.1", port: 0 };
+const python = await findPythonWithGrpc();
 const TASK_ID = "01JD3VPK000000000000000000";
 const RESULT = {
   taskId: TASK_ID,
@@ -449,6 +453,41 @@ Deno.test("a client's certificate calls, links nowhere, and a run ends with it",
   await eventually(() => seen.isOver, { what: "the end of the run" });
   // The connection is still there.
   assertEquals((await failureOf(program.ask("ListAgents"))).code, "PERMISSION_DENIED");
+});
+
+const READ_SIXTEEN = `
+import sys, threading, grpc
+channel = grpc.insecure_channel(sys.argv[1])
+run = channel.unary_stream("/hanzo.network.v1.Network/Run")
+ends = []
+def read():
+    try:
+        ends.append(sum(1 for _ in run(b"")))
+    except grpc.RpcError as error:
+        ends.append(error.details())
+threads = [threading.Thread(target=read) for _ in range(16)]
+for one in threads: one.start()
+for one in threads: one.join()
+print(ends)
+`;
+
+Deno.test({
+  name: "gRPC's client in C reads many streams of short tokens, and is not taken for a flood",
+  ignore: skipUnless(python !== undefined, "python3-grpcio is missing: apt-get install it"),
+  async fn() {
+    const tokens = 400;
+    const run = async function* (): AsyncGenerator<RunEvent, void, void> {
+      for (let i = 0; i < tokens; i++) {
+        yield { type: "token", text: "x " };
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    };
+    await using node = await serve({ run });
+    const { host, port } = node.address;
+    await using reader = startProcess(python!, ["-c", READ_SIXTEEN, `${host}:${port}`]);
+    const [line] = await Array.fromAsync(reader.lines());
+    assertEquals(line, `[${Array(16).fill(tokens).join(", ")}]`);
+  },
 });
 
 /** The status with which the bytes of a request are answered. */

@@ -93,6 +93,9 @@ Deno.test("with a key a client certificate runs, lists and asks, until somebody 
     const all4 = await outcomes(address, impostor);
     assertEquals([all4.Run, all4.ListAgents, all4.GetStatus, all4.Check], Array(4).fill(denied));
 
+    await network.keys.rotate();
+    assertEquals((await outcomes(address, shown)).Run, "OK", "to the end of the grace");
+
     using program = new Program(address, shown);
     const run = failureOf(all(program.stream("Run", { agent: "endless" })));
     await eventually(() => begun === 1, { what: "the run" });
