@@ -160,6 +160,7 @@ export {
   type RouterState,
   RoutingStrategy,
 } from "./src/routing/strategy.ts";
+export type { ClientCertificate } from "./src/security/client_certificate.ts";
 export type { Eviction } from "./src/security/eviction.ts";
 export type { KnownNode } from "./src/security/known_nodes.ts";
 export { scanQr } from "./src/security/scan.ts";

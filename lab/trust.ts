@@ -1,5 +1,5 @@
 /**
- * Twelve kinds of credentials against every RPC and every HTTP route of a real node: what is let in
+ * Fifteen kinds of credentials against every RPC and every HTTP route of a real node: what is let in
  * that should not be, and what is refused that should not be. Prints one table, or JSON with
  * `--json`; the exit status is 1 when a single cell is wrong. Ends within half a minute.
  *
@@ -19,7 +19,8 @@ await withTempDir(async (directory) => {
   else {
     console.table(tableOf(results));
     console.log(
-      "Other RPCs are those of existing peers: only an open node serves them, to anybody.",
+      "Those for programs are Run, ListAgents, GetStatus, health and reflection. Other RPCs are those " +
+        "of existing peers: only an open node serves them, to anybody.",
     );
     for (const { credential, door, expected, outcome } of wrong) {
       console.log(`WRONG: ${credential} at ${door}: expected ${expected}, and was ${outcome}`);

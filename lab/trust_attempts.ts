@@ -25,7 +25,7 @@ import { Recorder } from "./trust_recorder.ts";
 export interface Attempt {
   readonly credential: string;
   /** What the door is: a column of the table. */
-  readonly kind: "Link" | "Join" | "other RPCs" | "HTTP";
+  readonly kind: "Link" | "Join" | "for programs" | "other RPCs" | "HTTP";
   readonly door: string;
   readonly expected: "served" | "refused";
   readonly outcome: "served" | "refused";
@@ -68,7 +68,10 @@ export async function attempts(fortress: Fortress): Promise<Attempt[]> {
       });
     };
     add("Link", "hanzo.network.v1.Network/Link", await links(fortress, comer));
-    for (const rpc of rpcs) add("other RPCs", rpc, await calls(fortress, comer, rpc));
+    for (const rpc of rpcs) {
+      const kind = rpc.startsWith("node_service.") ? "other RPCs" : "for programs";
+      add(kind, rpc, await calls(fortress, comer, rpc));
+    }
     add("Join", "an invite's name", await joins(fortress, comer));
     for (const route of routes) add("HTTP", route, await asks(fortress, comer, route));
   }
@@ -138,6 +141,8 @@ async function comers(fortress: Fortress): Promise<Comer[]> {
       shown: await asMember("honest"),
       label: "liar",
       token: fortress.token.slice(0, -1),
+      // There nobody introduces itself: it is the member that its certificate says.
+      isServed: { "for programs": true },
     },
     {
       name: "rotated-out key",
@@ -172,6 +177,27 @@ async function comers(fortress: Fortress): Promise<Comer[]> {
       join: () => recorder.replay(fortress.grpc),
     },
     {
+      name: "client certificate",
+      shown: fortress.client,
+      label: "client",
+      token: text(new TextEncoder().encode(fortress.client.certificate).slice(0, 32)),
+      isServed: { "for programs": true },
+    },
+    {
+      name: "client certificate, as a node",
+      // Of the label that it is for, and of a node that there is.
+      shown: fortress.client,
+      label: VICTIM,
+      token: key.tag,
+      isServed: { "for programs": true },
+    },
+    {
+      name: "client certificate, before an eviction",
+      shown: fortress.formerClient,
+      label: "former-client",
+      token: otherTokens.former,
+    },
+    {
       name: "(a good invite)",
       shown: undefined,
       label: "guest",
@@ -184,7 +210,7 @@ async function comers(fortress: Fortress): Promise<Comer[]> {
       shown: await member.credentials(key, "member"),
       label: "member",
       token: fortress.token,
-      isServed: { Link: true, HTTP: true },
+      isServed: { Link: true, "for programs": true, HTTP: true },
     },
   ];
 }
@@ -222,7 +248,7 @@ async function links(fortress: Fortress, comer: Comer): Promise<boolean> {
 async function calls(fortress: Fortress, comer: Comer, rpc: string): Promise<boolean> {
   const status = await unary(fortress, comer, rpc);
   return status !== grpc.status.UNIMPLEMENTED && status !== grpc.status.UNAVAILABLE &&
-    status !== grpc.status.DEADLINE_EXCEEDED;
+    status !== grpc.status.DEADLINE_EXCEEDED && status !== grpc.status.PERMISSION_DENIED;
 }
 
 async function handshakes(fortress: Fortress, comer: Comer): Promise<boolean> {
@@ -230,6 +256,7 @@ async function handshakes(fortress: Fortress, comer: Comer): Promise<boolean> {
   return status !== grpc.status.UNAVAILABLE;
 }
 
+/** What comes back first: a message, or the end. */
 function unary(fortress: Fortress, { shown }: Comer, rpc: string): Promise<grpc.status> {
   const { host, port } = fortress.grpc;
   const serverName = typeof shown === "object"
@@ -249,17 +276,18 @@ function unary(fortress: Fortress, { shown }: Comer, rpc: string): Promise<grpc.
   });
   const identity = (bytes: Buffer) => bytes;
   return new Promise((resolve) => {
-    client.makeUnaryRequest(
-      `/${rpc}`,
-      identity,
-      identity,
-      Buffer.alloc(0),
-      { deadline: Date.now() + PATIENCE_MS },
-      (error) => {
-        client.close();
-        resolve(error === null ? grpc.status.OK : error.code);
-      },
-    );
+    const deadline = Date.now() + PATIENCE_MS;
+    const call = client.makeServerStreamRequest(`/${rpc}`, identity, identity, Buffer.alloc(0), {
+      deadline,
+    });
+    const end = (code: grpc.status) => {
+      call.cancel();
+      client.close();
+      resolve(code);
+    };
+    call.once("data", () => end(grpc.status.OK));
+    call.once("end", () => end(grpc.status.OK));
+    call.on("error", ({ code }: grpc.ServiceError) => end(code));
   });
 }
 

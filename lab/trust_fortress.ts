@@ -36,6 +36,9 @@ export class Fortress implements AsyncDisposable {
   readonly rotatedOut: NetworkKey;
   /** What the evicted node showed. */
   readonly evicted: Credentials;
+  /** What programs in other languages show: one that counts, and one from before the eviction. */
+  readonly client: Credentials;
+  readonly formerClient: Credentials;
   /** Invites: one that was used, and those that are good. */
   readonly usedInvite: InviteCode;
   readonly goodInvites: InviteCode[];
@@ -50,6 +53,8 @@ export class Fortress implements AsyncDisposable {
     this.keyBeforeEviction = parts.keyBeforeEviction;
     this.rotatedOut = parts.rotatedOut;
     this.evicted = parts.evicted;
+    this.client = parts.client;
+    this.formerClient = parts.formerClient;
     this.usedInvite = parts.usedInvite;
     this.goodInvites = parts.goodInvites;
   }
@@ -91,6 +96,17 @@ export class Fortress implements AsyncDisposable {
       peerEvent(fortress, "peer-joined", EVICTED),
     ]);
     const keyBeforeEviction = await keyOf(there);
+    const clientFiles = async (name: string): Promise<Credentials> => {
+      const files = `${directory}/${name}`;
+      await machine.askJson("fortress", "key", "client", name, `--dir=${files}`);
+      const [serverName, authority, certificate, privateKey] = await Promise.all(
+        ["server-name", "ca.pem", "client.pem", "client.key"].map((file) =>
+          Deno.readTextFile(`${files}/${file}`)
+        ),
+      );
+      return { tag: serverName.split(".")[0], serverName, authority, certificate, privateKey };
+    };
+    const formerClient = await clientFiles("former-client");
     const identity = await NodeIdentity.keep(`${there}/nodes/${EVICTED}/identity.json`);
     const evicted = await identity.credentials(keyBeforeEviction, EVICTED);
     const evictedToken = (await runningNodes(there))[0].token;
@@ -114,6 +130,8 @@ export class Fortress implements AsyncDisposable {
       keyBeforeEviction,
       rotatedOut,
       evicted,
+      client: await clientFiles("client"),
+      formerClient,
       usedInvite: used.code,
       goodInvites: [(await invite()).code, (await invite()).code],
     });

@@ -15,6 +15,7 @@ import type {
   RunBody,
 } from "../gateway/control_api.ts";
 import type {
+  ClientBody,
   EvictAnswer,
   EvictBody,
   InviteBody,
@@ -25,6 +26,7 @@ import { dataDirectory, type RunningNode, runningNodes } from "../network/data_d
 import type { Finding } from "../network/diagnosis_facts.ts";
 import type { JoinQrFields } from "../network/join_qr.ts";
 import type { KeyList } from "../network/network_keys.ts";
+import type { ClientCertificate } from "../security/client_certificate.ts";
 import type { EndedTask, NetworkStatus, PeerStatus, TaskStatus } from "../network/status.ts";
 import type { MapProgress } from "../tasks/map_prompts.ts";
 import type { OptionValues } from "./command.ts";
@@ -139,6 +141,11 @@ export class NodeClient {
   /** Moves all but some nodes to a new key. */
   evict(body: EvictBody, signal?: AbortSignal): Promise<EvictAnswer> {
     return this.#answer("keys/evict", signal, body);
+  }
+
+  /** Certifies that a program may call. */
+  certifyClient(body: ClientBody, signal?: AbortSignal): Promise<ClientCertificate> {
+    return this.#answer("keys/client", signal, body);
   }
 
   /** Lets another device have a label. */

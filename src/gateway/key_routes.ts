@@ -40,6 +40,14 @@ export interface NodeBody {
   node: string;
 }
 
+/** What `POST /control/v1/keys/client` takes; it answers a {@linkcode ClientCertificate}. */
+export interface ClientBody {
+  /** What the program is called. */
+  name: string;
+  /** Of the program: on P-256, as DER (SubjectPublicKeyInfo) in base64. */
+  publicKey: string;
+}
+
 /** As many as can be known. */
 const MAX_LABELS = 4_096;
 
@@ -52,6 +60,10 @@ const evictSchema: z.ZodType<EvictBody> = z.strictObject({
   keep: labelsSchema.optional(),
   dryRun: z.boolean().optional(),
 });
+const clientSchema: z.ZodType<ClientBody> = z.strictObject({
+  name: labelSchema,
+  publicKey: z.base64().max(1_024),
+});
 const nodeSchema: z.ZodType<NodeBody> = z.strictObject({ node: labelSchema });
 
 /** A route: what it answers to a request. */
@@ -59,7 +71,7 @@ export type KeyRoute = (request: Request) => Promise<Response>;
 
 /**
  * The routes of `network`. None of them tells a key; an invite is a secret for minutes, and whoever
- * has the token may make one.
+ * has the token may make one. Who asks for a client's certificate has made its private key itself.
  */
 export function keyRoutes(
   network: DistributedNetwork,
@@ -84,6 +96,11 @@ export function keyRoutes(
       const { nodes, ...options } = await read(request, evictSchema);
       const eviction = await network.keys.evict(nodes, options);
       return Response.json({ ...network.keys.list(), eviction } satisfies EvictAnswer);
+    },
+    "POST /control/v1/keys/client": async (request) => {
+      const { name, publicKey } = await read(request, clientSchema);
+      const der = Uint8Array.fromBase64(publicKey);
+      return Response.json(await network.keys.certifyClient(name, der));
     },
     "POST /control/v1/keys/forget": async (request) => {
       await network.keys.forget((await read(request, nodeSchema)).node);

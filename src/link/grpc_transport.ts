@@ -20,6 +20,7 @@ import {
 import { Front } from "./front.ts";
 import { installGoawayGuard } from "./goaway_guard.ts";
 import { GrpcFrameStream } from "./grpc_frame_stream.ts";
+import { type GrpcService, proving } from "./grpc_service.ts";
 import { MAX_FRAME_BYTES } from "./call.ts";
 import { type MessageLimit, messageLimits } from "./message_limits.ts";
 import { connectTime, notLinked } from "./round_trip.ts";
@@ -54,7 +55,7 @@ const LINK_LIMIT: MessageLimit = {
   compressed: false,
   maxMessages: Infinity,
 };
-/** Of other services, all of whose methods take one message: a question or the news. */
+/** Of other services, nearly all of whose methods take one message: a question or the news. */
 const SERVICE_LIMIT: MessageLimit = { maxBytes: 1024 * 1024, compressed: true, maxMessages: 1 };
 
 const SERVER_OPTIONS: grpc.ServerOptions = {
@@ -78,12 +79,6 @@ const LINK_SERVICE = {
     responseDeserialize: (bytes: Buffer): Uint8Array => bytes,
   },
 } satisfies grpc.ServiceDefinition;
-
-/** A service on the port of the links. */
-export interface GrpcService {
-  readonly definition: grpc.ServiceDefinition;
-  readonly implementation: grpc.UntypedServiceImplementation;
-}
 
 /** How {@linkcode grpcTransport} is to be. */
 export interface GrpcTransportOptions {
@@ -211,7 +206,8 @@ function secured(
       // Instead of a look at the name: the authority is of one network, and addresses have none.
       checkServerIdentity: (_, certificate) => {
         const peer = peerCredential(certificate as tls.PeerCertificate, shown);
-        if (peer === undefined || !security.admits(peer)) {
+        // TLS itself takes no client's for a server's; this does not rest on it.
+        if (peer === undefined || peer.isClient || !security.admits(peer)) {
           return new Error("its certificate does not count");
         }
         onPeer(peer);
@@ -254,8 +250,12 @@ async function listen(
   address: Address,
   accept: (stream: FrameStream) => void,
 ): Promise<FrameListener> {
+  const limitsByPath: Record<string, MessageLimit> = Object.assign(
+    { [LINK_PATH]: LINK_LIMIT },
+    ...services.map((one) => one.limits),
+  );
   const limits = messageLimits({
-    limitOf: (path) => path === LINK_PATH ? LINK_LIMIT : SERVICE_LIMIT,
+    limitOf: (path) => Object.hasOwn(limitsByPath, path) ? limitsByPath[path] : SERVICE_LIMIT,
     clock,
     onFlood: (peer) => front.refuse("flood", peer),
   });
@@ -277,6 +277,10 @@ async function listen(
   server.addService(LINK_SERVICE, {
     Link(call: ServerDuplexStream<Uint8Array, Uint8Array>) {
       const from = call.getPeer();
+      if (front.credentialOf(from)?.isClient) {
+        const details = "This certificate is one for programs that only call, and no node's.";
+        return call.emit("error", { code: grpc.status.PERMISSION_DENIED, details });
+      }
       if (!front.prove(from, "link")) {
         const details = "This connection has a link, or its host too many.";
         return call.emit("error", { code: grpc.status.RESOURCE_EXHAUSTED, details });
@@ -294,7 +298,7 @@ async function listen(
     },
   });
   for (const { definition, implementation } of services) {
-    server.addService(definition, proving(implementation, front));
+    server.addService(definition, proving(implementation, front, guards, security));
   }
   return {
     address: front.address,
@@ -306,22 +310,6 @@ async function listen(
       return Promise.resolve();
     },
   };
-}
-
-/** The same, after the connection of a call was told apart from one that makes none. */
-function proving(
-  implementation: grpc.UntypedServiceImplementation,
-  front: Front,
-): grpc.UntypedServiceImplementation {
-  return Object.fromEntries(
-    Object.entries(implementation).map(([name, handle]) => [
-      name,
-      (call: { getPeer(): string }, ...rest: unknown[]) => {
-        front.prove(call.getPeer(), "client");
-        return (handle as (...args: unknown[]) => unknown)(call, ...rest);
-      },
-    ]),
-  );
 }
 
 function ignore(): void {}

@@ -10,7 +10,7 @@ import { type JsonValue, parseBoundedJson } from "../base/bounded_json.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import { safeText } from "../base/safe_text.ts";
 import { hostOf } from "./frame_stream.ts";
-import type { GrpcService } from "./grpc_transport.ts";
+import type { GrpcService } from "./grpc_service.ts";
 import {
   decodeQuery,
   decodeStatus,

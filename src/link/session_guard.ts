@@ -33,6 +33,11 @@ export type Excess =
 const IDLE_WORK = { burst: 200, perSecond: 100, most: 4_000 };
 const IDLE_WORK_PER_CALL = 4;
 const IDLE_WORK_PER_BYTE_SENT = 1 / 64;
+/**
+ * A piece of an answer that is streamed takes 20 bytes, and is answered like any other frame of
+ * data. (By the byte this would be more than a ping is answered with, which then earned the next.)
+ */
+const IDLE_WORK_PER_MESSAGE_SENT = 4;
 
 /**
  * DATA with less carries nothing: the shortest message of a link has four bytes, behind five of
@@ -99,6 +104,11 @@ export class SessionGuard {
   /** Allows for what comes back when so many bytes were sent. */
   earnFor(bytesSent: number): void {
     if (bytesSent > 0) this.#idleWork.earn(bytesSent * IDLE_WORK_PER_BYTE_SENT);
+  }
+
+  /** Allows for what comes back when a piece of an answer was sent. */
+  earnForMessage(): void {
+    this.#idleWork.earn(IDLE_WORK_PER_MESSAGE_SENT);
   }
 
   /** The call on this stream has been answered: to break it off now costs nothing. */

@@ -3,6 +3,7 @@
 import type net from "node:net";
 import tls from "node:tls";
 import { isLabel } from "../base/safe_text.ts";
+import { certificateRole } from "../security/certificate_role.ts";
 import { type Credentials, identityOf } from "../security/identity.ts";
 import type { PeerCredential } from "../security/trust.ts";
 import { awaitFirstWords } from "./client_hello.ts";
@@ -152,7 +153,7 @@ function isRefusal(error: Error & { code?: string }, socket: tls.TLSSocket): boo
   return (wasShown !== null && wasShown !== undefined) || error.code !== "ECONNRESET";
 }
 
-/** Who has shown that certificate; undefined when it says no name that a node may have. */
+/** Who has shown that certificate; undefined when it says no name that one may have. */
 export function peerCredential(
   { raw, subject, subjectaltname }: tls.PeerCertificate,
   { tag, serverName }: Credentials,
@@ -167,7 +168,8 @@ export function peerCredential(
   const names = [...(typeof common === "string" ? [common] : []), ...dns].filter(isLabel);
   const identity = raw && identityIn(raw);
   if (identity === undefined || names.length === 0) return undefined;
-  return { identity, names: [...new Set(names)], tag };
+  const isClient = certificateRole(raw) === "client";
+  return { identity, names: [...new Set(names)], tag, ...(isClient && { isClient }) };
 }
 
 /** Undefined for a public key of a kind that cannot be read. */

@@ -111,10 +111,14 @@ export function parseNodeDescription(bytes: Uint8Array): NodeDescription {
 }
 
 /**
- * Checks what a caller asks of a device.
+ * Checks what a caller, or an agent, asks of a device.
  *
+ * @param action What cannot be done otherwise.
  * @throws {NetworkError} `INVALID_ARGUMENT` naming the field that does not fit.
  */
-export function checkRequirements(requirements: unknown): Requirements {
-  return parseWith(requirementsSchema, requirements, "INVALID_ARGUMENT", "Cannot run an agent");
+export function checkRequirements(
+  requirements: unknown,
+  action = "Cannot run an agent",
+): Requirements {
+  return parseWith(requirementsSchema, requirements, "INVALID_ARGUMENT", action);
 }

@@ -20,7 +20,7 @@ import { formatAddress, type LinkTransport } from "../link/frame_stream.ts";
 import { shieldEnvironment } from "../link/grpc_environment.ts";
 import { joiningPort } from "../link/joining.ts";
 import type { JoiningPort, LinkSecurity } from "../link/tls_gate.ts";
-import type { GrpcService } from "../link/grpc_transport.ts";
+import type { GrpcService } from "../link/grpc_service.ts";
 import { LinkPool } from "../link/link_pool.ts";
 import type { IncomingCall } from "../link/call.ts";
 import type { PeerLink } from "../link/peer_link.ts";
@@ -45,6 +45,7 @@ import { Invites } from "../security/invites.ts";
 import { KeyedTrust } from "../security/keyed_trust.ts";
 import type { NetworkKey } from "../security/network_key.ts";
 import type { PeerCredential, Trust } from "../security/trust.ts";
+import { AgentPrograms } from "./agent_programs.ts";
 import { answerQuestion } from "./answer_question.ts";
 import { agentFinder } from "./catalog.ts";
 import { candidateList } from "./candidates.ts";
@@ -63,6 +64,7 @@ import {
   resolveOptions,
 } from "./options.ts";
 import { openTelemetry } from "./open_telemetry.ts";
+import { programServices } from "./program_services.ts";
 import { reachOf } from "./reach.ts";
 import { Refusers } from "./refusers.ts";
 import type { NameConflict } from "./status.ts";
@@ -165,6 +167,8 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
   /** Whether who connects, or is dialled, is of the network; its label may be another one's. */
   const admits = (peer: PeerCredential) => {
     if (believed().admits(peer)) return true;
+    // A program is told so by its call, and is no node that would be missed.
+    if (peer.isClient) return false;
     const known = believed().known?.identityOf(peer.names[0]);
     if (known === undefined || known === peer.identity) evicted.note(peer);
     return false;
@@ -239,9 +243,24 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     membership: () => membership,
   });
 
+  const programs = programServices({
+    clock,
+    options: resolved,
+    allows,
+    admits: (peer) => believed().admits(peer),
+    // Where an authority vouches for labels nobody has another's.
+    isImpostor: (peer) => {
+      const by = believed();
+      return by.expects !== undefined && by.expects(peer) === undefined;
+    },
+    network: () => network,
+  });
+
   const pool: LinkPool = new LinkPool({
     transport: platform.links({
-      services: neighbours === undefined ? [] : [neighbours.service],
+      services: neighbours === undefined
+        ? programs.services
+        : [neighbours.service, ...programs.services],
       security: isSecure
         ? {
           credentials: () => believed().credentials(),
@@ -356,15 +375,32 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     foreign: neighbours?.peers,
   });
 
+  const agentPrograms = new AgentPrograms({
+    addresses: resolved.agentPrograms,
+    clock,
+    logger,
+    agents,
+    offer: () => {
+      const offer = [...agents.values()].map(describeAgent);
+      checkOffer({ ...description, agents: offer });
+      describe({ agents: offer });
+    },
+    connect: async (address) => {
+      const { AgentProgram } = await import("../link/agent_program.ts");
+      return new AgentProgram(address);
+    },
+  });
+
+  const describe = (change: Partial<NodeDescription>) => {
+    description = Object.freeze({ ...description, ...change });
+    pool.notifyAll(DESCRIPTION_TOPIC, JSON.stringify(offered()));
+  };
   const network: DistributedNetwork = new DistributedNetwork({
     options: resolved,
     clock,
     random,
     self,
-    describe: (change) => {
-      description = Object.freeze({ ...description, ...change });
-      pool.notifyAll(DESCRIPTION_TOPIC, JSON.stringify(offered()));
-    },
+    describe,
     trust: () => trust,
     invites: () => invites,
     openTrust: async () => {
@@ -383,6 +419,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
       opened.start(() => {
         settle();
         made.changed();
+        programs.reconsider();
         membership.reconsider();
       });
     },
@@ -398,6 +435,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     interfaces: () => platform.datagrams.interfaces(),
     executor,
     dispatcher,
+    agentPrograms,
     findAgent,
     candidates,
     conflicts: currentConflicts,

@@ -600,7 +600,7 @@ export class DistributedNetwork implements AsyncDisposable {
     await openTrust();
     const { port } = await listen(this.#parts);
     describe({ listenPort: port });
-    await detected;
+    await Promise.all([detected, this.#parts.agentPrograms.start()]);
     membership.start();
     this.#endWatch = watchCondition(this.#parts);
     for (const discovery of discoveries.all) {
@@ -647,6 +647,7 @@ export class DistributedNetwork implements AsyncDisposable {
     for (const discovery of discoveries.all) await discovery.stop();
     membership.stop();
     await pool.close();
+    this.#parts.agentPrograms.stop();
     await trust()?.stop();
     dispose();
     this.#state = "stopped";

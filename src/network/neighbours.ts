@@ -4,7 +4,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { ForeignPeers } from "../discovery/foreign_peers.ts";
-import type { GrpcService } from "../link/grpc_transport.ts";
+import type { GrpcService } from "../link/grpc_service.ts";
 import { nodeService } from "../link/node_service.ts";
 import type { Membership } from "../membership/membership.ts";
 import type { NodeDescription } from "../membership/node_description.ts";

@@ -6,7 +6,8 @@ import type { Eviction } from "../security/eviction.ts";
 import { acceptedKeys, MAX_GRACE_MS } from "../security/keyring.ts";
 import type { KnownNode } from "../security/known_nodes.ts";
 import { NetworkError } from "../base/errors.ts";
-import { safeName } from "../base/safe_text.ts";
+import { isLabel, safeName } from "../base/safe_text.ts";
+import type { ClientCertificate } from "../security/client_certificate.ts";
 import type { Trust } from "../security/trust.ts";
 import { keyedTrust } from "./key_exchange.ts";
 
@@ -82,6 +83,17 @@ export interface NetworkKeys {
     options?: { keep?: readonly string[]; dryRun?: boolean },
   ): Promise<Eviction>;
   /**
+   * Certifies that a program in another language may run agents, list them and ask for the status,
+   * at every node of the network: it is no node, and cannot link, invite, evict or learn the key.
+   * That counts as long as the newest key does, and ends with any eviction.
+   *
+   * @param name What the program is called: a label.
+   * @param publicKey Of the program: on P-256, as DER (SubjectPublicKeyInfo).
+   * @throws {NetworkError} `INVALID_ARGUMENT`; `FAILED_PRECONDITION` when the network has no key, or
+   * does not run.
+   */
+  certifyClient(name: string, publicKey: Uint8Array): Promise<ClientCertificate>;
+  /**
    * Lets another device have a label that one was seen with before: a device that was set up anew.
    *
    * @throws {NetworkError} `NOT_FOUND` when nobody was seen with it; `FAILED_PRECONDITION` when the
@@ -133,6 +145,17 @@ export function networkKeys(
     async evict(nodeIds, options) {
       const labels = typeof nodeIds === "string" ? [nodeIds] : nodeIds;
       return await keyedTrust(trust(), "evict a node").evict(labels, options);
+    },
+    async certifyClient(name, publicKey) {
+      const keyed = keyedTrust(trust(), "certify a client");
+      if (isLabel(name)) return await keyed.certifyClient(name, publicKey);
+      throw new NetworkError(
+        "INVALID_ARGUMENT",
+        `Cannot certify a client: its name is ${
+          JSON.stringify(safeName(name, 64))
+        }, expected 1 to ` +
+          '63 letters, digits, ".", "_" or "-", beginning with a letter or digit.',
+      );
     },
     async forget(nodeId) {
       const believed = trust();

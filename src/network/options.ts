@@ -15,6 +15,7 @@ import type { Random } from "../base/random.ts";
 import { isLabel, safeName } from "../base/safe_text.ts";
 import { type CapabilityOverrides, parseCapabilityOverrides } from "../device/capabilities.ts";
 import { parsePeer } from "../discovery/manual.ts";
+import { type Address, formatAddress } from "../link/frame_stream.ts";
 import type { ManualPeer } from "../discovery/manual_peer.ts";
 import { MAX_LABELS } from "../membership/node_description.ts";
 import { type CustomRouter, RoutingStrategy } from "../routing/strategy.ts";
@@ -42,6 +43,14 @@ export interface NetworkOptions {
   maxIterations?: number;
   /** What the program is told while such a run goes on, and where it may step in. */
   hooks?: NetworkHooks;
+  /**
+   * Programs on this machine that serve agents in another language: `"127.0.0.1:50051"`, the `Run`
+   * and `ListAgents` of `proto/hanzo_network_v1.proto` in the clear. What they offer is offered by
+   * this node for as long as they are there.
+   *
+   * @default {[]}
+   */
+  agentUrls?: readonly string[];
   /**
    * The network's name. Nodes of different names ignore each other. By default the one that came
    * with the key, which is `"hanzo"` where nobody gave another.
@@ -205,6 +214,7 @@ export interface ResolvedOptions {
   readonly agents: readonly Agent[];
   /** How runs go from agent to agent; without a router each is of one agent. */
   readonly defaultRouting: Readonly<Pick<NetworkOptions, "router" | "maxIterations" | "hooks">>;
+  readonly agentPrograms: readonly Address[];
   /** Undefined: the one that comes with the key. */
   readonly name: string | undefined;
   readonly nodeId: string;
@@ -254,6 +264,7 @@ export function resolveOptions(
   const resolved: ResolvedOptions = {
     agents: Object.freeze(agentsOf(options.agents ?? [])),
     defaultRouting: defaultRouting(options),
+    agentPrograms: agentPrograms(options.agentUrls ?? []),
     name: options.name,
     isNamed: options.nodeId !== undefined,
     nodeId: options.nodeId ?? defaultNodeId(host.name, host.random),
@@ -322,6 +333,22 @@ function ownTls(options: NetworkOptions): OwnTls | undefined {
     );
   }
   return undefined;
+}
+
+/** Only on this machine: what goes there is not encrypted. */
+function agentPrograms(urls: readonly string[]): Address[] {
+  const parsed = urls.map((url) => {
+    const [, host, port] = /^(?:(?:http|grpc):\/\/)?(\[::1\]|[^:/[\]]+):(\d{1,5})\/?$/.exec(url) ??
+      [];
+    const isHere = host === "localhost" || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host);
+    if (!isHere || Number(port) < 1 || Number(port) > 65_535) {
+      refuse("agentUrls", url, '"127.0.0.1:PORT", an address of this machine alone');
+    }
+    // Whatever else that name may stand for.
+    const address = host === "localhost" ? "127.0.0.1" : host.replace(/^\[|\]$/g, "");
+    return { host: address, port: Number(port) };
+  });
+  return [...new Map(parsed.map((one) => [formatAddress(one), one])).values()];
 }
 
 function toPeer(peer: string | ManualPeer): ManualPeer {

@@ -14,6 +14,7 @@ import type { Executor } from "../tasks/executor.ts";
 import type { Invites } from "../security/invites.ts";
 import type { Trust } from "../security/trust.ts";
 import type { NetworkInterface } from "../transport/interfaces.ts";
+import type { AgentPrograms } from "./agent_programs.ts";
 import type { FindAgent } from "./catalog.ts";
 import type { Discoveries } from "./discoveries.ts";
 import type { Evicted } from "./evicted.ts";
@@ -44,6 +45,7 @@ export interface NetworkParts {
   readonly discoveries: Discoveries;
   readonly executor: Executor;
   readonly dispatcher: Dispatcher;
+  readonly agentPrograms: AgentPrograms;
   readonly findAgent: FindAgent;
   /** The interfaces of this machine now. */
   readonly interfaces: () => readonly NetworkInterface[];

@@ -7,6 +7,7 @@ import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
 import { Buffer } from "node:buffer";
 import { createECDH } from "node:crypto";
+import type { CertificateRole } from "./certificate_role.ts";
 
 const SIGNING = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 /** The order of P-256 (FIPS 186-5). */
@@ -21,10 +22,16 @@ export interface CertificateRequest {
   readonly secret: Uint8Array;
   /** The DNS name that clients check, and ask for in the ClientHello. */
   readonly serverName: string;
-  /** The node's label. */
+  /** The node's label, or what a program is called. */
   readonly label: string;
   /** Of the node, as DER (SubjectPublicKeyInfo). */
   readonly publicKey: Uint8Array;
+  /**
+   * A `client` may only call: it bears no name that it would be asked for by.
+   *
+   * @default {"node"}
+   */
+  readonly role?: CertificateRole;
 }
 
 /** Both as PEM. */
@@ -37,7 +44,7 @@ export interface Certified {
 
 /** Derives the authority, signs, and forgets it. */
 export async function certify(request: CertificateRequest): Promise<Certified> {
-  const { secret, serverName, label, publicKey } = request;
+  const { secret, serverName, label, publicKey, role = "node" } = request;
   const keys = await authorityKeys(secret);
   const name = `CN=${serverName}`;
   const authority = await x509.X509CertificateGenerator.createSelfSigned({
@@ -67,11 +74,15 @@ export async function certify(request: CertificateRequest): Promise<Certified> {
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([
-        x509.ExtendedKeyUsage.serverAuth,
-        x509.ExtendedKeyUsage.clientAuth,
-      ]),
-      new x509.SubjectAlternativeNameExtension([{ type: "dns", value: serverName }]),
+      ...role === "client"
+        ? [new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth])]
+        : [
+          new x509.ExtendedKeyUsageExtension([
+            x509.ExtendedKeyUsage.serverAuth,
+            x509.ExtendedKeyUsage.clientAuth,
+          ]),
+          new x509.SubjectAlternativeNameExtension([{ type: "dns", value: serverName }]),
+        ],
       await x509.AuthorityKeyIdentifierExtension.create(keys.publicKey),
     ],
   });

@@ -3,6 +3,7 @@
 import { type CancelTimer, type Clock, every } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { type ClientCertificate, clientCertificate } from "./client_certificate.ts";
 import type { Credentials, NodeIdentity } from "./identity.ts";
 import { type Eviction, planEviction } from "./eviction.ts";
 import {
@@ -20,7 +21,7 @@ import {
 import type { KeyringFile } from "./keyring_file.ts";
 import type { KnownNode, KnownNodes } from "./known_nodes.ts";
 import type { NetworkKey } from "./network_key.ts";
-import type { PeerCredential, Trust } from "./trust.ts";
+import { noNode, type PeerCredential, type Trust } from "./trust.ts";
 
 /** What {@linkcode KeyedTrust} is made of. */
 export interface KeyedTrustOptions {
@@ -120,7 +121,8 @@ export class KeyedTrust implements Trust {
 
   expects(peer: PeerCredential): string | undefined {
     const [nodeId, ...others] = peer.names;
-    if (nodeId === undefined || others.length > 0 || !this.admits(peer)) return undefined;
+    if (nodeId === undefined || others.length > 0 || peer.isClient) return undefined;
+    if (!this.admits(peer)) return undefined;
     const identity = this.#options.known.identityOf(nodeId);
     return identity === undefined || identity === peer.identity ? nodeId : undefined;
   }
@@ -132,6 +134,7 @@ export class KeyedTrust implements Trust {
 
   vouch(nodeId: string, peer: PeerCredential | undefined, host?: string): void {
     if (peer === undefined || !this.admits(peer)) throw notOfNetwork();
+    if (peer.isClient) throw noNode(nodeId);
     if (!peer.names.includes(nodeId)) {
       throw new NetworkError(
         "PERMISSION_DENIED",
@@ -213,6 +216,19 @@ export class KeyedTrust implements Trust {
     return plan;
   }
 
+  /**
+   * Certifies that a program may call, under the newest key: for as long as that counts, and not
+   * after an eviction.
+   *
+   * @param name What it is called.
+   * @param publicKey Of the program, as DER (SubjectPublicKeyInfo), on P-256.
+   * @throws {NetworkError} `INVALID_ARGUMENT` when it is no such key.
+   */
+  async certifyClient(name: string, publicKey: Uint8Array): Promise<ClientCertificate> {
+    const { key } = this.#ring.keys[0];
+    return await clientCertificate(key, name, publicKey);
+  }
+
   /** The keyring, for a peer that is admitted: it holds the secrets. */
   handout(): string {
     return encodeKeyring(this.#ring);
@@ -229,7 +245,7 @@ export class KeyedTrust implements Trust {
    * @returns Whether both have the same newest key now.
    */
   async take(bytes: Uint8Array, from: PeerCredential): Promise<boolean> {
-    if (this.#isStopped || !this.admits(from)) return false;
+    if (this.#isStopped || !this.admits(from) || from.isClient) return false;
     const theirs = decodeKeyring(bytes);
     const isSame = () => theirs.keys[0].key.tag === this.#ring.keys[0].key.tag;
     const taken = Promise.withResolvers<void>();

@@ -7,7 +7,7 @@ import { describeError, NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { type Credentials, identityOf } from "./identity.ts";
 import { certificateProblems, type Certificates, isVersion3 } from "./own_certificate.ts";
-import type { PeerCredential, Trust, TrustProblem } from "./trust.ts";
+import { noNode, type PeerCredential, type Trust, type TrustProblem } from "./trust.ts";
 
 /** Files of PEM. */
 export interface TlsFiles {
@@ -89,7 +89,9 @@ export class OwnTlsTrust implements Trust {
   }
 
   vouch(nodeId: string, peer: PeerCredential | undefined): void {
-    if (!this.verifiesPeers || peer?.names.includes(nodeId)) return;
+    if (!this.verifiesPeers) return;
+    if (peer?.isClient) throw noNode(nodeId);
+    if (peer?.names.includes(nodeId)) return;
     throw new NetworkError(
       "PERMISSION_DENIED",
       `Cannot talk to "${nodeId}": its certificate is for "${peer?.names.join('", "') ?? ""}". ` +

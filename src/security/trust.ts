@@ -1,5 +1,6 @@
 /** Whom a node talks to, and by what it shows itself: the port of the three ways to decide that. */
 
+import { NetworkError } from "../base/errors.ts";
 import type { NetworkKey } from "./network_key.ts";
 import type { KnownNodes } from "./known_nodes.ts";
 import type { Credentials } from "./identity.ts";
@@ -19,6 +20,8 @@ export interface PeerCredential {
   readonly names: readonly string[];
   /** Of the credentials that both sides used. */
   readonly tag: string;
+  /** Whether it may only call, and is no node's: see {@linkcode certificateRole}. */
+  readonly isClient?: boolean;
 }
 
 /** What is wrong with what a node shows, or will be soon. */
@@ -60,4 +63,13 @@ export interface Trust {
   start(onChange: () => void): void;
   /** Resolves when nothing more is written; idempotent. */
   stop(): Promise<void>;
+}
+
+/** The refusal of who may only call, where it would be a node. */
+export function noNode(name: string): NetworkError {
+  return new NetworkError(
+    "PERMISSION_DENIED",
+    `Cannot link to "${name}": its certificate is one for programs that only call. Let a device ` +
+      `join: hanzo-network invite here, hanzo-network join there.`,
+  );
 }

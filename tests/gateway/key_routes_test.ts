@@ -17,7 +17,7 @@ import { withTempDir } from "../support/temp.ts";
 
 const KEY = NetworkKey.generate();
 const NEIGHBOUR = "ab".repeat(32);
-const ROUTES = ["invite", "keys/rotate", "keys/evict", "keys/forget"];
+const ROUTES = ["invite", "keys/rotate", "keys/evict", "keys/forget", "keys/client"];
 
 /** The API of a node whose network has a known key, and that has seen one neighbour before. */
 class Api {
@@ -181,6 +181,10 @@ Deno.test("what is wrong with a body is told by its field, and changes nothing",
         "INVALID_ARGUMENT",
         "Cannot read the body: node:",
       ]),
+      ["keys/client", { name: "a b", publicKey: "" }, 400, "INVALID_ARGUMENT", 'name is "a b"'],
+      ["keys/client", { name: "a", publicKey: "AAAA" }, 400, "INVALID_ARGUMENT", "none on P-256"],
+      ["keys/client", { name: "a", publicKey: "?" }, 400, "INVALID_ARGUMENT", "publicKey:"],
+      ["keys/client", { name: "a" }, 400, "INVALID_ARGUMENT", "publicKey:"],
       ...[{}, { nodes: "neighbour" }, { nodes: [] }, { nodes: [7] }, { nodes: ["x".repeat(257)] }]
         .map((body): [string, unknown, number, string, string] => [
           "keys/evict",

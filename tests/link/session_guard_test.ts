@@ -270,6 +270,8 @@ Deno.test("pings are free up to a number, which comes back with time, calls and 
   assertEquals(pings(1_000), undefined, "for a thousand short answers");
   guard.take(repeat(call(1, new Uint8Array()), 100));
   assertEquals(pings(400), undefined, "for a hundred calls");
+  for (let i = 0; i < 100; i++) guard.earnForMessage();
+  assertEquals(pings(400), undefined, "for a hundred pieces of answers");
   assertEquals(pings(1), "idle-work");
   guard.earnFor(2 ** 30);
   assertEquals(guard.take(new Uint8Array()), "idle-work", "once too much is too much");

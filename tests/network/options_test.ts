@@ -25,6 +25,7 @@ Deno.test("everything has a default", () => {
   assertEquals(resolveOptions({}, HOST), {
     agents: [],
     defaultRouting: { router: undefined, maxIterations: undefined, hooks: undefined },
+    agentPrograms: [],
     name: undefined,
     isNamed: false,
     nodeId: "studio-0042",

@@ -17,7 +17,7 @@ const MAX_GRACE_HOURS = MAX_GRACE_MS / HOUR_MS;
 const SHORT = 16;
 
 export const command: Command = {
-  positionals: "list | rotate | evict NODE... | forget NODE",
+  positionals: "list | rotate | evict NODE... | forget NODE | client NAME",
   summary: "Show and change who is in the network",
   options: [
     ...NODE_OPTIONS,
@@ -34,6 +34,12 @@ export const command: Command = {
       help: "with evict: this one is yours and stays, also if it came today",
     },
     { name: "dry-run", kind: "flag", help: "with evict: only show who would be out" },
+    {
+      name: "dir",
+      kind: "text",
+      value: "DIR",
+      help: "with client: where its files are written (default: a directory of that name)",
+    },
   ],
   example: "hanzo-network key evict old-laptop --keep new-phone",
   async run({ positionals: [action = "list", ...rest], options, terminal, signal }: Invocation) {
@@ -41,11 +47,13 @@ export const command: Command = {
     const [keep, dryRun] = [options.list("keep"), options.flag("dry-run")];
     const act = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
     if (act === undefined) {
-      throw new UsageError(`key has no action "${action}", expected list, rotate, evict, forget.`);
+      throw new UsageError(
+        `key has no action "${action}", expected list, rotate, evict, forget, client.`,
+      );
     }
     const [least, most] = act.takes;
     if (rest.length < least || rest.length > most) {
-      const expected = most === 0 ? "nothing more" : most === 1 ? "one NODE" : "one NODE or more";
+      const expected = most === 0 ? "nothing more" : most > 1 ? "one NODE or more" : act.of;
       throw new UsageError(`key ${action} takes ${expected}.`);
     }
     const misplaced = (option: string, of: string) =>
@@ -53,8 +61,10 @@ export const command: Command = {
     if (graceHours !== undefined && action !== "rotate") throw misplaced("grace", "rotate");
     if (keep.length > 0 && action !== "evict") throw misplaced("keep", "evict");
     if (dryRun && action !== "evict") throw misplaced("dry-run", "evict");
+    const directory = options.text("dir");
+    if (directory !== undefined && action !== "client") throw misplaced("dir", "client");
     const client = await findNode(options);
-    const given = { nodes: rest, graceHours, keep, dryRun };
+    const given = { nodes: rest, graceHours, keep, dryRun, directory };
     await act.run(client, given, terminal, signal);
     return 0;
   },
@@ -65,11 +75,14 @@ interface Given {
   readonly graceHours: number | undefined;
   readonly keep: readonly string[];
   readonly dryRun: boolean;
+  readonly directory: string | undefined;
 }
 
 interface Action {
   /** How many labels stand behind it, at least and at most. */
   readonly takes: readonly [least: number, most: number];
+  /** What one of them is of. */
+  readonly of?: string;
   /** Does it and shows what has come of it. */
   run(client: NodeClient, given: Given, terminal: Terminal, signal: AbortSignal): Promise<void>;
 }
@@ -98,11 +111,25 @@ const ACTIONS: Record<string, Action | undefined> = {
   },
   forget: {
     takes: [1, 1],
+    of: "one NODE",
     async run(client, { nodes: [node] }, terminal, signal) {
       // Null from a node without a key, which has no list.
       const keys: KeyList | null = await client.forget({ node }, signal);
       const done = `Another device may call itself "${node}" now. Do the same on your others.`;
       show(keys, terminal, done);
+    },
+  },
+  client: {
+    takes: [1, 1],
+    of: "one NAME",
+    async run(client, { nodes: [name], directory = name }, terminal, signal) {
+      const { writeClientFiles } = await import("../client_files.ts");
+      const certify = (publicKey: string) => client.certifyClient({ name, publicKey }, signal);
+      const files = await writeClientFiles(directory, certify);
+      if (terminal.json) return terminal.value({ name, directory, files });
+      terminal.line(`"${name}" may run agents, list them and ask for the status. Its files:`);
+      for (const file of files) terminal.line(`  ${directory}/${file}`);
+      terminal.line("They count until the key is rotated or anybody is evicted.");
     },
   },
 };

@@ -59,6 +59,7 @@ export const command: Command = {
     try {
       network = createDistributedNetwork({
         agents: await loadAgents(options.list("agents")),
+        agentUrls: options.list("agent-url"),
         name: options.text("name"),
         nodeId: claimed.nodeId,
         listenPort: options.integer("listen-port", 0, 65_535),

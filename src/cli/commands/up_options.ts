@@ -143,6 +143,13 @@ export const UP_OPTIONS: readonly OptionSpec[] = [
     setting: true,
   },
   {
+    name: "agent-url",
+    kind: "list",
+    value: "HOST:PORT",
+    help: "a program on this machine that serves agents in another language: 127.0.0.1:50051",
+    setting: true,
+  },
+  {
     name: "label",
     kind: "list",
     value: "NAME",

@@ -1,0 +1,245 @@
+/** What is asked for in a run and what comes of it, as messages of `proto/` and as plain data. */
+
+import type { AgentResult } from "../agents/run_state.ts";
+import type { AgentAnswer } from "../agents/agent.ts";
+import type { Requirements, Workload } from "../agents/requirements.ts";
+import type { AgentEvent, RunEvent } from "../agents/run_event.ts";
+import { type JsonValue, parseBoundedJson } from "../base/bounded_json.ts";
+import { NetworkError } from "../base/errors.ts";
+import { isLabel, safeName } from "../base/safe_text.ts";
+import { enumValue, readRequirements } from "./agent_messages.ts";
+import { MAX_BODY_BYTES } from "./call.ts";
+import type { PlainMessage } from "./proto_codec.ts";
+
+/** What a program asks for, checked as far as its form goes. */
+export interface AskedRun {
+  readonly prompt: string;
+  readonly context: string;
+  readonly agent: string | undefined;
+  readonly nodeId: string | undefined;
+  /** As the strategies are called, such as `"least-loaded"`. */
+  readonly strategy: string | undefined;
+  readonly workload: Workload | undefined;
+  readonly requirements: Requirements | undefined;
+  readonly near: readonly string[];
+  readonly priority: "high" | "normal" | "low" | undefined;
+  readonly timeoutMs: number | undefined;
+  readonly hedgeAfterMs: number | undefined;
+  readonly explain: boolean;
+}
+
+/** What a program that serves agents is asked for. */
+export interface AskedOfProgram {
+  readonly agent: string;
+  readonly prompt: string;
+  readonly context: string;
+  readonly taskId: string;
+}
+
+/** What a program that serves agents says while it runs one. */
+export type ProgramEvent =
+  | Extract<AgentEvent, { type: "token" | "tool-call" | "tool-result" }>
+  | { type: "answer"; answer: Partial<AgentAnswer> };
+
+const MAX_NEAR = 256;
+/** Of the JSON of one event. */
+const JSON_BOUNDS = { maxBytes: MAX_BODY_BYTES, maxDepth: 64 };
+/** Of the text of one token, in UTF-16 units: 192 KiB at most, far below what libraries take. */
+const MAX_TOKEN_LENGTH = 64 * 1024;
+
+const encoder = new TextEncoder();
+
+/**
+ * Reads a `RunRequest` of a program.
+ *
+ * @throws {NetworkError} `INVALID_ARGUMENT` naming the field that does not fit.
+ */
+export function readRunRequest(message: PlainMessage): AskedRun {
+  const { prompt = "", context = "", timeout_ms: timeoutMs, explain = false } = message;
+  const near: string[] = message.near;
+  const wrong = near.find((one) => !isLabel(one));
+  if (near.length > MAX_NEAR) throw misfit("near", `${near.length} nodes`, `${MAX_NEAR} at most`);
+  if (wrong !== undefined) throw misfit("near", wrong, "node ids");
+  return {
+    prompt,
+    context,
+    agent: optionalLabel("agent", message.agent),
+    nodeId: optionalLabel("node_id", message.node_id),
+    strategy: enumValue("STRATEGY", message.strategy),
+    workload: enumValue("WORKLOAD", message.workload) as Workload | undefined,
+    requirements: readRequirements(message.requirements),
+    near,
+    priority: enumValue("PRIORITY", message.priority) as AskedRun["priority"],
+    timeoutMs: timeoutMs === 0 ? undefined : timeoutMs,
+    hedgeAfterMs: message.hedge_after_ms,
+    explain,
+  };
+}
+
+/** A `RunRequest` to a program that serves agents. */
+export function programRequest(asked: AskedOfProgram): PlainMessage {
+  const { agent, prompt, context, taskId } = asked;
+  return { agent, prompt, context, task_id: taskId };
+}
+
+/** The messages of the events of one run. */
+export class RunEventMessages {
+  /** Half of a character that an agent has cut in two: by itself it is no text. */
+  #half = "";
+
+  /** The messages of the next event: of a long token several, of half a character none. */
+  *of(event: RunEvent): Generator<PlainMessage, void, void> {
+    if (event.type !== "token") return yield messageOf(event);
+    const text = this.#half + event.text;
+    this.#half = isHighSurrogate(text.charCodeAt(text.length - 1)) ? text.slice(-1) : "";
+    yield* pieces(text.slice(0, text.length - this.#half.length));
+  }
+}
+
+function messageOf(event: Exclude<RunEvent, { type: "token" }>): PlainMessage {
+  switch (event.type) {
+    case "routed": {
+      const { taskId, attempt, nodeId, reason, considered = [] } = event;
+      return {
+        routed: {
+          task_id: taskId,
+          attempt,
+          node_id: nodeId,
+          reason,
+          considered: considered.map((one) => ({
+            node_id: one.nodeId,
+            reason: one.reason,
+            ...(one.place !== null && { place: one.place }),
+            ...(one.finishMs !== null && { finish_ms: one.finishMs }),
+          })),
+        },
+      };
+    }
+    case "started":
+      return { started: attemptOf(event) };
+    case "fallback":
+      return { fallback: { ...attemptOf(event), reason: event.reason } };
+    case "tool-call": {
+      const argumentsJson = toJson("the arguments of a tool", event.arguments);
+      return { tool_call: { tool: event.tool, arguments_json: argumentsJson } };
+    }
+    case "tool-result": {
+      const resultJson = toJson("a tool's result", event.result);
+      return { tool_result: { tool: event.tool, result_json: resultJson } };
+    }
+    case "agent-call":
+      return { agent_call: { agent: event.agent, prompt: event.prompt.toWellFormed() } };
+    case "agent-result":
+      return { agent_result: agentResult(event) };
+    case "step": {
+      const { network, step, agent } = event;
+      return { step: { network, step, agent } };
+    }
+    case "step-result": {
+      const { network, step, result } = event;
+      return { step_result: { network, step, result: agentResult(result) } };
+    }
+    case "result": {
+      const { data, ...result } = event.result;
+      return {
+        result: {
+          task_id: result.taskId,
+          agent: result.agent,
+          node_id: result.nodeId,
+          output: result.output.toWellFormed(),
+          ...(data !== undefined && { data_json: toJson("the answer's data", data) }),
+          attempts: result.attempts,
+          duration_ms: result.durationMs,
+          service_ms: result.serviceMs,
+          reason: result.reason,
+        },
+      };
+    }
+  }
+}
+
+function agentResult(
+  { agent, nodeId, taskId, output }: Pick<AgentResult, "agent" | "nodeId" | "taskId" | "output">,
+): PlainMessage {
+  return { agent, node_id: nodeId, task_id: taskId, output: output.toWellFormed() };
+}
+
+/**
+ * Reads an event of a program that serves agents; undefined for what only nodes say, or is new.
+ *
+ * @throws {NetworkError} `PROTOCOL` when its JSON is none, or too deep.
+ */
+export function readProgramEvent(message: PlainMessage): ProgramEvent | undefined {
+  const { token, tool_call: call, tool_result: result, result: answer } = message;
+  if (token !== undefined) return { type: "token", text: token.text ?? "" };
+  if (call !== undefined) {
+    const { tool = "", arguments_json: json = "" } = call;
+    return { type: "tool-call", tool, arguments: fromJson(json) };
+  }
+  if (result !== undefined) {
+    const { tool = "", result_json: json = "" } = result;
+    return { type: "tool-result", tool, result: fromJson(json) };
+  }
+  if (answer === undefined) return undefined;
+  const { output, data_json: json } = answer;
+  return {
+    type: "answer",
+    answer: {
+      ...(output !== undefined && { output }),
+      ...(json !== undefined && { data: fromJson(json) }),
+    },
+  };
+}
+
+function attemptOf({ taskId, attempt, nodeId }: RunEvent & { type: "started" | "fallback" }) {
+  return { task_id: taskId, attempt, node_id: nodeId };
+}
+
+/** No piece ends between the halves of a surrogate pair: each alone would be no text. */
+function* pieces(text: string): Generator<PlainMessage, void, void> {
+  for (let at = 0; at < text.length;) {
+    let end = Math.min(at + MAX_TOKEN_LENGTH, text.length);
+    if (end < text.length && isHighSurrogate(text.charCodeAt(end - 1))) end--;
+    yield { token: { text: text.slice(at, end).toWellFormed() } };
+    at = end;
+  }
+}
+
+function isHighSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit < 0xdc00;
+}
+
+/** An agent of this process may say what no JSON holds. */
+function toJson(what: string, value: JsonValue): string {
+  try {
+    // Undefined, which the types exclude, has no JSON.
+    return JSON.stringify(value) ?? "null";
+  } catch (thrown) {
+    throw NetworkError.from(thrown, "AGENT_FAILED", `Cannot send ${what} as JSON`);
+  }
+}
+
+/** Empty is null: what a program has not set. */
+function fromJson(json: string): JsonValue {
+  if (json === "") return null;
+  return parseBoundedJson(encoder.encode(json), JSON_BOUNDS) as JsonValue;
+}
+
+function optionalLabel(field: string, value: string | undefined): string | undefined {
+  if (value === undefined || value === "") return undefined;
+  if (isLabel(value)) return value;
+  throw misfit(
+    field,
+    value,
+    'a label: 1 to 63 letters, digits, ".", "_" or "-", beginning with a letter or digit',
+  );
+}
+
+function misfit(field: string, value: string, expected: string): NetworkError {
+  return new NetworkError(
+    "INVALID_ARGUMENT",
+    `Cannot run an agent: ${field} is ${
+      JSON.stringify(safeName(value, 64))
+    }, expected ${expected}.`,
+  );
+}

@@ -1,0 +1,131 @@
+/** An agent that a program in another language serves, as one of this node's. */
+
+import { type Agent, type AgentContext, createAgent } from "../agents/agent.ts";
+import type { AgentAnswer, AgentDescription } from "../agents/agent.ts";
+import type { Tool } from "../agents/tool.ts";
+import type { JsonValue } from "../base/bounded_json.ts";
+import { NetworkError } from "../base/errors.ts";
+import type { AskedOfProgram, ProgramEvent } from "../link/run_messages.ts";
+
+/** What runs it. */
+export type RunInProgram = (
+  asked: AskedOfProgram,
+  signal: AbortSignal,
+) => AsyncGenerator<ProgramEvent, void, void>;
+
+/** See the top of the file. */
+export function programAgent(description: AgentDescription, runInProgram: RunInProgram): Agent {
+  const { name } = description;
+  const runs = new WeakMap<AbortSignal, ToolCalls>();
+
+  async function* run(context: AgentContext): AsyncGenerator<string, AgentAnswer | void> {
+    const { prompt, context: text, taskId, signal } = context;
+    const calls = new ToolCalls(context);
+    runs.set(signal, calls);
+    let streamed = "";
+    let answer: Partial<AgentAnswer> | undefined;
+    try {
+      const asked = { agent: name, prompt, context: text, taskId };
+      for await (const event of runInProgram(asked, signal)) {
+        if (event.type === "token") {
+          streamed += event.text;
+          yield event.text;
+        } else if (event.type === "tool-call") await calls.begin(event.tool, event.arguments);
+        else if (event.type === "tool-result") await calls.end(event.tool, event.result);
+        else answer = event.answer;
+      }
+    } finally {
+      calls.close();
+    }
+    if (answer !== undefined) return { output: streamed, ...answer };
+  }
+
+  return createAgent({
+    ...description,
+    run,
+    tools: description.tools.map((tool) =>
+      standIn(tool, (signal) => {
+        const calls = runs.get(signal);
+        if (calls !== undefined) return calls.result(tool);
+        throw new NetworkError("INTERNAL", `Tool "${tool}" was called outside of a run.`);
+      })
+    ),
+  });
+}
+
+/** A tool that is called in the program: here its call waits for what comes of that. */
+function standIn(name: string, result: (signal: AbortSignal) => Promise<JsonValue>): Tool {
+  return Object.freeze({
+    name,
+    description: "",
+    call: (_: unknown, { signal }: { signal: AbortSignal }) => result(signal),
+  });
+}
+
+/** One call of a tool that the program makes. */
+interface ToolCall {
+  readonly tool: string;
+  /** Settles when the caller of the run was told of the call. */
+  readonly begun: PromiseWithResolvers<void>;
+  readonly result: PromiseWithResolvers<JsonValue>;
+  isBegun: boolean;
+  /** Settles when the caller was told of the result. */
+  told: Promise<unknown>;
+}
+
+/** The calls of one run: of one tool they end in the order in which they have begun. */
+class ToolCalls {
+  readonly #context: AgentContext;
+  readonly #open: ToolCall[] = [];
+
+  constructor(context: AgentContext) {
+    this.#context = context;
+  }
+
+  /** The program calls a tool; resolves when that was told. */
+  async begin(tool: string, args: JsonValue): Promise<void> {
+    const call: ToolCall = {
+      tool,
+      begun: Promise.withResolvers(),
+      result: Promise.withResolvers(),
+      isBegun: false,
+      told: Promise.resolve(),
+    };
+    call.result.promise.catch(() => {});
+    this.#open.push(call);
+    call.told = this.#context.callTool(tool, args);
+    await Promise.race([call.begun.promise, call.told]);
+  }
+
+  /** The stand-in is called: its caller knows by now. */
+  result(tool: string): Promise<JsonValue> {
+    const call = this.#open.find((one) => one.tool === tool && !one.isBegun);
+    if (call === undefined) throw new NetworkError("INTERNAL", `Nobody calls tool "${tool}".`);
+    call.isBegun = true;
+    call.begun.resolve();
+    return call.result.promise;
+  }
+
+  /** The tool has answered; resolves when that was told. */
+  async end(tool: string, result: JsonValue): Promise<void> {
+    const at = this.#open.findIndex((one) => one.tool === tool);
+    if (at < 0) {
+      throw new NetworkError(
+        "AGENT_FAILED",
+        `The program tells of a result of tool "${tool}", which it has not called.`,
+      );
+    }
+    const [call] = this.#open.splice(at, 1);
+    call.result.resolve(result);
+    await call.told;
+  }
+
+  /** The run is over: what has not ended will not. */
+  close(): void {
+    for (const { result } of this.#open) {
+      result.reject(
+        new NetworkError("AGENT_FAILED", "The run ended before the tool had answered."),
+      );
+    }
+  }
+}
