@@ -120,16 +120,15 @@ export {
 export type { ManualPeer } from "./src/discovery/manual_peer.ts";
 export type { PeerEventType, PeerState } from "./src/membership/peer.ts";
 export { createDistributedNetwork } from "./src/network/create.ts";
-export {
-  DistributedNetwork,
-  type MapOptions,
-  type NodeOutcome,
-  type RoutedRunOptions,
-  type RunAllOptions,
-  type RunOptions,
-  type StartOptions,
-  type StopOptions,
-} from "./src/network/distributed_network.ts";
+export { DistributedNetwork } from "./src/network/distributed_network.ts";
+export type { StartOptions, StopOptions } from "./src/network/life_cycle.ts";
+export type {
+  MapOptions,
+  NodeOutcome,
+  RoutedRunOptions,
+  RunAllOptions,
+  RunOptions,
+} from "./src/network/run_options.ts";
 export type { JoinQrOptions } from "./src/network/join_codes.ts";
 export { type JoinFromQrOptions, joinNetworkFromQr } from "./src/network/join_from_qr.ts";
 export type { JoinQr, JoinQrFields } from "./src/network/join_qr.ts";

@@ -3,12 +3,8 @@
 import { z } from "zod";
 import { type ErrorCode, NetworkError } from "../base/errors.ts";
 import { parseWith } from "../base/schema.ts";
-import type {
-  DistributedNetwork,
-  MapOptions,
-  NodeOutcome,
-  RunOptions,
-} from "../network/distributed_network.ts";
+import type { DistributedNetwork } from "../network/distributed_network.ts";
+import type { MapOptions, NodeOutcome, RunOptions } from "../network/run_options.ts";
 import type { RunResult } from "../agents/run_event.ts";
 import type { MapOrder, MapProgress } from "../tasks/map_prompts.ts";
 import type { Priority } from "../tasks/waiting_line.ts";

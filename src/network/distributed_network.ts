@@ -1,175 +1,49 @@
 /** The face of the package: one node of a network, seen by the program that runs it. */
 
 import type { Agent, AgentDescription } from "../agents/agent.ts";
-import type { EmitRunEvent, NetworkRunResult, RunEvent, RunResult } from "../agents/run_event.ts";
-import { streamRun } from "../agents/run_stream.ts";
 import type { AgentNetwork } from "../agents/networks/agent_network.ts";
 import type { AgentRouter, RouterFunction } from "../agents/networks/agent_router.ts";
-import type { NetworkHooks } from "../agents/networks/network_hooks.ts";
-import type { JsonValue } from "../base/bounded_json.ts";
+import type { EmitRunEvent, NetworkRunResult, RunEvent, RunResult } from "../agents/run_event.ts";
+import { streamRun } from "../agents/run_stream.ts";
 import { NetworkError } from "../base/errors.ts";
 import { safeName } from "../base/safe_text.ts";
-import type { Requirements, Workload } from "../agents/requirements.ts";
-import type { RoutingStrategy } from "../routing/strategy.ts";
-import type { RunRequest } from "../tasks/run_request.ts";
+import type { Trust } from "../security/trust.ts";
 import {
   firstOf,
   type MapItem,
-  type MapOrder,
-  type MapProgress,
   mapPrompts,
-  MAX_CONCURRENCY,
   type Prompts,
   usualConcurrency,
 } from "../tasks/map_prompts.ts";
-import { MAX_TIMEOUT_MS, TaskCancelled } from "../tasks/task.ts";
-import type { Priority } from "../tasks/waiting_line.ts";
-import { checkRequirements } from "../membership/node_description.ts";
+import type { RunRequest } from "../tasks/run_request.ts";
+import { TaskCancelled } from "../tasks/task.ts";
 import { runAgents } from "./agent_run.ts";
 import { catalog } from "./catalog.ts";
 import { diagnose } from "./diagnose.ts";
 import type { Finding } from "./diagnosis_facts.ts";
-import type { Trust } from "../security/trust.ts";
 import { type JoinQrOptions, makeJoinQr } from "./join_codes.ts";
 import type { JoinQr } from "./join_qr.ts";
+import { LifeCycle, type StartOptions, type StopOptions } from "./life_cycle.ts";
 import { type NetworkKeys, networkKeys } from "./network_keys.ts";
 import type { NetworkParts } from "./parts.ts";
-import { networkEvent, networkStatus, tasksNow, wallTimeOf } from "./snapshot.ts";
 import {
-  detectSoon,
-  listen,
-  peersAlive,
-  warnOfMissingPermissions,
-  watchCondition,
-} from "./start_up.ts";
+  checkConcurrency,
+  type MapOptions,
+  type NodeOutcome,
+  type RoutedRunOptions,
+  type RunAllOptions,
+  type RunOptions,
+  runRequest,
+  stepRequest,
+} from "./run_options.ts";
+import { networkEvent, networkStatus, tasksNow, wallTimeOf } from "./snapshot.ts";
 import type {
   NetworkEvent,
-  NetworkState,
   NetworkStatus,
   PeerHealth,
   StatusOptions,
   TaskStatus,
 } from "./status.ts";
-
-/** What a run can be told. */
-export interface RunOptions {
-  /**
-   * The agent, or its name. Without one the network must have just one agent that is not built in.
-   */
-  initialAgent?: Agent | AgentNetwork | string;
-  /** Only this node; by default the one that routing chooses. */
-  nodeId?: string;
-  /** Instead of the network's own strategy. */
-  strategy?: RoutingStrategy;
-  /** How the work weighs on a device, instead of what the agent says. */
-  workload?: Workload;
-  /** What the device must have, beside what the agent asks. */
-  requirements?: Requirements;
-  /** Nodes that hold what the task works on: preferred as long as one of them is free. */
-  near?: readonly string[];
-  /**
-   * Whether the event `routed` is to say what was thought of each device.
-   *
-   * @default {false}
-   */
-  explain?: boolean;
-  /**
-   * Its place among those that wait at a device.
-   *
-   * @default {"low"} for background work, else `"normal"`
-   */
-  priority?: Priority;
-  /** Text beside the prompt, such as a document. */
-  context?: string;
-  /**
-   * How long it may take in all, in milliseconds, 1 to 604,800,000.
-   *
-   * @default {300000}
-   */
-  timeoutMs?: number;
-  /**
-   * When a second device is asked for the same, in milliseconds, as long as the first has said
-   * nothing: the first answer counts, and the other device is stopped. It spends of the retry budget.
-   * Only for agents that are idempotent. By default no second device is asked.
-   */
-  hedgeAfterMs?: number;
-  /** Stops it, wherever it runs. */
-  signal?: AbortSignal;
-  /** `false`: only this agent runs, even where the network has a router of its own. */
-  router?: false;
-}
-
-/**
- * What a run of several agents can be told. `initialAgent` begins, or else whom the router says; what
- * is said of the device holds for each step, and the time for all of them together.
- */
-export interface RoutedRunOptions extends Omit<RunOptions, "router" | "hedgeAfterMs"> {
-  /** Says, after each answer, which agent of the network goes on; by default the network's own. */
-  router?: AgentRouter | RouterFunction;
-  /** How many steps it may have, 1 to 1,000; by default as the network's own limit is, or 10. */
-  maxIterations?: number;
-  /** What the program is told meanwhile, instead of the network's own. */
-  hooks?: NetworkHooks;
-  /** Data that the agents find in their state. */
-  data?: Readonly<Record<string, JsonValue>>;
-}
-
-/** What {@linkcode DistributedNetwork.start} can be told. */
-export interface StartOptions {
-  /**
-   * How many peers must be alive before it resolves.
-   *
-   * @default {0}
-   */
-  waitForPeers?: number;
-  /**
-   * How long to wait for them, in milliseconds.
-   *
-   * @default {30000}
-   */
-  timeoutMs?: number;
-}
-
-/** What {@linkcode DistributedNetwork.stop} can be told. */
-export interface StopOptions {
-  /**
-   * How long tasks that run here may take to end, in milliseconds; what runs then is stopped.
-   *
-   * @default {5000}
-   */
-  drainMs?: number;
-}
-
-/** What one node of {@linkcode DistributedNetwork.runAll} came to. */
-export type NodeOutcome =
-  | { readonly nodeId: string; readonly result: RunResult }
-  | { readonly nodeId: string; readonly error: NetworkError };
-
-/** What {@linkcode DistributedNetwork.runAll} can be told. */
-export interface RunAllOptions extends Omit<RunOptions, "nodeId" | "hedgeAfterMs"> {
-  /** Told how many devices have ended, and what the last of them came to. What it throws ends all. */
-  onProgress?: (progress: MapProgress, outcome?: NodeOutcome) => void;
-}
-
-/** What {@linkcode DistributedNetwork.map} can be told; `timeoutMs` is for each prompt. */
-export interface MapOptions extends Omit<RunOptions, "initialAgent" | "explain"> {
-  /**
-   * How many prompts may run or wait at devices at a time, 1 to 256. By default twice the slots of
-   * all devices that can do it, counted anew before each prompt.
-   */
-  concurrency?: number;
-  /**
-   * `input`: in the order of the prompts; up to 1,024 items wait then for an earlier one.
-   * `completion`: each as soon as it has ended.
-   *
-   * @default {"input"}
-   */
-  order?: MapOrder;
-  /** Told each time a prompt has ended, and when the last one is read. What it throws ends all. */
-  onProgress?: (progress: MapProgress) => void;
-}
-
-const DEFAULT_TIMEOUT_MS = 300_000;
 
 /**
  * One node of a network. Make it with {@linkcode createDistributedNetwork}.
@@ -201,14 +75,7 @@ const DEFAULT_TIMEOUT_MS = 300_000;
  */
 export class DistributedNetwork implements AsyncDisposable {
   readonly #parts: NetworkParts;
-  #state: NetworkState = "created";
-  #starting: Promise<void> | undefined;
-  #stopping: Promise<void> | undefined;
-  /** What runs is not waited for any longer. */
-  readonly #timeIsUp: PromiseWithResolvers<void> = Promise.withResolvers<void>();
-  #endWatch: (() => Promise<void>) | undefined;
-  /** Runs of several agents: between two of them there is no task that tells of it. */
-  readonly #agentRuns = new Set<Promise<unknown>>();
+  readonly #life: LifeCycle;
 
   /**
    * Takes a node's parts; {@linkcode createDistributedNetwork} puts them together.
@@ -217,6 +84,7 @@ export class DistributedNetwork implements AsyncDisposable {
    */
   constructor(parts: NetworkParts) {
     this.#parts = parts;
+    this.#life = new LifeCycle(parts);
   }
 
   /** The label of this node. */
@@ -231,26 +99,8 @@ export class DistributedNetwork implements AsyncDisposable {
    * `DEADLINE_EXCEEDED` when too few peers came in time; `CANCELLED` when it was stopped meanwhile.
    * It is stopped then. `FAILED_PRECONDITION` when it was started before, which changes nothing.
    */
-  async start(options: StartOptions = {}): Promise<void> {
-    if (this.#state !== "created") {
-      throw new NetworkError(
-        "FAILED_PRECONDITION",
-        `Cannot start the network: it is ${this.#state}. Create another one.`,
-      );
-    }
-    this.#state = "starting";
-    const { waitForPeers = 0, timeoutMs = 30_000 } = options;
-    const events = this.#parts.membership.events();
-    try {
-      this.#starting = this.#start();
-      await this.#starting;
-      if (waitForPeers > 0) await peersAlive(this.#parts, waitForPeers, timeoutMs, events);
-    } catch (thrown) {
-      await this.stop({ drainMs: 0 });
-      throw thrown;
-    } finally {
-      await events.return!();
-    }
+  start(options: StartOptions = {}): Promise<void> {
+    return this.#life.start(options);
   }
 
   /**
@@ -258,10 +108,7 @@ export class DistributedNetwork implements AsyncDisposable {
    * calls.
    */
   stop(options: StopOptions = {}): Promise<void> {
-    const stopping = this.drain();
-    // Also where it drains already, with all the time in the world.
-    const cancel = this.#parts.clock.after(options.drainMs ?? 5_000, this.#timeIsUp.resolve);
-    return stopping.finally(cancel);
+    return this.#life.stop(options);
   }
 
   /**
@@ -275,8 +122,7 @@ export class DistributedNetwork implements AsyncDisposable {
    * ```
    */
   drain(): Promise<void> {
-    this.#stopping ??= this.#stop();
-    return this.#stopping;
+    return this.#life.drain();
   }
 
   /** {@linkcode stop}, for `await using`. */
@@ -512,7 +358,7 @@ export class DistributedNetwork implements AsyncDisposable {
 
   /** How this node and its peers are now: plain data. */
   getNetworkStatus(options: StatusOptions = {}): NetworkStatus {
-    return networkStatus(this.#parts, this.#state, options.explain);
+    return networkStatus(this.#parts, this.#life.state, options.explain);
   }
 
   /**
@@ -592,65 +438,8 @@ export class DistributedNetwork implements AsyncDisposable {
     };
   }
 
-  async #start(): Promise<void> {
-    const { membership, discoveries, describe, openTracer, openTrust } = this.#parts;
-    warnOfMissingPermissions(this.#parts.options);
-    const detected = detectSoon(this.#parts);
-    await openTracer();
-    await openTrust();
-    const { port } = await listen(this.#parts);
-    describe({ listenPort: port });
-    await Promise.all([detected, this.#parts.agentPrograms.start()]);
-    membership.start();
-    this.#endWatch = watchCondition(this.#parts);
-    for (const discovery of discoveries.all) {
-      await discovery.start({
-        sighted: (sighting) => membership.observe(sighting),
-        listed: (via, seeds) => membership.list(via, seeds),
-      });
-      this.#throwIfStopping();
-    }
-    this.#state = "running";
-  }
-
   #runningTrust(): Trust | undefined {
-    return this.#state === "running" ? this.#parts.trust() : undefined;
-  }
-
-  #throwIfStopping(): void {
-    if (this.#stopping === undefined) return;
-    throw new NetworkError("CANCELLED", "The network was stopped while it started.");
-  }
-
-  async #stop(): Promise<void> {
-    const { clock, executor, dispatcher, discoveries, membership, pool, dispose, trust } = this
-      .#parts;
-    const isRunning = this.#state === "running";
-    this.#state = "stopping";
-    // What the start opens is there to be closed only when it has ended; why it failed, it tells.
-    await this.#starting?.catch(() => {});
-    const runs = [...this.#agentRuns].map((run) => run.catch(() => {}));
-    const idle = Promise.all([executor.drain(), dispatcher.history.idle(), ...runs]);
-    // What is new is refused from now on. Peers are told so only where it takes a while: the goodbye
-    // says it, too.
-    if (isRunning && tasksNow(this.#parts).length + runs.length > 0) {
-      this.#parts.describe({ draining: true });
-    }
-    await Promise.race([idle, this.#timeIsUp.promise]);
-    executor.abort(
-      new NetworkError("CANCELLED", `Node "${this.nodeId}" was stopped before the task was done.`),
-    );
-    dispatcher.stop();
-    // A turn of the loop: who asked for what was stopped is told before the goodbye.
-    await new Promise<void>((resolve) => clock.after(0, resolve));
-    await this.#endWatch?.();
-    for (const discovery of discoveries.all) await discovery.stop();
-    membership.stop();
-    await pool.close();
-    this.#parts.agentPrograms.stop();
-    await trust()?.stop();
-    dispose();
-    this.#state = "stopped";
+    return this.#life.state === "running" ? this.#parts.trust() : undefined;
   }
 
   async #run(
@@ -664,78 +453,19 @@ export class DistributedNetwork implements AsyncDisposable {
       return await this.#parts.dispatcher.run(this.#request(prompt, options), emit);
     }
     const { initialAgent, ...routed } = options as RoutedRunOptions;
-    const run = runAgents(this.#parts, this.#common(prompt, options), {
+    this.#life.needRunning();
+    const run = runAgents(this.#parts, stepRequest(prompt, options), {
       router,
       maxIterations: routed.maxIterations ?? defaultRouting.maxIterations,
       hooks: routed.hooks ?? defaultRouting.hooks,
       data: routed.data,
       initialAgent: typeof initialAgent === "object" ? initialAgent.name : initialAgent,
     }, emit);
-    this.#agentRuns.add(run);
-    return await run.finally(() => this.#agentRuns.delete(run));
+    return await this.#life.hold(run);
   }
 
   #request(prompt: string, options: Omit<RunOptions, "router">): RunRequest {
-    const { hedgeAfterMs, initialAgent } = options;
-    const common = this.#common(prompt, options);
-    const agent = this.#parts.findAgent(initialAgent);
-    if (hedgeAfterMs !== undefined) checkHedging(hedgeAfterMs, agent, options.nodeId);
-    return { ...common, agent, hedgeAfterMs };
+    this.#life.needRunning();
+    return runRequest(prompt, options, this.#parts.findAgent);
   }
-
-  /** Checks what a run is told; which agent runs is another matter. */
-  #common(
-    prompt: string,
-    options: Omit<RunOptions, "router" | "hedgeAfterMs">,
-  ): Omit<RunRequest, "agent"> {
-    if (this.#state !== "running") {
-      throw new NetworkError(
-        "FAILED_PRECONDITION",
-        `Cannot run an agent: the network is ${this.#state}.` +
-          (this.#state === "created" ? " Call start() first." : ""),
-      );
-    }
-    const { timeoutMs = DEFAULT_TIMEOUT_MS, context = "", nodeId, strategy, signal } = options;
-    if (!(timeoutMs >= 1 && timeoutMs <= MAX_TIMEOUT_MS)) {
-      throw new NetworkError(
-        "INVALID_ARGUMENT",
-        `Cannot run an agent: timeoutMs is ${timeoutMs}, expected 1 to ${MAX_TIMEOUT_MS}.`,
-      );
-    }
-    const { workload, requirements, near, priority, explain } = options;
-    return {
-      prompt,
-      context,
-      timeoutMs,
-      nodeId,
-      strategy,
-      workload,
-      requirements: requirements && checkRequirements(requirements),
-      near,
-      priority,
-      explain,
-      signal,
-    };
-  }
-}
-
-function checkHedging(afterMs: number, agent: AgentDescription, nodeId: string | undefined): void {
-  const why = !(afterMs >= 0 && afterMs <= MAX_TIMEOUT_MS)
-    ? `hedgeAfterMs is ${afterMs}, expected 0 to ${MAX_TIMEOUT_MS}`
-    : !agent.idempotent
-    ? `agent "${agent.name}" is not idempotent, so no two devices may run it for one task. ` +
-      `Leave hedgeAfterMs out`
-    : nodeId !== undefined
-    ? `it is to run on "${nodeId}" only. Leave out nodeId or hedgeAfterMs`
-    : undefined;
-  if (why === undefined) return;
-  throw new NetworkError("INVALID_ARGUMENT", `Cannot run an agent: ${why}.`);
-}
-
-function checkConcurrency(concurrency: number): void {
-  if (Number.isInteger(concurrency) && concurrency >= 1 && concurrency <= MAX_CONCURRENCY) return;
-  throw new NetworkError(
-    "INVALID_ARGUMENT",
-    `Cannot run an agent: concurrency is ${concurrency}, expected 1 to ${MAX_CONCURRENCY}.`,
-  );
 }

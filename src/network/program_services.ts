@@ -9,7 +9,8 @@ import { reflectionService } from "../link/reflection_service.ts";
 import type { AskedRun } from "../link/run_messages.ts";
 import { RoutingStrategy } from "../routing/strategy.ts";
 import type { PeerCredential } from "../security/trust.ts";
-import type { DistributedNetwork, RunOptions } from "./distributed_network.ts";
+import type { DistributedNetwork } from "./distributed_network.ts";
+import type { RunOptions } from "./run_options.ts";
 import type { ResolvedOptions } from "./options.ts";
 
 /** What they are made of. */

@@ -1,0 +1,182 @@
+/** What runs can be told, and the checks of it. */
+
+import type { Agent, AgentDescription } from "../agents/agent.ts";
+import type { AgentNetwork } from "../agents/networks/agent_network.ts";
+import type { AgentRouter, RouterFunction } from "../agents/networks/agent_router.ts";
+import type { NetworkHooks } from "../agents/networks/network_hooks.ts";
+import type { Requirements, Workload } from "../agents/requirements.ts";
+import type { RunResult } from "../agents/run_event.ts";
+import type { JsonValue } from "../base/bounded_json.ts";
+import { NetworkError } from "../base/errors.ts";
+import { checkRequirements } from "../membership/node_description.ts";
+import type { RoutingStrategy } from "../routing/strategy.ts";
+import { type MapOrder, type MapProgress, MAX_CONCURRENCY } from "../tasks/map_prompts.ts";
+import type { RunRequest } from "../tasks/run_request.ts";
+import { MAX_TIMEOUT_MS } from "../tasks/task.ts";
+import type { Priority } from "../tasks/waiting_line.ts";
+import type { FindAgent } from "./catalog.ts";
+
+/** What a run can be told. */
+export interface RunOptions {
+  /**
+   * The agent, or its name. Without one the network must have just one agent that is not built in.
+   */
+  initialAgent?: Agent | AgentNetwork | string;
+  /** Only this node; by default the one that routing chooses. */
+  nodeId?: string;
+  /** Instead of the network's own strategy. */
+  strategy?: RoutingStrategy;
+  /** How the work weighs on a device, instead of what the agent says. */
+  workload?: Workload;
+  /** What the device must have, beside what the agent asks. */
+  requirements?: Requirements;
+  /** Nodes that hold what the task works on: preferred as long as one of them is free. */
+  near?: readonly string[];
+  /**
+   * Whether the event `routed` is to say what was thought of each device.
+   *
+   * @default {false}
+   */
+  explain?: boolean;
+  /**
+   * Its place among those that wait at a device.
+   *
+   * @default {"low"} for background work, else `"normal"`
+   */
+  priority?: Priority;
+  /** Text beside the prompt, such as a document. */
+  context?: string;
+  /**
+   * How long it may take in all, in milliseconds, 1 to 604,800,000.
+   *
+   * @default {300000}
+   */
+  timeoutMs?: number;
+  /**
+   * When a second device is asked for the same, in milliseconds, as long as the first has said
+   * nothing: the first answer counts, and the other device is stopped. It spends of the retry budget.
+   * Only for agents that are idempotent. By default no second device is asked.
+   */
+  hedgeAfterMs?: number;
+  /** Stops it, wherever it runs. */
+  signal?: AbortSignal;
+  /** `false`: only this agent runs, even where the network has a router of its own. */
+  router?: false;
+}
+
+/**
+ * What a run of several agents can be told. `initialAgent` begins, or else whom the router says; what
+ * is said of the device holds for each step, and the time for all of them together.
+ */
+export interface RoutedRunOptions extends Omit<RunOptions, "router" | "hedgeAfterMs"> {
+  /** Says, after each answer, which agent of the network goes on; by default the network's own. */
+  router?: AgentRouter | RouterFunction;
+  /** How many steps it may have, 1 to 1,000; by default as the network's own limit is, or 10. */
+  maxIterations?: number;
+  /** What the program is told meanwhile, instead of the network's own. */
+  hooks?: NetworkHooks;
+  /** Data that the agents find in their state. */
+  data?: Readonly<Record<string, JsonValue>>;
+}
+
+/** What one node of `network.runAll` came to. */
+export type NodeOutcome =
+  | { readonly nodeId: string; readonly result: RunResult }
+  | { readonly nodeId: string; readonly error: NetworkError };
+
+/** What `network.runAll` can be told. */
+export interface RunAllOptions extends Omit<RunOptions, "nodeId" | "hedgeAfterMs"> {
+  /** Told how many devices have ended, and what the last of them came to. What it throws ends all. */
+  onProgress?: (progress: MapProgress, outcome?: NodeOutcome) => void;
+}
+
+/** What `network.map` can be told; `timeoutMs` is for each prompt. */
+export interface MapOptions extends Omit<RunOptions, "initialAgent" | "explain"> {
+  /**
+   * How many prompts may run or wait at devices at a time, 1 to 256. By default twice the slots of
+   * all devices that can do it, counted anew before each prompt.
+   */
+  concurrency?: number;
+  /**
+   * `input`: in the order of the prompts; up to 1,024 items wait then for an earlier one.
+   * `completion`: each as soon as it has ended.
+   *
+   * @default {"input"}
+   */
+  order?: MapOrder;
+  /** Told each time a prompt has ended, and when the last one is read. What it throws ends all. */
+  onProgress?: (progress: MapProgress) => void;
+}
+
+const DEFAULT_TIMEOUT_MS = 300_000;
+
+/**
+ * The run of one agent that is asked for.
+ *
+ * @throws {NetworkError} `INVALID_ARGUMENT` naming the option that cannot be; as `findAgent` does.
+ */
+export function runRequest(
+  prompt: string,
+  options: Omit<RunOptions, "router">,
+  findAgent: FindAgent,
+): RunRequest {
+  const { hedgeAfterMs, initialAgent } = options;
+  const common = stepRequest(prompt, options);
+  const agent = findAgent(initialAgent);
+  if (hedgeAfterMs !== undefined) checkHedging(hedgeAfterMs, agent, options.nodeId);
+  return { ...common, agent, hedgeAfterMs };
+}
+
+/**
+ * What is the same for every agent of a run.
+ *
+ * @throws {NetworkError} `INVALID_ARGUMENT` naming the option that cannot be.
+ */
+export function stepRequest(
+  prompt: string,
+  options: Omit<RunOptions, "router" | "hedgeAfterMs">,
+): Omit<RunRequest, "agent"> {
+  const { timeoutMs = DEFAULT_TIMEOUT_MS, context = "", nodeId, strategy, signal } = options;
+  if (!(timeoutMs >= 1 && timeoutMs <= MAX_TIMEOUT_MS)) {
+    throw new NetworkError(
+      "INVALID_ARGUMENT",
+      `Cannot run an agent: timeoutMs is ${timeoutMs}, expected 1 to ${MAX_TIMEOUT_MS}.`,
+    );
+  }
+  const { workload, requirements, near, priority, explain } = options;
+  return {
+    prompt,
+    context,
+    timeoutMs,
+    nodeId,
+    strategy,
+    workload,
+    requirements: requirements && checkRequirements(requirements),
+    near,
+    priority,
+    explain,
+    signal,
+  };
+}
+
+/** @throws {NetworkError} `INVALID_ARGUMENT` when so many cannot run at a time. */
+export function checkConcurrency(concurrency: number): void {
+  if (Number.isInteger(concurrency) && concurrency >= 1 && concurrency <= MAX_CONCURRENCY) return;
+  throw new NetworkError(
+    "INVALID_ARGUMENT",
+    `Cannot run an agent: concurrency is ${concurrency}, expected 1 to ${MAX_CONCURRENCY}.`,
+  );
+}
+
+function checkHedging(afterMs: number, agent: AgentDescription, nodeId: string | undefined): void {
+  const why = !(afterMs >= 0 && afterMs <= MAX_TIMEOUT_MS)
+    ? `hedgeAfterMs is ${afterMs}, expected 0 to ${MAX_TIMEOUT_MS}`
+    : !agent.idempotent
+    ? `agent "${agent.name}" is not idempotent, so no two devices may run it for one task. ` +
+      `Leave hedgeAfterMs out`
+    : nodeId !== undefined
+    ? `it is to run on "${nodeId}" only. Leave out nodeId or hedgeAfterMs`
+    : undefined;
+  if (why === undefined) return;
+  throw new NetworkError("INVALID_ARGUMENT", `Cannot run an agent: ${why}.`);
+}
