@@ -2,9 +2,10 @@
 
 import { type Agent, type AgentContext, createAgent } from "../agents/agent.ts";
 import type { AgentAnswer, AgentDescription } from "../agents/agent.ts";
+import { AgentLost } from "../agents/agent_lost.ts";
 import type { Tool } from "../agents/tool.ts";
 import type { JsonValue } from "../base/bounded_json.ts";
-import { NetworkError } from "../base/errors.ts";
+import { type ErrorCode, NetworkError } from "../base/errors.ts";
 import type { AskedOfProgram, ProgramEvent } from "../link/run_messages.ts";
 
 /** What runs it. */
@@ -12,6 +13,9 @@ export type RunInProgram = (
   asked: AskedOfProgram,
   signal: AbortSignal,
 ) => AsyncGenerator<ProgramEvent, void, void>;
+
+/** What a program fails with that is not there, or was lost. */
+const PROGRAM_LOST: ReadonlySet<ErrorCode> = new Set(["UNAVAILABLE", "UNKNOWN_OUTCOME"]);
 
 /** See the top of the file. */
 export function programAgent(description: AgentDescription, runInProgram: RunInProgram): Agent {
@@ -34,6 +38,11 @@ export function programAgent(description: AgentDescription, runInProgram: RunInP
         else if (event.type === "tool-result") await calls.end(event.tool, event.result);
         else answer = event.answer;
       }
+    } catch (thrown) {
+      if (thrown instanceof NetworkError && PROGRAM_LOST.has(thrown.code)) {
+        throw new AgentLost(thrown.message, thrown);
+      }
+      throw thrown;
     } finally {
       calls.close();
     }

@@ -1,6 +1,7 @@
 /** Runs tasks on this device: so many at a time, so many waiting, the rest refused. */
 
 import type { Agent, AgentAnswer, CallAgentOptions } from "../agents/agent.ts";
+import { AgentLost } from "../agents/agent_lost.ts";
 import { runAgent } from "../agents/run_agent.ts";
 import type { RunResult } from "../agents/run_event.ts";
 import type { Cancellation } from "../base/cancellation.ts";
@@ -471,6 +472,6 @@ function lengthOf({ prompt, context, state }: Task): number {
 /** Keeps an agent's error from being taken for one of the network's, which would be retried. */
 function agentError(thrown: unknown): NetworkError {
   const error = NetworkError.from(thrown, "AGENT_FAILED");
-  if (AGENT_CODES.has(error.code)) return error;
+  if (AGENT_CODES.has(error.code) || error instanceof AgentLost) return error;
   return new NetworkError("AGENT_FAILED", error.message, { cause: error });
 }

@@ -1,6 +1,7 @@
 /** What a failed attempt means: may another device be asked, and what is the caller told? */
 
 import type { AgentDescription } from "../agents/agent.ts";
+import { AgentLost } from "../agents/agent_lost.ts";
 import { type ErrorCode, NetworkError } from "../base/errors.ts";
 import type { Ranking } from "../routing/rank.ts";
 import { TaskCancelled } from "./task.ts";
@@ -67,9 +68,13 @@ export function outcomeOf(
     : asked !== undefined
     ? "no other node was asked for"
     : "no other device is left to run it";
+  // An executor that has said so itself is not lost.
+  const what = error instanceof AgentLost || error.cause === undefined
+    ? `Agent "${agent.name}" broke off on node "${nodeId}" (${error.message})`
+    : `Node "${nodeId}" was lost while it ran agent "${agent.name}"`;
   return new NetworkError(
     "UNKNOWN_OUTCOME",
-    `Node "${nodeId}" was lost while it ran agent "${agent.name}"; ${why}. ` +
+    `${what}; ${why}. ` +
       `Look whether its work was done before you run it again.`,
     { cause: error },
   );

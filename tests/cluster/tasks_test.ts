@@ -4,14 +4,15 @@ import { Deadlines } from "../../src/base/deadlines.ts";
 import { AT_EASE } from "../../src/device/condition.ts";
 import { UNKNOWN_DEVICE } from "../../src/device/capabilities.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { type AgentOptions, createAgent } from "../../src/agents/agent.ts";
+import { type AgentOptions, createAgent, describeAgent } from "../../src/agents/agent.ts";
 import { createTool } from "../../src/agents/tool.ts";
 import type { Workload } from "../../src/agents/requirements.ts";
 import type { RunEvent, RunResult } from "../../src/agents/run_event.ts";
-import { NetworkError } from "../../src/base/errors.ts";
+import { type ErrorCode, NetworkError } from "../../src/base/errors.ts";
 import type { CapabilityOverrides } from "../../src/device/capabilities.ts";
 import { PeerLink } from "../../src/link/peer_link.ts";
 import { type NodeDescription, PROTOCOL_VERSION } from "../../src/membership/node_description.ts";
+import { programAgent } from "../../src/network/program_agent.ts";
 import type { NetworkOptions } from "../../src/network/options.ts";
 import type { Candidate } from "../../src/routing/candidate.ts";
 import type { CustomRouter, RouterState } from "../../src/routing/strategy.ts";
@@ -132,6 +133,36 @@ Deno.test("a node killed in the middle of a run: an idempotent agent that had sa
   held.runs[1].answer("done");
   const { output, nodeId, attempts } = await fleet.wait(running);
   assertEquals([output, nodeId, attempts], ["done", "c", 2]);
+});
+
+Deno.test("a program that is lost is like a device that is lost: its agent runs elsewhere, or its end is unknown", async () => {
+  await using fleet = new MemoryFleet(118);
+  const served = (code: ErrorCode, idempotent: boolean) =>
+    programAgent(
+      {
+        ...describeAgent(heldAgent({ name: "far", workload: "heavy" }).agent),
+        idempotent,
+      },
+      // deno-lint-ignore require-yield
+      async function* () {
+        throw new NetworkError(code, "the program was lost");
+      },
+    );
+  const here = createAgent({ name: "far", description: "", workload: "heavy", run: () => "here" });
+  const { a, d } = await startAll(fleet, {
+    a: { agents: [here], deviceCapabilities: fp16(1) },
+    b: { agents: [served("UNAVAILABLE", true)], deviceCapabilities: fp16(100) },
+    d: { agents: [served("UNKNOWN_OUTCOME", false)] },
+  });
+  const { output, attempts } = await fleet.wait(a.network.run("x", { initialAgent: "far" }));
+  assertEquals([output, attempts], ["here", 2]);
+  for (const { network } of [a, d]) {
+    const running = outcomeOf(network.run("x", { initialAgent: "far", nodeId: "d" }));
+    const unknown = await fleet.wait(running);
+    assert(unknown instanceof NetworkError);
+    assertEquals(unknown.code, "UNKNOWN_OUTCOME");
+    assertStringIncludes(unknown.message, '"far" broke off on node "d" (the program was lost)');
+  }
 });
 
 Deno.test("a node killed in the middle of a run: an agent with tools leaves the outcome unknown", async () => {

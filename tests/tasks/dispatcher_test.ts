@@ -51,7 +51,12 @@ class AskedRun {
   }
 
   fail(code: ErrorCode, message: string = code, retryAfterMs?: number): void {
-    this.#sink.onEnd({ ok: false, error: new NetworkError(code, message, { retryAfterMs }) });
+    // As a link that was lost says it; an executor gives no cause.
+    const cause = code === "UNKNOWN_OUTCOME" ? new Error("the link broke") : undefined;
+    this.#sink.onEnd({
+      ok: false,
+      error: new NetworkError(code, message, { retryAfterMs, cause }),
+    });
   }
 
   control(): OutgoingCall {
