@@ -222,6 +222,11 @@ export class PeerLink {
     return Math.max(0, this.#callsSent - this.#remoteLoad.callsReceived);
   }
 
+  /** Whether there is more to be sent than the other side has taken: what is asked now waits. */
+  get isSending(): boolean {
+    return this.#outbox.isBlocked;
+  }
+
   /** Calls in flight in both directions. */
   get callsInFlight(): number {
     return this.#waiting.size + this.#serving.size;
