@@ -127,6 +127,10 @@ function tell(
     `fallback: from the fault to the next start elsewhere, ms; promised ${PROMISED_MS}`,
   );
   console.table(rows);
+  for (const { index, kind, ms, moved } of fallbacks.filter(({ ms }) => ms > PROMISED_MS)) {
+    const how = moved ? "began elsewhere" : "waited for it";
+    console.error(`  task ${index} ${how} ${Math.round(ms)} ms after the ${kind}`);
+  }
   for (const one of broken) console.log(`BROKEN: ${one}`);
   const met = broken.length === 0 && rows.all.p95 <= PROMISED_MS;
   const { results, unknown, repeated, hit } = counts;
@@ -173,7 +177,7 @@ async function readStarts(directory: string): Promise<Start[]> {
 /** Waits for a moment; says whether it came before the end. */
 function reached(at: number, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
-    const id = setTimeout(() => resolve(true), at - performance.now());
+    const id = setTimeout(() => resolve(true), Math.max(0, at - performance.now()));
     signal.addEventListener("abort", () => {
       clearTimeout(id);
       resolve(false);

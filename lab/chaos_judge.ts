@@ -162,11 +162,12 @@ function attemptsOf({ sent, settledAt }: Outcome, started: readonly Start[]): At
   return all.map((one, i) => ({ ...one, until: all[i + 1]?.from ?? settledAt }));
 }
 
-/** The first fault that has hit a node while it had the attempt, or shortly before. */
+/** The first fault that has hit a node while it had the attempt, or else the last one before. */
 function faultOf({ node, from, until }: Attempt, faults: readonly Fault[]): Fault | undefined {
-  return faults.find((fault) =>
-    fault.host === node && fault.at < until && fault.until + AFTERMATH_MS > from
-  );
+  const before = faults.filter(({ host, at }) => host === node && at < until)
+    .sort((one, other) => one.at - other.at);
+  return before.find((fault) => fault.until > from) ??
+    before.findLast((fault) => fault.until + AFTERMATH_MS > from);
 }
 
 function mayBeUnknown(
@@ -209,10 +210,13 @@ function fallbacksOf(
     const since = Math.max(fault.at, one.from);
     const next = attempts.find(({ attempt, startedAt }) => attempt > one.attempt && startedAt);
     if (next !== undefined) {
+      // It may have been sent long before it was started there, and nobody knows when.
+      if (next.startedAt! < since) return [];
       return [{ index: task.index, kind, ms: next.startedAt! - since, moved: true }];
     }
-    // It may have begun, or said something, and must not begin again.
-    if (isOnce(task) || (firstPieceAt !== null && firstPieceAt < since)) return [];
+    // No attempt is left, or it may have begun, or said something, and must not begin again.
+    if (one.attempt >= MOST_ATTEMPTS || isOnce(task)) return [];
+    if (firstPieceAt !== null && firstPieceAt < since) return [];
     const wasAway = fault.until - since > PROMISED_MS && settledAt - since > PROMISED_MS;
     // One that hears nothing may say all the same how its work has ended.
     const mayAnswer = kind === "deaf" && settledAt - (one.startedAt ?? since) < task.ms + 1_000;
