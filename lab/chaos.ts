@@ -127,9 +127,11 @@ function tell(
     `fallback: from the fault to the next start elsewhere, ms; promised ${PROMISED_MS}`,
   );
   console.table(rows);
-  for (const { index, kind, ms, moved } of fallbacks.filter(({ ms }) => ms > PROMISED_MS)) {
+  for (
+    const { index, kind, ms, moved, history } of fallbacks.filter(({ ms }) => ms > PROMISED_MS)
+  ) {
     const how = moved ? "began elsewhere" : "waited for it";
-    console.error(`  task ${index} ${how} ${Math.round(ms)} ms after the ${kind}`);
+    console.error(`  task ${index} ${how} ${Math.round(ms)} ms after the ${kind}: ${history}`);
   }
   for (const one of broken) console.log(`BROKEN: ${one}`);
   const met = broken.length === 0 && rows.all.p95 <= PROMISED_MS;

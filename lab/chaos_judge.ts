@@ -63,6 +63,8 @@ export interface Fallback {
   readonly ms: number;
   /** Whether it went elsewhere; else it waited for the node. */
   readonly moved: boolean;
+  /** What happened to the task, in order. */
+  readonly history: string;
 }
 
 /** See the top of the file. */
@@ -208,21 +210,42 @@ function fallbacksOf(
     if (fault === undefined) return [];
     const { kind } = fault;
     const since = Math.max(fault.at, one.from);
+    const history = historyOf(attempts, faults, settledAt);
     const next = attempts.find(({ attempt, startedAt }) => attempt > one.attempt && startedAt);
     if (next !== undefined) {
       // It may have been sent long before it was started there, and nobody knows when.
       if (next.startedAt! < since) return [];
-      return [{ index: task.index, kind, ms: next.startedAt! - since, moved: true }];
+      return [{ index: task.index, kind, ms: next.startedAt! - since, moved: true, history }];
     }
     // No attempt is left, or it may have begun, or said something, and must not begin again.
     if (one.attempt >= MOST_ATTEMPTS || isOnce(task)) return [];
-    if (firstPieceAt !== null && firstPieceAt < since) return [];
+    if (firstPieceAt !== null && firstPieceAt < since + PROMISED_MS) return [];
     const wasAway = fault.until - since > PROMISED_MS && settledAt - since > PROMISED_MS;
     // One that hears nothing may say all the same how its work has ended.
     const mayAnswer = kind === "deaf" && settledAt - (one.startedAt ?? since) < task.ms + 1_000;
     if (!wasAway || mayAnswer) return [];
-    return [{ index: task.index, kind, ms: settledAt - since, moved: false }];
+    return [{ index: task.index, kind, ms: settledAt - since, moved: false, history }];
   });
+}
+
+/** `"+0 to A, +300 begun on A, +500 kill A, …"`: milliseconds from the first one on. */
+function historyOf(attempts: readonly Attempt[], faults: readonly Fault[], end: number): string {
+  const begin = attempts[0].from;
+  const moments = [
+    ...attempts.map(({ node, from }) => ({ at: from, what: `to ${node}` })),
+    ...attempts.flatMap(({ node, startedAt: at }) =>
+      at === undefined ? [] : [{ at, what: `begun on ${node}` }]
+    ),
+    ...faults.filter(({ host }) => attempts.some(({ node }) => node === host))
+      .flatMap(({ kind, host, at, until }) => [
+        { at, what: `${kind} ${host}` },
+        { at: until, what: `end of ${kind} ${host}` },
+      ])
+      .filter(({ at }) => at > begin - AFTERMATH_MS && at < end),
+    { at: end, what: "ended" },
+  ];
+  return moments.sort((one, other) => one.at - other.at)
+    .map(({ at, what }) => `${Math.round(at - begin)} ${what}`).join(", ");
 }
 
 function isOnce({ agent }: PlannedTask): boolean {
