@@ -12,6 +12,7 @@ import {
   type CallSink,
   checkBody,
   CREDIT_WINDOW,
+  creditOf,
   type IncomingCall,
   MAX_FRAME_BYTES,
   type OutgoingCall,
@@ -102,7 +103,7 @@ class WaitingCall implements OutgoingCall {
   }
 
   consumed(bytes: number): void {
-    this.#consumed += bytes;
+    this.#consumed += creditOf(bytes);
     if (this.#consumed * 2 < CREDIT_WINDOW) return;
     this.#post({ kind: Kind.Credit, call: this.id, credit: this.#consumed });
     this.credit += this.#consumed;
@@ -459,7 +460,7 @@ export class PeerLink {
     if (waiting.credit <= 0) {
       throw new NetworkError("PROTOCOL", "The peer sent more than it was given credit for.");
     }
-    waiting.credit -= message.body.length;
+    waiting.credit -= creditOf(message.body.length);
     waiting.sink.onItem(message.body);
   }
 
