@@ -149,7 +149,15 @@ function doubleStarts(starts: readonly Start[]): string[] {
 }
 
 /** What was sent and what was started, together. */
-function attemptsOf({ sent, settledAt }: Outcome, started: readonly Start[]): Attempt[] {
+function attemptsOf(
+  { sent, askedAt, settledAt, message }: Outcome,
+  started: readonly Start[],
+): Attempt[] {
+  // Nobody heard where it went, and it did not begin there: the error names the node.
+  const [, lostBy] = /^Node "(\w+)"/.exec(message ?? "") ?? [];
+  if (sent.length + started.length === 0 && lostBy !== undefined) {
+    return [{ attempt: 1, node: lostBy, from: askedAt, until: settledAt, startedAt: undefined }];
+  }
   const numbers = new Set([...sent, ...started].map(({ attempt }) => attempt));
   const all = [...numbers].sort((a, b) => a - b).map((attempt) => {
     const to = sent.find((one) => one.attempt === attempt);

@@ -59,6 +59,9 @@ Deno.test("what is as promised is not blamed", () => {
   assertEquals(broken(work, [done], [first]), []);
   assertEquals(broken(work, [moved], [first, second], [killed]), []);
   assertEquals(broken(once, [lost], [first], [killed]), []);
+  const unheard = { ...lost, sent: [], message: `Node "A" was lost` };
+  assertEquals(broken(once, [unheard], [], [killed]), []);
+  assertEquals(broken(once, [unheard], []).length, 1);
 });
 
 Deno.test("what is broken is named", () => {

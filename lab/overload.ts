@@ -39,7 +39,7 @@ const MOST_GROWTH = 40;
 const SETTLED_S = 30;
 const MOST_MEMORY = 512;
 /** When this process, which has nothing to do, waits for longer, the machine is busy with others. */
-const STALL_MS = 40;
+const STALL_MS = 20;
 /** How often it is offered until no stall of the machine has spoiled it. */
 const MOST_TRIES = 3;
 

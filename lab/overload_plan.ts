@@ -8,7 +8,7 @@
 export const WORKERS = ["w1", "w2", "w3"];
 /** Tasks that each of them runs at a time, and how long one takes. */
 export const SLOTS = 4;
-export const SERVICE_MS = 25;
+export const SERVICE_MS = 40;
 
 /** Callers with their shares of what is offered: one is greedy, each offers more than its due. */
 export const CALLERS = [
