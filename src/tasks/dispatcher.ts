@@ -64,7 +64,7 @@ export class Dispatcher {
     this.#silence = new SilenceWatch({
       clock,
       deadlines,
-      history,
+      attempts: () => history.remotes(),
       heartbeatMs,
       onSilent: (nodeId) => circuits.silent(nodeId),
     });

@@ -3,7 +3,6 @@
 import type { CancelTimer, Clock } from "../base/clock.ts";
 import type { Deadlines } from "../base/deadlines.ts";
 import type { PeerLink } from "../link/peer_link.ts";
-import type { TaskHistory } from "./history.ts";
 
 /** What is asked of a link. */
 export type ProbedLink = Pick<PeerLink, "ping" | "lastHeard" | "isSending">;
@@ -20,7 +19,8 @@ export interface WatchedAttempt {
 export interface SilenceWatchOptions {
   readonly clock: Clock;
   readonly deadlines: Deadlines;
-  readonly history: Pick<TaskHistory, "remotes">;
+  /** Those that are on other devices now. */
+  readonly attempts: () => readonly WatchedAttempt[];
   /** Between two pings of the membership, in milliseconds: what its owner thinks of the network. */
   readonly heartbeatMs: number;
   /** Told at each look while a device does not answer. */
@@ -68,11 +68,11 @@ export class SilenceWatch {
 
   #look(): void {
     this.#cancel = undefined;
-    const { history, onSilent } = this.#options;
+    const { onSilent } = this.#options;
     const silent = new Set<ProbedLink>();
     const before = this.#probes;
     this.#probes = new Map();
-    const attempts = history.remotes();
+    const attempts = this.#options.attempts();
     for (const { link, nodeId } of attempts) {
       if (this.#probes.has(link)) continue;
       const probe = before.get(link);

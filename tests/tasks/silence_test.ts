@@ -14,7 +14,7 @@ class Rig {
   readonly watch = new SilenceWatch({
     clock: this.clock,
     deadlines: new Deadlines(this.clock),
-    history: this.history,
+    attempts: () => this.history.remotes(),
     heartbeatMs: 1_000,
     onSilent: (nodeId) => void this.told.push(`silent ${nodeId}`),
   });
