@@ -52,7 +52,11 @@ export function judge(
   baseline?: readonly number[],
 ): Figures {
   const { name, promise, unit, limit, judged } = quantity;
-  const statistics = { p50: rank(values, 0.5), p95: rank(values, 0.95), max: rank(values, 1) };
+  const statistics = {
+    p50: percentile(values, 0.5),
+    p95: percentile(values, 0.95),
+    max: percentile(values, 1),
+  };
   const isJudged = limit !== undefined && judged !== undefined;
   return {
     experiment,
@@ -67,9 +71,9 @@ export function judge(
     max: shown(statistics.max),
     met: isJudged ? statistics[judged] <= limit : null,
     baseline: baseline === undefined ? null : {
-      p50: shown(rank(baseline, 0.5)),
-      p95: shown(rank(baseline, 0.95)),
-      ratio: shown(statistics.p50 / rank(baseline, 0.5)),
+      p50: shown(percentile(baseline, 0.5)),
+      p95: shown(percentile(baseline, 0.95)),
+      ratio: shown(statistics.p50 / percentile(baseline, 0.5)),
     },
     values: values.map(shown),
   };
@@ -99,7 +103,7 @@ export function table(all: readonly Figures[]): string {
 }
 
 /** The nearest rank: the least value that so large a share of all values does not exceed. */
-function rank(values: readonly number[], share: number): number {
+export function percentile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];
 }

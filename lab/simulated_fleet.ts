@@ -93,6 +93,7 @@ export async function runFleet(
         ask: nobodyAsks,
       }),
       candidates: () => candidates,
+      heartbeatMs: 1_000,
       link: (nodeId) => views.get(nodeId)?.link,
     });
   });
@@ -211,6 +212,9 @@ class SimulatedNode {
         });
         return { cancel: () => call.cancellation.cancel(new Error("cancelled")), consumed() {} };
       },
+      ping: () => Promise.resolve(ROUND_TRIP_MS),
+      lastHeard: 0,
+      isSending: false,
     };
     return { candidate, link };
   }

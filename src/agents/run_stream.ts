@@ -3,8 +3,9 @@
 import { NetworkError } from "../base/errors.ts";
 import type { EmitRunEvent, RunEvent, RunResult } from "./run_event.ts";
 
-/** Events that wait for the reader before the agent has to. */
+/** Events that wait for the reader before the agent has to, and how long they are, in characters. */
 const MAX_WAITING = 64;
+const MAX_WAITING_LENGTH = 256 * 1024;
 
 /**
  * The events of `run`, its result last. Leaving the loop early stops the run.
@@ -16,6 +17,7 @@ export async function* streamRun<Result extends RunResult>(
 ): AsyncGenerator<RunEvent<Result>, void, void> {
   const abort = new AbortController();
   const waiting: RunEvent<Result>[] = [];
+  let waitingLength = 0;
   let wakeReader = () => {};
   /** What the agent waits for while there is no room. */
   let room: PromiseWithResolvers<void> | undefined;
@@ -23,8 +25,9 @@ export async function* streamRun<Result extends RunResult>(
 
   const emit: EmitRunEvent = (event) => {
     waiting.push(event as RunEvent<Result>);
+    waitingLength += lengthOf(event);
     wakeReader();
-    if (waiting.length < MAX_WAITING) return;
+    if (waiting.length < MAX_WAITING && waitingLength < MAX_WAITING_LENGTH) return;
     room ??= Promise.withResolvers();
     return room.promise;
   };
@@ -38,8 +41,10 @@ export async function* streamRun<Result extends RunResult>(
   try {
     for (;;) {
       while (waiting.length > 0) {
-        yield waiting.shift()!;
-        if (waiting.length < MAX_WAITING / 2) makeRoom();
+        const event = waiting.shift()!;
+        waitingLength -= lengthOf(event);
+        yield event;
+        if (waiting.length < MAX_WAITING / 2 && waitingLength < MAX_WAITING_LENGTH / 2) makeRoom();
       }
       if (end !== undefined) break;
       await new Promise<void>((resolve) => wakeReader = resolve);
@@ -50,4 +55,13 @@ export async function* streamRun<Result extends RunResult>(
     makeRoom();
     abort.abort(new NetworkError("CANCELLED", "Cancelled: the reader of the run stopped reading."));
   }
+}
+
+/** Only what agents say is long. */
+function lengthOf<Result extends RunResult>(event: RunEvent<Result>): number {
+  if (event.type === "token") return event.text.length;
+  if (event.type === "tool-call") return JSON.stringify(event.arguments).length;
+  if (event.type === "tool-result") return JSON.stringify(event.result).length;
+  if (event.type === "agent-call") return event.prompt.length;
+  return event.type === "agent-result" ? event.output.length : 0;
 }

@@ -52,7 +52,9 @@ export class Deadlines {
     this.#disarm();
     const [first] = this.#heap;
     this.#armedFor = first.at;
-    this.#disarm = this.#clock.after(first.at - this.#clock.now(), () => this.#ring());
+    // A process that was stopped finds it long past, and timers warn of less than nothing.
+    const delayMs = Math.max(0, first.at - this.#clock.now());
+    this.#disarm = this.#clock.after(delayMs, () => this.#ring());
   }
 
   #ring(): void {

@@ -48,6 +48,11 @@ export class Outbox {
     this.#onUntaken = onUntaken;
   }
 
+  /** Whether something waits that the stream does not take yet. */
+  get isBlocked(): boolean {
+    return this.#frames.length > 0;
+  }
+
   /** Whether the call with this number may have gone out. */
   hasSent(call: number): boolean {
     return call <= this.#lastCallSent;

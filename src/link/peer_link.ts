@@ -12,6 +12,7 @@ import {
   type CallSink,
   checkBody,
   CREDIT_WINDOW,
+  creditOf,
   type IncomingCall,
   MAX_FRAME_BYTES,
   type OutgoingCall,
@@ -102,7 +103,7 @@ class WaitingCall implements OutgoingCall {
   }
 
   consumed(bytes: number): void {
-    this.#consumed += bytes;
+    this.#consumed += creditOf(bytes);
     if (this.#consumed * 2 < CREDIT_WINDOW) return;
     this.#post({ kind: Kind.Credit, call: this.id, credit: this.#consumed });
     this.credit += this.#consumed;
@@ -220,6 +221,11 @@ export class PeerLink {
   /** Calls sent from here that the other side's figures cannot contain yet. */
   get unreflectedCalls(): number {
     return Math.max(0, this.#callsSent - this.#remoteLoad.callsReceived);
+  }
+
+  /** Whether there is more to be sent than the other side has taken: what is asked now waits. */
+  get isSending(): boolean {
+    return this.#outbox.isBlocked;
   }
 
   /** Calls in flight in both directions. */
@@ -454,7 +460,7 @@ export class PeerLink {
     if (waiting.credit <= 0) {
       throw new NetworkError("PROTOCOL", "The peer sent more than it was given credit for.");
     }
-    waiting.credit -= message.body.length;
+    waiting.credit -= creditOf(message.body.length);
     waiting.sink.onItem(message.body);
   }
 

@@ -2,7 +2,7 @@
 
 import { Cancellation } from "../base/cancellation.ts";
 import type { NetworkError } from "../base/errors.ts";
-import { checkBody, CREDIT_WINDOW, type IncomingCall } from "./call.ts";
+import { checkBody, CREDIT_WINDOW, creditOf, type IncomingCall } from "./call.ts";
 import { Kind } from "./frame.ts";
 
 /** Posts a part of an answer and returns how many bytes its body takes. */
@@ -33,13 +33,13 @@ export class ServedCall implements IncomingCall {
 
   begin(): void {
     if (this.#ended || this.#cancelled) return;
-    this.#answer(Kind.Item, "", { patient: true });
+    this.#credit -= creditOf(this.#answer(Kind.Item, "", { patient: true }));
   }
 
   send(body: string | Uint8Array): Promise<void> | undefined {
     if (this.#ended || this.#cancelled) return undefined;
     checkBody(body);
-    this.#credit -= this.#answer(Kind.Item, body);
+    this.#credit -= creditOf(this.#answer(Kind.Item, body));
     if (this.#credit > 0) return undefined;
     this.#ready ??= new Promise((resolve) => this.#wake = resolve);
     return this.#ready;

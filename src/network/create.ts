@@ -360,6 +360,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     circuits,
     executor,
     candidates,
+    heartbeatMs: resolved.healthCheckIntervalMs,
     link,
     tracer: () => tracer,
   });

@@ -50,6 +50,13 @@ export class Circuits {
     this.#circuits.set(nodeId, circuit);
   }
 
+  /** It does not answer while it has tasks: no more are sent there, until one tries. */
+  silent(nodeId: string): void {
+    const openMs = this.#circuits.get(nodeId)?.openMs || FIRST_MS;
+    const openUntil = this.#clock.now() + openMs;
+    this.#circuits.set(nodeId, { failures: FAILURES, openUntil, openMs });
+  }
+
   /** It answered, whatever it answered, or came anew: what was is of no account. */
   answered(nodeId: string): void {
     this.#circuits.delete(nodeId);

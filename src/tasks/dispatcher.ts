@@ -8,6 +8,7 @@ import { NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { Candidate } from "../routing/candidate.ts";
+import { shortcoming } from "../routing/filter.ts";
 import { rank } from "../routing/rank.ts";
 import type { Route, RouteOutcome, Router } from "../routing/router.ts";
 import { type RouteRequest, RoutingStrategy } from "../routing/strategy.ts";
@@ -18,6 +19,7 @@ import { TaskHistory } from "./history.ts";
 import type { CallingLink } from "./remote.ts";
 import { RetryBudget } from "./retry_budget.ts";
 import { ServiceTimeTable } from "./service_times.ts";
+import { SilenceWatch } from "./silence.ts";
 import { type Tracer, traceRun } from "./tracing.ts";
 import type { RunRequest } from "./run_request.ts";
 import { type RunMeans, TaskRun } from "./task_run.ts";
@@ -33,6 +35,8 @@ export interface DispatcherOptions {
   readonly executor: Executor;
   /** The devices that may be given tasks now. */
   readonly candidates: () => readonly Candidate[];
+  /** Between two pings of the membership, in milliseconds. */
+  readonly heartbeatMs: number;
   /** The link to a peer, if one is open. */
   readonly link: (nodeId: string) => CallingLink | undefined;
   /** What records traces, if anything does. */
@@ -48,12 +52,22 @@ export class Dispatcher {
   readonly #times = new ServiceTimeTable();
   /** What this node has asked for. */
   readonly history: TaskHistory;
+  readonly #silence: SilenceWatch;
   #stopped = false;
 
   constructor(options: DispatcherOptions) {
-    const { clock, logger, random, circuits, executor, link } = options;
+    const { clock, logger, random, circuits, executor, link, heartbeatMs } = options;
     this.#options = options;
     this.history = new TaskHistory(clock);
+    const deadlines = new Deadlines(clock);
+    const { history } = this;
+    this.#silence = new SilenceWatch({
+      clock,
+      deadlines,
+      attempts: () => history.remotes(),
+      heartbeatMs,
+      onSilent: (nodeId) => circuits.silent(nodeId),
+    });
     this.#means = {
       clock,
       logger,
@@ -61,11 +75,13 @@ export class Dispatcher {
       circuits,
       executor,
       link,
-      history: this.history,
+      history,
+      silence: this.#silence,
       times: this.#times,
       budget: new RetryBudget(),
-      deadlines: new Deadlines(clock),
+      deadlines,
       route: (request, tried) => this.#route(request, tried),
+      hasAnother: (request, tried) => this.#hasAnother(request, tried),
       isStopped: () => this.#stopped,
     };
   }
@@ -87,6 +103,7 @@ export class Dispatcher {
   /** From now on no device takes another one's place: the links are about to be closed. */
   stop(): void {
     this.#stopped = true;
+    this.#silence.stop();
   }
 
   /**
@@ -121,8 +138,31 @@ export class Dispatcher {
     request: RunRequest,
     tried: ReadonlySet<string>,
   ): Route | undefined | Promise<Route | undefined> {
-    const { agent, nodeId, strategy, requirements, near } = request;
-    const asked: RouteRequest = {
+    const { nodeId, strategy } = request;
+    const asked = this.#asked(request, tried);
+    const candidates = this.#options.candidates();
+    if (nodeId !== undefined) return theOneAskedFor(nodeId, candidates, asked);
+    const chosen = (outcome: RouteOutcome): Route | undefined => {
+      if (outcome.candidate !== undefined) return outcome;
+      if (tried.size > 0) return undefined;
+      throw noDevice(outcome.ranking);
+    };
+    const outcome = this.#options.router.route(candidates, asked, strategy);
+    return outcome instanceof Promise ? outcome.then(chosen) : chosen(outcome);
+  }
+
+  /** Whether a device that was not tried, and is none of doubt, can do it now. */
+  #hasAnother(request: RunRequest, tried: ReadonlySet<string>): boolean {
+    const asked = this.#asked(request, tried);
+    return this.#options.candidates().some((one) =>
+      !one.isDoubtful && shortcoming(one, asked) === undefined
+    );
+  }
+
+  /** What routing is asked. */
+  #asked(request: RunRequest, tried: ReadonlySet<string>): RouteRequest {
+    const { agent, requirements, near } = request;
+    return {
       agent: agent.name,
       workload: request.workload ?? agent.workload,
       requirements: requirements === undefined
@@ -134,15 +174,6 @@ export class Dispatcher {
       tried,
       times: this.#times,
     };
-    const candidates = this.#options.candidates();
-    if (nodeId !== undefined) return theOneAskedFor(nodeId, candidates, asked);
-    const chosen = (outcome: RouteOutcome): Route | undefined => {
-      if (outcome.candidate !== undefined) return outcome;
-      if (tried.size > 0) return undefined;
-      throw noDevice(outcome.ranking);
-    };
-    const outcome = this.#options.router.route(candidates, asked, strategy);
-    return outcome instanceof Promise ? outcome.then(chosen) : chosen(outcome);
   }
 }
 

@@ -21,6 +21,14 @@ export interface FailedRequest {
   readonly nodeId?: string;
 }
 
+/** The device does not answer, and another one may do it: not a device that the task has ended. */
+export class Unanswered extends NetworkError {
+  /** @param nodeId The device. */
+  constructor(nodeId: string) {
+    super("UNKNOWN_OUTCOME", `Node "${nodeId}" does not answer.`);
+  }
+}
+
 /** What an executor fails with before it has begun: another device may be asked at once. */
 const NOT_BEGUN: ReadonlySet<ErrorCode> = new Set([
   "UNAVAILABLE",

@@ -4,6 +4,7 @@ import type { Clock } from "../base/clock.ts";
 import type { ErrorCode, NetworkError } from "../base/errors.ts";
 import { type Placed, Roster } from "../base/roster.ts";
 import type { Ranking } from "../routing/rank.ts";
+import type { WatchedAttempt } from "./silence.ts";
 import type { Priority } from "./waiting_line.ts";
 
 /** Tasks that have ended and are remembered. */
@@ -44,6 +45,8 @@ export class AskedTask implements Stoppable, Placed {
   /** Why it is not to go on, once somebody has said so. */
   cancelled: NetworkError | undefined;
   stop: Stoppable["stop"];
+  /** Where it is, while that is another device. */
+  remote: WatchedAttempt | undefined;
 
   constructor(taskId: string, agent: string, priority: Priority, now: number) {
     this.taskId = taskId;
@@ -128,12 +131,25 @@ export class TaskHistory {
     const endedAt = this.#clock.now();
     // What it held on to is not kept with it.
     task.stop = undefined;
+    task.remote = undefined;
     this.#ended[this.#next] = { task, outcome, serviceMs, endedAt };
     this.#next = (this.#next + 1) % MOST_ENDED;
     if (this.#goesOn.size === 0 && this.#onIdle.length > 0) {
       for (const resolve of this.#onIdle.splice(0)) resolve();
     }
     return endedAt;
+  }
+
+  /** Whether none goes on. */
+  get isIdle(): boolean {
+    return this.#goesOn.size === 0;
+  }
+
+  /** Those attempts that are on other devices now, in no order. */
+  remotes(): WatchedAttempt[] {
+    const remotes: WatchedAttempt[] = [];
+    for (const { remote } of this.#goesOn) if (remote !== undefined) remotes.push(remote);
+    return remotes;
   }
 
   /** Resolves as soon as none goes on. */

@@ -7,6 +7,7 @@ import type { CallEnd, CallSink, IncomingCall, OutgoingCall } from "../link/call
 import type { PeerLink } from "../link/peer_link.ts";
 import type { Executor } from "./executor.ts";
 import type { Stoppable } from "./history.ts";
+import type { ProbedLink } from "./silence.ts";
 import {
   decodeAnswer,
   decodeEvent,
@@ -32,7 +33,7 @@ export const RUN_METHOD = "run";
 const STARTED: AttemptEvent = { type: "started" };
 
 /** What a run needs of a link. */
-export type CallingLink = Pick<PeerLink, "call">;
+export type CallingLink = Pick<PeerLink, "call"> & ProbedLink;
 
 /** How a run is bounded by its caller. */
 export interface RemoteBounds {
@@ -53,7 +54,7 @@ export interface RemoteBounds {
  * up, even if the other side says nothing; the signal's reason.
  */
 export function runRemotely(
-  link: CallingLink,
+  link: Pick<CallingLink, "call">,
   task: Task,
   emit: EmitAttemptEvent,
   bounds: RemoteBounds,
@@ -89,7 +90,7 @@ class RemoteAttempt implements CallSink {
     this.#reject = reject;
   }
 
-  start(link: CallingLink): void {
+  start(link: Pick<CallingLink, "call">): void {
     const { signal, stoppable, deadlines, now } = this.#bounds;
     const task = this.#task;
     if (signal?.aborted) return this.#reject(signal.reason);

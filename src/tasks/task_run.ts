@@ -13,12 +13,13 @@ import type { Route } from "../routing/router.ts";
 import type { Circuits } from "./circuits.ts";
 import { type Executor, HERE } from "./executor.ts";
 import { Race } from "./race.ts";
-import { mayTryAgain, outcomeOf, type Progress } from "./failure.ts";
+import { mayTryAgain, outcomeOf, type Progress, Unanswered } from "./failure.ts";
 import type { AskedTask, Stoppable, TaskHistory } from "./history.ts";
 import { type CallingLink, runRemotely } from "./remote.ts";
 import type { RetryBudget } from "./retry_budget.ts";
 import type { ServiceTimeTable } from "./service_times.ts";
 import type { RunRequest } from "./run_request.ts";
+import type { SilenceWatch, WatchedAttempt } from "./silence.ts";
 import { type AttemptEvent, deadlineExceeded, type Served, type Task } from "./task.ts";
 
 /** What all runs of a node share. */
@@ -31,6 +32,7 @@ export interface RunMeans {
   readonly history: TaskHistory;
   readonly times: ServiceTimeTable;
   readonly budget: RetryBudget;
+  readonly silence: SilenceWatch;
   readonly deadlines: Deadlines;
   /** The link to a peer, if one is open. */
   readonly link: (nodeId: string) => CallingLink | undefined;
@@ -43,6 +45,8 @@ export interface RunMeans {
     request: RunRequest,
     tried: ReadonlySet<string>,
   ) => Route | undefined | Promise<Route | undefined>;
+  /** Whether a device that was not tried, and is none of doubt, can do it now. */
+  readonly hasAnother: (request: RunRequest, tried: ReadonlySet<string>) => boolean;
   /** Whether no device is to take another one's place any more. */
   readonly isStopped: () => boolean;
 }
@@ -64,6 +68,8 @@ const OUT_OF_REACH: ReadonlySet<ErrorCode> = new Set(["UNAVAILABLE", "UNKNOWN_OU
 class Attempt implements Stoppable, Progress {
   readonly number: number;
   readonly route: Route;
+  /** Whether the next one is in the retry budget already. */
+  isNextPaid = false;
   begun = false;
   emitted = false;
   lost = 0;
@@ -105,7 +111,7 @@ interface Failure {
 }
 
 /** See the top of the file. */
-export class TaskRun {
+export class TaskRun implements WatchedAttempt {
   readonly #means: RunMeans;
   readonly #request: RunRequest;
   readonly #emit: EmitRunEvent | undefined;
@@ -118,6 +124,9 @@ export class TaskRun {
   #lost = 0;
   /** Devices that refused it because they are full. */
   #refused = 0;
+  /** The one that is with another device, and the link to that. */
+  #remote: Attempt | undefined;
+  #link: CallingLink | undefined;
   /** Between two devices, where hedging was asked for. */
   #race: Race<Attempt> | undefined;
 
@@ -185,6 +194,8 @@ export class TaskRun {
     } catch (thrown) {
       this.#means.history.end(this.#going, NetworkError.from(thrown, "INTERNAL").code);
       throw thrown;
+    } finally {
+      if (this.#means.history.isIdle) this.#means.silence.stop();
     }
   }
 
@@ -244,7 +255,40 @@ export class TaskRun {
     if (open === undefined) {
       throw new NetworkError("UNAVAILABLE", `Node "${nodeId}" has no open link now.`);
     }
+    // Of two that race, the other one answers.
+    if (stoppable === this.#going) this.#watch(attempt, open);
     return runRemotely(open, task, emit, { deadlines, now, signal, stoppable });
+  }
+
+  #watch(attempt: Attempt, link: CallingLink): void {
+    this.#remote = attempt;
+    this.#link = link;
+    this.#going.remote = this;
+    this.#means.silence.wake();
+  }
+
+  /** The device that has it now, where that is another one. */
+  get nodeId(): string {
+    return this.#remote!.nodeId;
+  }
+
+  /** The link to that. */
+  get link(): CallingLink {
+    return this.#link!;
+  }
+
+  /** Goes elsewhere, if it may be done twice and another device can do it now. */
+  onSilence(): void {
+    const attempt = this.#remote!;
+    const { isStopped, hasAnother, budget } = this.#means;
+    const error = new Unanswered(attempt.nodeId);
+    const mayLeave = !isStopped() && this.#attempts < MAX_ATTEMPTS && !attempt.isNextPaid &&
+      mayTryAgain(error, attempt, this.#request);
+    if (!mayLeave) return;
+    const tried = new Set([...this.#tried, attempt.nodeId]);
+    if (!hasAnother(this.#request, tried) || !budget.spend()) return;
+    attempt.isNextPaid = true;
+    this.#going.stop?.(error);
   }
 
   #task(attempt: number, remainingMs: number): Task {
@@ -390,6 +434,7 @@ export class TaskRun {
    * @throws {NetworkError} What the caller gets, when no other device is to be asked.
    */
   #failed(attempt: Attempt, thrown: unknown): Failure {
+    this.#going.remote = undefined;
     this.#throwIfCancelled();
     const { budget, isStopped } = this.#means;
     const error = NetworkError.from(thrown, "INTERNAL");
@@ -397,12 +442,18 @@ export class TaskRun {
     if (error.code === "RESOURCE_EXHAUSTED" && !attempt.begun) this.#refused++;
     const seen = outcomeOf(error, attempt.nodeId, this.#request, attempt);
     const isLast = isStopped() || this.#attempts >= MAX_ATTEMPTS || this.#refused >= MAX_REFUSALS;
-    if (isLast || !mayTryAgain(error, attempt, this.#request) || !budget.spend()) throw seen;
+    if (isLast || !mayTryAgain(error, attempt, this.#request)) throw seen;
+    if (!attempt.isNextPaid && !budget.spend()) throw seen;
     return { attempt, reason: error.message, error: seen };
   }
 
-  #note(attempt: Attempt, { code }: NetworkError): void {
+  #note(attempt: Attempt, error: NetworkError): void {
     const { circuits } = this.#means;
+    const { code } = error;
+    if (error instanceof Unanswered) {
+      this.#tried = new Set([...this.#tried, attempt.nodeId]);
+      return;
+    }
     if (OUT_OF_REACH.has(code)) circuits.failed(attempt.nodeId);
     else circuits.answered(attempt.nodeId);
     this.#tried = new Set([...this.#tried, attempt.nodeId]);
@@ -412,7 +463,8 @@ export class TaskRun {
 
   /** Nobody is left that was not tried: after a while one of the same may do it. */
   async #again({ error }: Failure): Promise<Route> {
-    if (error.code !== "UNAVAILABLE") throw error;
+    const mayComeBack = error.code === "UNAVAILABLE" || error.cause instanceof Unanswered;
+    if (!mayComeBack) throw error;
     await this.#backOff();
     this.#tried = NOBODY;
     return await this.#means.route(this.#request, this.#tried) ?? Promise.reject(error);

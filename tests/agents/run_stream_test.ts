@@ -116,6 +116,32 @@ Deno.test("an agent that is ahead by 64 events waits until the reader has caught
   await run.stream.return();
 });
 
+Deno.test("an agent that says much at a time waits for the reader sooner", async () => {
+  const run = heldRun();
+  const first = run.stream.next();
+  await settle();
+  run.emit(token("first"));
+  await first;
+  const events: RunEvent[] = [
+    token("x".repeat(200_000)),
+    { type: "tool-result", tool: "read", result: { text: "x".repeat(200_000) } },
+  ];
+  const taken = events.map((event) => run.emit(event));
+  assertEquals(taken.map((one) => one instanceof Promise), [false, true]);
+  let goesOn = false;
+  void (taken[1] as Promise<void>).then(() => goesOn = true);
+  await run.stream.next();
+  await settle();
+  assertEquals(goesOn, false, "half of it waits");
+  await run.stream.next();
+  // Who has taken the last one comes for the next one.
+  const end = run.stream.next();
+  await settle();
+  assertEquals(goesOn, true);
+  run.end();
+  assertEquals((await end).value?.type, "result");
+});
+
 Deno.test("any number of events that wait for room are let go together", async () => {
   const run = heldRun();
   const first = run.stream.next();

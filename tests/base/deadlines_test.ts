@@ -64,3 +64,23 @@ Deno.test("one that rings may set the next, and an earlier one comes first", asy
   await clock.advance(20);
   assertEquals(rung, ["b at 3", "a at 10", "c at 15"]);
 });
+
+Deno.test("one that has come due while another one rang is waited for no less than not at all", () => {
+  const waits: number[] = [];
+  let now = 0;
+  let ring = () => {};
+  const deadlines = new Deadlines({
+    now: () => now,
+    wallTime: () => now,
+    after(delayMs, callback) {
+      waits.push(delayMs);
+      ring = callback;
+      return () => {};
+    },
+  });
+  deadlines.after(10, () => now = 15);
+  deadlines.after(12, () => {});
+  now = 10;
+  ring();
+  assertEquals(waits, [10, 0]);
+});

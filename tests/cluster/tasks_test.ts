@@ -316,7 +316,7 @@ Deno.test("when the caller's process dies, what ran for it is stopped and its sl
 
 Deno.test("behind a cut cable the caller is told at its deadline, not when the peer is called dead", async () => {
   await using fleet = new MemoryFleet(110);
-  const { a, b, held } = await startThree(fleet);
+  const { a, b, held } = await startThree(fleet, { idempotent: false });
   const started = fleet.clock.now();
   const running = outcomeOf(
     a.network.run("x", { initialAgent: "held", timeoutMs: 2_000 }),
@@ -330,6 +330,40 @@ Deno.test("behind a cut cable the caller is told at its deadline, not when the p
   assert(waited >= 2_000 && waited <= 2_020, `told after ${waited} ms`);
   await fleet.advance(1_000);
   assertEquals(activeOn(b), 0, "the executor keeps the deadline, too");
+  assertEquals(placesOf(held), ["b"]);
+});
+
+Deno.test("what a silent device has goes elsewhere after a heartbeat, where it may be done twice", async () => {
+  await using fleet = new MemoryFleet(111);
+  const { a, b, held } = await startThree(fleet);
+  const started = fleet.clock.now();
+  const running = a.network.run("x", { initialAgent: "held" });
+  await fleet.advance(10);
+  fleet.lan.setDown(b.host, true);
+  while (held.runs.length < 2 && fleet.clock.now() - started < 3_000) await fleet.advance(10);
+  assertEquals(placesOf(held), ["b", "c"]);
+  const waited = fleet.clock.now() - started;
+  assert(waited > 800 && waited <= 1_300, `begun elsewhere after ${waited} ms`);
+  // It is back, and has heard nothing of it yet.
+  fleet.lan.setDown(b.host, false);
+  held.runs[0].answer("late");
+  await fleet.advance(100);
+  held.runs[1].answer("in time");
+  const { output, nodeId, attempts } = await fleet.wait(running);
+  assertEquals([output, nodeId, attempts], ["in time", "c", 2]);
+});
+
+Deno.test("a pause of half a heartbeat moves nothing", async () => {
+  await using fleet = new MemoryFleet(112);
+  const { a, b, held } = await startThree(fleet);
+  const running = a.network.run("x", { initialAgent: "held" });
+  await fleet.advance(300);
+  fleet.lan.setDown(b.host, true);
+  await fleet.advance(500);
+  fleet.lan.setDown(b.host, false);
+  await fleet.advance(5_000);
+  held.runs[0].answer("done");
+  assertEquals((await fleet.wait(running)).attempts, 1);
   assertEquals(placesOf(held), ["b"]);
 });
 

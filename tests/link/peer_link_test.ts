@@ -95,12 +95,29 @@ Deno.test("a reader that consumes nothing stops its own call, and no other", asy
   assertEquals(quick.ends.length, 1);
 
   for (let consumed = 0; slow.ends.length === 0;) {
-    const { bytes } = slow;
-    call.consumed(bytes - consumed);
-    consumed = bytes;
+    for (; consumed < slow.bytes; consumed += 16 * 1024) call.consumed(16 * 1024);
     await pair.clock.advance(5);
   }
   assertEquals(slow.bytes, 100 * 16 * 1024);
+});
+
+Deno.test("of items without content no more come at once than others can wait for", async () => {
+  const pair = new LinkPair();
+  await pair.open();
+  let sent = 0;
+  pair.onCall = async (call) => {
+    for (; sent < 2_000; sent++) await call.send("");
+    call.end();
+  };
+  const slow = sink();
+  const call = pair.dialler.link.call("slow", "", slow);
+  await pair.clock.advance(20);
+  assertEquals(sent, 511, "and one that waits");
+  for (let consumed = 0; slow.ends.length === 0;) {
+    for (const { length } = slow.items; consumed < length; consumed++) call.consumed(0);
+    await pair.clock.advance(5);
+  }
+  assertEquals(slow.items.length, 2_000);
 });
 
 Deno.test("cancelling a call asks the other side to stop", async () => {

@@ -75,6 +75,8 @@ class Fleet {
   readonly events: RunEvent[] = [];
   readonly candidates: Candidate[] = [];
   readonly linkless = new Set<string>();
+  /** Devices that do not answer. */
+  readonly silent = new Set<string>();
   readonly circuits = new Circuits(this.clock);
   readonly executor = executorWith(this.clock, 1, this.here.agent);
   readonly dispatcher: Dispatcher;
@@ -99,6 +101,7 @@ class Fleet {
       circuits: this.circuits,
       executor: this.executor,
       candidates: () => this.candidates,
+      heartbeatMs: 1_000,
       link: (nodeId) => this.linkless.has(nodeId) ? undefined : this.#link(nodeId),
     });
   }
@@ -153,6 +156,9 @@ class Fleet {
         this.asked.set(nodeId, [...this.asked.get(nodeId) ?? [], run]);
         return run.control();
       },
+      ping: () => this.silent.has(nodeId) ? new Promise(() => {}) : Promise.resolve(1),
+      lastHeard: this.clock.now(),
+      isSending: false,
     };
   }
 }
