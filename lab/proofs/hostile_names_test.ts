@@ -14,17 +14,17 @@ import { joinByInvite } from "../../src/link/joining.ts";
 import { decodeJoinCode, encodeJoinCode, type JoinCode } from "../../src/security/join_code.ts";
 import { newKeyring } from "../../src/security/keyring.ts";
 import { NetworkKey } from "../../src/security/network_key.ts";
-import { memberCredentials, type Minting } from "../support/certificates.ts";
+import { memberCredentials, type Minting } from "../../tests/support/certificates.ts";
 import { systemDatagrams } from "../../src/transport/system_datagrams.ts";
-import { commandLine } from "../support/command_line.ts";
-import { eventually } from "../support/eventually.ts";
-import { Lan, lanUnavailable } from "../support/lan.ts";
-import { LocalNode } from "../support/local_node.ts";
-import { freeUdpPort, keepKeyring, programArgs } from "../support/nodes.ts";
-import { makePool, RawPeer } from "../support/pool_lan.ts";
-import { skipUnless } from "../support/skip.ts";
-import { withTempDir } from "../support/temp.ts";
-import { Witness, type Witnessed } from "../support/witness.ts";
+import { commandLine } from "../../tests/support/command_line.ts";
+import { eventually } from "../../tests/support/eventually.ts";
+import { Lan, lanUnavailable } from "../../tests/support/lan.ts";
+import { LocalNode } from "../../tests/support/local_node.ts";
+import { freeUdpPort, keepKeyring, programArgs } from "../../tests/support/nodes.ts";
+import { makePool, RawPeer } from "../../tests/support/pool_lan.ts";
+import { skipUnless } from "../../tests/support/skip.ts";
+import { withTempDir } from "../../tests/support/temp.ts";
+import { Witness, type Witnessed } from "../../tests/support/witness.ts";
 
 /** A title, colours, both kinds of control sequences, directions, lines of its own, markup. */
 const HOSTILE = "gpu\x1b]0;owned\x07\x1b[31m\x9b2J\x9d0;x\x9c\x7f\u202egnp.exe\u2066\u200f\u061c" +

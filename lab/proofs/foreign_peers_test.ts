@@ -3,19 +3,19 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import type { NetworkStatus } from "../../src/network/status.ts";
-import { eventually } from "../support/eventually.ts";
-import { freeUdpPort, ready, TestMachine } from "../support/nodes.ts";
-import { startProcess, type TestProcess } from "../support/process.ts";
-import { findPythonWithGrpc } from "../support/python.ts";
-import { skipUnless } from "../support/skip.ts";
-import { withTempDir } from "../support/temp.ts";
+import { eventually } from "../../tests/support/eventually.ts";
+import { freeUdpPort, ready, TestMachine } from "../../tests/support/nodes.ts";
+import { startProcess, type TestProcess } from "../../tests/support/process.ts";
+import { findPythonWithGrpc } from "../../tests/support/python.ts";
+import { skipUnless } from "../../tests/support/skip.ts";
+import { withTempDir } from "../../tests/support/temp.ts";
 
 const python = await findPythonWithGrpc();
 const ignore = skipUnless(
   python !== undefined,
   "no Python with grpcio: apt-get install python3-grpcio",
 );
-const SCRIPT = fileURLToPath(new URL("../support/foreign_peer.py", import.meta.url));
+const SCRIPT = fileURLToPath(new URL("../../tests/support/foreign_peer.py", import.meta.url));
 
 function foreignPeer(kind: string, nodeId: string, port: number): TestProcess {
   return startProcess(python!, [

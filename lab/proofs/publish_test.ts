@@ -8,11 +8,11 @@
 import { assert, assertArrayIncludes, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { jsrConfig } from "../links/jsr_config.ts";
-import { type JsrRegistry, startJsrRegistry } from "./support/jsr_registry.ts";
-import { withTempDir } from "./support/temp.ts";
+import { jsrConfig } from "../../links/jsr_config.ts";
+import { type JsrRegistry, startJsrRegistry } from "../../tests/support/jsr_registry.ts";
+import { withTempDir } from "../../tests/support/temp.ts";
 
-const ROOT = fileURLToPath(new URL("../", import.meta.url));
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const STAND_INS = ["std_assert", "std_cli", "std_toml"];
 
 Deno.test("the published package runs and is imported from JSR", async (t) => {

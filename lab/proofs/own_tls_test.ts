@@ -4,10 +4,15 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { RunResult } from "../../src/agents/run_event.ts";
 import type { Finding } from "../../src/network/diagnosis_facts.ts";
 import type { NetworkStatus } from "../../src/network/status.ts";
-import { makeAuthority, mint, type Minting, type TestAuthority } from "../support/certificates.ts";
-import { eventually } from "../support/eventually.ts";
-import { peerEvent, ready, TestMachine } from "../support/nodes.ts";
-import { withTempDir } from "../support/temp.ts";
+import {
+  makeAuthority,
+  mint,
+  type Minting,
+  type TestAuthority,
+} from "../../tests/support/certificates.ts";
+import { eventually } from "../../tests/support/eventually.ts";
+import { peerEvent, ready, TestMachine } from "../../tests/support/nodes.ts";
+import { withTempDir } from "../../tests/support/temp.ts";
 
 /** Writes what a node shows and believes, and returns the options that name it. */
 async function certify(
