@@ -3,26 +3,14 @@
 import { type Agent, describeAgent } from "../agents/agent.ts";
 import { createCalculatorAgent } from "../agents/builtin/calculator.ts";
 import { createMonitorAgent } from "../agents/builtin/monitor.ts";
-import { type Clock, systemClock } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
-import { isGranted } from "../base/permissions.ts";
-import { type Random, systemRandom } from "../base/random.ts";
 import { ulidMaker } from "../base/ulid.ts";
-import {
-  type CapabilityOverrides,
-  type DeviceCapabilities,
-  UNKNOWN_DEVICE,
-} from "../device/capabilities.ts";
-import { AT_EASE, ConditionReader, type DeviceCondition } from "../device/condition.ts";
-import { detectDeviceCapabilities } from "../device/detect.ts";
-import { DeviceReader, type DeviceReading } from "../device/reading.ts";
-import { formatAddress, type LinkTransport } from "../link/frame_stream.ts";
-import { shieldEnvironment } from "../link/grpc_environment.ts";
+import { UNKNOWN_DEVICE } from "../device/capabilities.ts";
+import { AT_EASE } from "../device/condition.ts";
+import { formatAddress } from "../link/frame_stream.ts";
 import { joiningPort } from "../link/joining.ts";
-import type { JoiningPort, LinkSecurity } from "../link/tls_gate.ts";
-import type { GrpcService } from "../link/grpc_service.ts";
+import type { JoiningPort } from "../link/tls_gate.ts";
 import { LinkPool } from "../link/link_pool.ts";
-import type { IncomingCall } from "../link/call.ts";
 import type { PeerLink } from "../link/peer_link.ts";
 import { Membership } from "../membership/membership.ts";
 import {
@@ -30,16 +18,13 @@ import {
   parseNodeDescription,
   PROTOCOL_VERSION,
 } from "../membership/node_description.ts";
-import { parseRumour, RUMOUR_TOPIC } from "../membership/rumour.ts";
+import { RUMOUR_TOPIC } from "../membership/rumour.ts";
 import { Router } from "../routing/router.ts";
 import { Circuits } from "../tasks/circuits.ts";
 import { Dispatcher } from "../tasks/dispatcher.ts";
 import { Executor } from "../tasks/executor.ts";
-import { RUN_METHOD, serveRun } from "../tasks/remote.ts";
 import type { Tracer } from "../tasks/tracing.ts";
-import type { DatagramTransport } from "../transport/datagram.ts";
-import { systemDatagrams } from "../transport/system_datagrams.ts";
-import { hasIPv6, needInterfaces } from "../transport/system_interfaces.ts";
+import { needInterfaces } from "../transport/system_interfaces.ts";
 import type { Credentials } from "../security/identity.ts";
 import { Invites } from "../security/invites.ts";
 import { KeyedTrust } from "../security/keyed_trust.ts";
@@ -49,13 +34,13 @@ import { AgentPrograms } from "./agent_programs.ts";
 import { answerQuestion } from "./answer_question.ts";
 import { agentFinder } from "./catalog.ts";
 import { candidateList } from "./candidates.ts";
-import { usualDataDirectory } from "./data_directory.ts";
 import { makeDiscoveries } from "./discoveries.ts";
 import { DistributedNetwork } from "./distributed_network.ts";
 import { Evicted } from "./evicted.ts";
-import { systemHostName } from "./node_label.ts";
 import { makeNeighbours } from "./neighbours.ts";
+import { serveCall, takeDescription, takeRumour } from "./incoming.ts";
 import { KeyExchange, KEYRING_TOPIC } from "./key_exchange.ts";
+import { NameConflicts } from "./name_conflicts.ts";
 import {
   DEFAULT_NETWORK_NAME,
   leavesMachine,
@@ -63,53 +48,18 @@ import {
   type ResolvedOptions,
   resolveOptions,
 } from "./options.ts";
-import { openTelemetry } from "./open_telemetry.ts";
+import { type Platform, systemPlatform } from "./platform.ts";
 import { programServices } from "./program_services.ts";
 import { reachOf } from "./reach.ts";
 import { Refusers } from "./refusers.ts";
-import type { NameConflict } from "./status.ts";
 import { makeTrust, trustMode, verifiesPeers } from "./trusts.ts";
 import { VERSION } from "./version.ts";
-
-/** What a node stands on: the system in a program, a simulation in a test. */
-export interface Platform {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly datagrams: DatagramTransport;
-  readonly links: (needs: LinkNeeds) => LinkTransport;
-  /** Where links are accepted when the node may leave the machine, and when it may not. */
-  readonly listenHosts: { readonly lan: string; readonly loopback: string };
-  readonly hostName: string;
-  /** Where it keeps data unless it is told otherwise, if there is such a place. */
-  readonly dataDirectory: string | undefined;
-  readonly cores: number;
-  readonly detect: (overrides: CapabilityOverrides) => Promise<DeviceCapabilities>;
-  readonly readDevice: () => Promise<DeviceReading>;
-  readonly readCondition: () => Promise<DeviceCondition>;
-  /** What records traces, if anything does. */
-  readonly openTracer: () => Promise<Tracer | undefined>;
-}
-
-/** What links are made with. */
-export interface LinkNeeds {
-  /** What else is served where they are accepted. */
-  readonly services: readonly GrpcService[];
-  /** Undefined: they are in the clear. */
-  readonly security: LinkSecurity | undefined;
-}
 
 /** The same array each time, so that it is seen that nothing has changed. */
 const NO_CREDENTIALS: readonly Credentials[] = [];
 const NO_KEYS: readonly NetworkKey[] = [];
 /** The topic under which a node tells its peers what has changed about it. */
 const DESCRIPTION_TOPIC = "description";
-/** Refused claims of labels that are kept for the status. */
-const MAX_CONFLICTS = 16;
-/** How long one is shown after the last claim by a beacon: four of them and some. */
-const CONFLICT_FOR_MS = 12_000;
-/** The same by a link: who was refused tries again within half a minute. */
-const REFUSED_FOR_MS = 45_000;
-
 /**
  * Makes one node of a network; nothing happens before its `start()`.
  *
@@ -153,8 +103,12 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     throw new NetworkError("INTERNAL", "Nobody can be trusted before the start.");
   };
   const newId = ulidMaker(clock, random);
-  const conflicts: (NameConflict & { until: number })[] = [];
-
+  const conflicts = new NameConflicts({
+    clock,
+    logger,
+    nodeId,
+    bootId: () => description.bootId,
+  });
   const refusers = new Refusers({
     clock,
     logger,
@@ -173,28 +127,6 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     if (known === undefined || known === peer.identity) evicted.note(peer);
     return false;
   };
-
-  const noteConflict = (id: string, host: string, bootId: string, shownForMs: number) => {
-    const until = clock.now() + shownForMs;
-    evicted.forget(id);
-    const known = conflicts.find((one) => one.nodeId === id && one.host === host);
-    if (known !== undefined) return void (known.until = Math.max(known.until, until));
-    // A boot id tells the time of a start.
-    const isOlder = id === nodeId && bootId < description.bootId;
-    logger.error(
-      isOlder
-        ? 'Another node, at {host}, has been "{nodeId}" for longer: others will refuse this one. ' +
-          "Start it with another --node-id"
-        : 'A second node, at {host}, calls itself "{nodeId}" and is refused',
-      { nodeId: id, host },
-    );
-    if (conflicts.push({ nodeId: id, host, isOlder, until }) > MAX_CONFLICTS) {
-      conflicts.shift();
-    }
-  };
-  const currentConflicts = () =>
-    conflicts.filter(({ until }) => clock.now() < until)
-      .map(({ nodeId, host, isOlder }): NameConflict => ({ nodeId, host, isOlder }));
 
   const calculator = createCalculatorAgent({ clock });
   const monitor = createMonitorAgent(async () => ({
@@ -283,11 +215,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     suspectAfterMs: 3 * resolved.healthCheckIntervalMs,
     handler: {
       onLinked: (link) => {
-        // Its claim was refused only while an earlier start of it still seemed to live.
-        const settled = conflicts.findIndex(({ nodeId, host }) =>
-          nodeId === link.peer.nodeId && host === link.remoteHost
-        );
-        if (settled >= 0) conflicts.splice(settled, 1);
+        conflicts.settled(link.peer.nodeId, link.remoteHost);
         evicted.forget(link.peer.nodeId);
         refusers.forget(link.peer.nodeId);
         membership.linked(link.peer, addressOf(link));
@@ -299,14 +227,17 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
         const reason = "error" in end ? end.error.message : "its link was closed";
         membership.unlinked(id, { goodbye: end.type === "goodbye", reason });
       },
-      onCall: (call, { peer }) => serve(call, executor, acceptsTasks, peer.nodeId),
+      onCall: (call, { peer }) => serveCall(call, executor, acceptsTasks, peer.nodeId),
       onNotice: (topic, body, link) => {
         const { peer } = link;
         if (topic === KEYRING_TOPIC) void exchange?.took(body, link);
         if (topic === DESCRIPTION_TOPIC) takeDescription(body, peer, membership);
         if (topic === RUMOUR_TOPIC) takeRumour(body, peer, membership);
       },
-      onConflict: (id, host, bootId) => noteConflict(id, host, bootId, REFUSED_FOR_MS),
+      onConflict: (id, host, bootId) => {
+        evicted.forget(id);
+        conflicts.refused(id, host, bootId);
+      },
       onRefused: (by, error) => {
         refusers.note(by, error);
         if (by.peer === undefined) return;
@@ -330,7 +261,10 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
       measure: (address) => pool.measure(address),
       tell: (id, rumour) => pool.get(id)?.notify(RUMOUR_TOPIC, JSON.stringify(rumour)),
       tellAll: (rumour) => pool.notifyAll(RUMOUR_TOPIC, JSON.stringify(rumour)),
-      conflict: (host, bootId) => noteConflict(nodeId, host, bootId, CONFLICT_FOR_MS),
+      conflict: (host, bootId) => {
+        evicted.forget(nodeId);
+        conflicts.claimed(host, bootId);
+      },
       shunned: (id, reason) => {
         if (evicted.has(id)) return;
         logger.warn('No link to "{nodeId}", which is there: {reason}', { nodeId: id, reason });
@@ -439,7 +373,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     agentPrograms,
     findAgent,
     candidates,
-    conflicts: currentConflicts,
+    conflicts: () => conflicts.current(),
     refusedBy: () => refusers.current(),
     evicted,
     builtinAgents,
@@ -450,57 +384,6 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     },
   });
   return network;
-}
-
-function systemPlatform(options: NetworkOptions): Platform {
-  const dataDirectory = usualDataDirectory();
-  // The one directory that a node must have; the one that it was started in may be any.
-  const reader = new DeviceReader({ directory: options.dataDirectory ?? dataDirectory });
-  const conditionReader = new ConditionReader();
-  return {
-    clock: systemClock,
-    random: systemRandom,
-    datagrams: systemDatagrams(),
-    links: lazyGrpc,
-    listenHosts: { lan: takesIPv6() ? "::" : "0.0.0.0", loopback: "127.0.0.1" },
-    hostName: systemHostName(),
-    dataDirectory,
-    cores: navigator.hardwareConcurrency,
-    detect: (overrides) => detectDeviceCapabilities({ overrides }),
-    readDevice: () => reader.read(),
-    readCondition: () => conditionReader.read(),
-    openTracer: openTelemetry,
-  };
-}
-
-/** Whether links by IPv6 are accepted: on `::`, which takes those of both kinds. */
-function takesIPv6(): boolean {
-  return hasIPv6() && isGranted({ name: "net", host: "[::]" });
-}
-
-/** gRPC costs 40 ms to load: that is spent in `start()`, beside the look at the device. */
-function lazyGrpc(needs: LinkNeeds): LinkTransport {
-  let loading: Promise<LinkTransport> | undefined;
-  const load = () => {
-    if (loading === undefined) shieldEnvironment();
-    return loading ??= import("../link/grpc_transport.ts").then(
-      ({ grpcTransport }) => grpcTransport(needs),
-      (cause) => {
-        if (!(cause instanceof Deno.errors.NotCapable)) throw cause;
-        throw new NetworkError(
-          "PERMISSION_DENIED",
-          "Cannot load gRPC: it reads its settings from the environment, which is not permitted. " +
-            "Grant --allow-env, or give --ignore-env, which answers it with nothing.",
-          { cause },
-        );
-      },
-    );
-  };
-  return {
-    dial: async (...args) => (await load()).dial(...args),
-    measure: async (...args) => (await load()).measure(...args),
-    listen: async (...args) => (await load()).listen(...args),
-  };
 }
 
 function agentsByName(builtin: readonly Agent[], own: readonly Agent[]): Map<string, Agent> {
@@ -537,47 +420,4 @@ function timesOf({ healthCheckIntervalMs: beatMs }: ResolvedOptions) {
 
 function addressOf(link: PeerLink) {
   return { host: link.remoteHost, port: link.peer.listenPort, via: "link" };
-}
-
-function serve(
-  call: IncomingCall,
-  executor: Executor,
-  acceptsTasks: boolean,
-  caller: string,
-): void {
-  if (call.method !== RUN_METHOD) {
-    return call.fail(new NetworkError("NOT_FOUND", `There is no call "${call.method}" here.`));
-  }
-  if (!acceptsTasks) {
-    return call.fail(
-      new NetworkError(
-        "PERMISSION_DENIED",
-        "This node runs no tasks of others: it does not know who they are, and was started without " +
-          "--open-accept-tasks.",
-      ),
-    );
-  }
-  serveRun(call, executor, caller);
-}
-
-/** A peer may only speak of itself. */
-function takeDescription(body: Uint8Array, peer: NodeDescription, membership: Membership): void {
-  let description: NodeDescription;
-  try {
-    description = parseNodeDescription(body);
-  } catch {
-    return;
-  }
-  const { nodeId, bootId } = peer;
-  if (description.nodeId === nodeId && description.bootId === bootId) {
-    membership.described(description);
-  }
-}
-
-function takeRumour(body: Uint8Array, peer: NodeDescription, membership: Membership): void {
-  try {
-    membership.heardRumour(peer, parseRumour(body));
-  } catch {
-    // What cannot be read says nothing.
-  }
 }
