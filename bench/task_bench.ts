@@ -2,14 +2,8 @@
 
 import type { AgentEvent } from "../src/agents/run_event.ts";
 import type { Task } from "../src/tasks/task.ts";
-import {
-  decodeAnswer,
-  decodeEvent,
-  decodeTask,
-  encodeAnswer,
-  encodeEvent,
-  encodeTask,
-} from "../src/tasks/task_codec.ts";
+import { decodeAnswer, decodeEvent, decodeTask } from "../src/tasks/task_codec.ts";
+import { encodeAnswer, encodeEvent, encodeTask } from "../tests/support/task_rig.ts";
 
 const task: Task = {
   taskId: "01JDD0000000000000000000ZZ",

@@ -12,7 +12,7 @@ import { silentLogger } from "../src/base/log.ts";
 import { ManualClock } from "../src/base/manual_clock.ts";
 import { seededRandom } from "../src/base/random.ts";
 import { ulidMaker } from "../src/base/ulid.ts";
-import type { IncomingCall } from "../src/link/call.ts";
+import { bytesOf, type IncomingCall } from "../src/link/call.ts";
 import type { Candidate } from "../src/routing/candidate.ts";
 import { Router } from "../src/routing/router.ts";
 import type { RoutingStrategy } from "../src/routing/strategy.ts";
@@ -184,8 +184,6 @@ class SimulatedNode {
     let onTheWay = 0;
     const pending = () => executor.running + executor.queued + onTheWay;
     const later = (what: () => void) => this.#clock.after(ROUND_TRIP_MS / 2, what);
-    const encode = (text: string | Uint8Array = "") =>
-      typeof text === "string" ? new TextEncoder().encode(text) : text;
     const candidate = Object.defineProperties(
       device(this.nodeId, { flops: { fp32: null, fp16: this.#tflops, int8: null } }, {
         agents: this.#agents,
@@ -199,11 +197,11 @@ class SimulatedNode {
         onTheWay++;
         const call: IncomingCall = {
           method,
-          body: encode(body),
+          body: bytesOf(body),
           cancellation: new Cancellation(),
           begin: () => void later(() => sink.onItem(new Uint8Array())),
-          send: (item) => void later(() => sink.onItem(encode(item))),
-          end: (answer) => void later(() => sink.onEnd({ ok: true, body: encode(answer) })),
+          send: (item) => void later(() => sink.onItem(bytesOf(item))),
+          end: (answer) => void later(() => sink.onEnd({ ok: true, body: bytesOf(answer ?? "") })),
           fail: (error) => void later(() => sink.onEnd({ ok: false, error })),
         };
         later(() => {

@@ -123,6 +123,22 @@ export class ProtoWriter {
   }
 }
 
+/** A message that writes itself: there is no copy of it in between. */
+export interface Encodable {
+  /** Bytes that it takes at most. */
+  readonly bound: number;
+  /** Writes its fields; the room for them is there. */
+  encode(writer: ProtoWriter): void;
+}
+
+/** The bytes of a message. */
+export function encoded(message: Encodable): Uint8Array {
+  const writer = new ProtoWriter();
+  writer.reserve(message.bound);
+  message.encode(writer);
+  return writer.take();
+}
+
 /** Reads fields one after the other. What it returns as bytes are views, not copies. */
 export class ProtoReader {
   readonly #what: string;

@@ -2,6 +2,9 @@
 
 import type { Cancellation } from "../base/cancellation.ts";
 import { NetworkError } from "../base/errors.ts";
+import { encoded } from "../base/protobuf.ts";
+import type { Body } from "./frame.ts";
+import { boundOf } from "./frame_codec.ts";
 
 /** Bytes of items that a caller takes before it must have consumed some. */
 export const CREDIT_WINDOW: number = 256 * 1024;
@@ -60,9 +63,9 @@ export interface IncomingCall {
    * Sends one item. A returned promise settles when the caller can take more; until then nothing
    * more should be sent.
    */
-  send(body: string | Uint8Array): Promise<void> | undefined;
+  send(body: Body): Promise<void> | undefined;
   /** Ends the answer, with its last item. */
-  end(body?: string | Uint8Array): void;
+  end(body?: Body): void;
   /** Ends the answer with an error. */
   fail(error: NetworkError): void;
 }
@@ -72,14 +75,20 @@ export interface IncomingCall {
  *
  * @throws {NetworkError} `RESOURCE_EXHAUSTED` when it is too long.
  */
-export function checkBody(body: string | Uint8Array): void {
-  // Most are far below: a UTF-16 unit takes at most three bytes of UTF-8.
-  if (body.length * 3 <= MAX_BODY_BYTES) return;
-  const bytes = typeof body === "string" ? new TextEncoder().encode(body).length : body.length;
+export function checkBody(body: Body): void {
+  // Most are far below.
+  if (boundOf(body) <= MAX_BODY_BYTES) return;
+  const bytes = bytesOf(body).length;
   if (bytes <= MAX_BODY_BYTES) return;
   throw new NetworkError(
     "RESOURCE_EXHAUSTED",
     `Cannot send ${bytes} bytes in one message: at most ${MAX_BODY_BYTES} are taken. ` +
       `Send less, or in several pieces.`,
   );
+}
+
+/** The bytes of a body. */
+export function bytesOf(body: Body): Uint8Array {
+  if (typeof body === "string") return new TextEncoder().encode(body);
+  return body instanceof Uint8Array ? body : encoded(body);
 }

@@ -1,6 +1,7 @@
 /** What goes over a link, as this program holds it; `proto/` says what each part means. */
 
 import type { ErrorCode } from "../base/errors.ts";
+import type { Encodable } from "../base/protobuf.ts";
 
 /** What a message is about; the numbers are those of `Kind` in `proto/`. */
 export const Kind = {
@@ -20,12 +21,15 @@ export const Kind = {
 /** One of {@linkcode Kind}'s numbers. */
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
-/** One message, as it is sent: a string body is written as UTF-8 without a copy in between. */
+/** What a message carries: strings and messages are written without a copy in between. */
+export type Body = string | Uint8Array | Encodable;
+
+/** One message, as it is sent. */
 export interface OutgoingMessage {
   readonly kind: Kind;
   readonly call?: number;
   readonly method?: string;
-  readonly body?: string | Uint8Array;
+  readonly body?: Body;
   readonly errorCode?: ErrorCode;
   readonly retryAfterMs?: number;
   readonly credit?: number;

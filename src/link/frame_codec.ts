@@ -2,7 +2,7 @@
 
 import { ERROR_CODES, type ErrorCode, NetworkError } from "../base/errors.ts";
 import { bytesTag, ProtoReader, ProtoWriter, varintTag } from "../base/protobuf.ts";
-import type { Frame, Message, OutgoingMessage, ReportedLoad } from "./frame.ts";
+import type { Body, Frame, Message, OutgoingMessage, ReportedLoad } from "./frame.ts";
 
 const FRAME_MESSAGES = bytesTag(1);
 const FRAME_LOAD = bytesTag(2);
@@ -23,8 +23,10 @@ const MESSAGE_CREDIT = varintTag(7);
  * as fit into the largest frame would take a gigabyte.
  */
 const MAX_MESSAGES = 65_536;
-/** Numbers and tags of a message, or of a load: no more than this. */
+/** Numbers, tags and lengths of a load, or of a message, take no more than this. */
 const NUMBERS_BOUND = 64;
+/** Of a message that is no error and grants no credit: most fit into 127 bytes with their body. */
+const FEW_NUMBERS_BOUND = 24;
 
 const EMPTY = new Uint8Array(0);
 const CODE_NUMBERS = new Map(ERROR_CODES.map((code, index) => [code, index + 1]));
@@ -42,19 +44,15 @@ export class FrameWriter {
   message(message: OutgoingMessage): number {
     const proto = this.#proto;
     const { body = EMPTY, method } = message;
-    // A UTF-16 unit takes at most three bytes of UTF-8.
-    const bodyBound = typeof body === "string" ? body.length * 3 : body.length;
-    const bound = bodyBound + (method === undefined ? 0 : method.length * 3) + NUMBERS_BOUND;
+    const bodyBound = boundOf(body);
+    const numbers = message.errorCode || message.credit ? NUMBERS_BOUND : FEW_NUMBERS_BOUND;
+    const bound = bodyBound + (method === undefined ? 0 : method.length * 3) + numbers;
     proto.reserve(bound + NUMBERS_BOUND);
     const start = proto.begin(FRAME_MESSAGES, bound);
     proto.small(MESSAGE_KIND, message.kind);
     if (message.call) proto.number(MESSAGE_CALL, message.call);
     if (method) proto.string(MESSAGE_METHOD, method);
-    let bodyBytes = body.length;
-    if (bodyBytes > 0) {
-      if (typeof body === "string") bodyBytes = proto.string(MESSAGE_BODY, body);
-      else proto.bytes(MESSAGE_BODY, body);
-    }
+    const bodyBytes = bodyBound === 0 ? 0 : this.#body(body, bodyBound);
     if (message.errorCode) proto.small(MESSAGE_ERROR_CODE, CODE_NUMBERS.get(message.errorCode)!);
     if (message.retryAfterMs) {
       proto.number(MESSAGE_RETRY_AFTER_MS, Math.ceil(message.retryAfterMs));
@@ -62,6 +60,21 @@ export class FrameWriter {
     if (message.credit) proto.number(MESSAGE_CREDIT, message.credit);
     proto.end(start, bound);
     return bodyBytes;
+  }
+
+  #body(body: Body, bound: number): number {
+    const proto = this.#proto;
+    if (typeof body === "string") return proto.string(MESSAGE_BODY, body);
+    if (body instanceof Uint8Array) {
+      proto.bytes(MESSAGE_BODY, body);
+      return body.length;
+    }
+    const start = proto.begin(MESSAGE_BODY, bound);
+    const before = proto.length;
+    body.encode(proto);
+    const bytes = proto.length - before;
+    proto.end(start, bound);
+    return bytes;
   }
 
   /** Appends the sender's load. */
@@ -80,6 +93,13 @@ export class FrameWriter {
   take(): Uint8Array {
     return this.#proto.take();
   }
+}
+
+/** Bytes that a body takes at most. */
+export function boundOf(body: Body): number {
+  // A UTF-16 unit takes at most three bytes of UTF-8.
+  if (typeof body === "string") return body.length * 3;
+  return body instanceof Uint8Array ? body.length : body.bound;
 }
 
 /** The bytes of one frame. */

@@ -18,7 +18,14 @@ import {
   type OutgoingCall,
 } from "./call.ts";
 import { CallTable } from "./call_table.ts";
-import { Kind, type Load, type Message, type OutgoingMessage, type ReportedLoad } from "./frame.ts";
+import {
+  type Body,
+  Kind,
+  type Load,
+  type Message,
+  type OutgoingMessage,
+  type ReportedLoad,
+} from "./frame.ts";
 import { decodeFrame } from "./frame_codec.ts";
 import type { FrameStream } from "./frame_stream.ts";
 import { Outbox } from "./outbox.ts";
@@ -239,7 +246,7 @@ export class PeerLink {
    * @throws {NetworkError} `UNAVAILABLE` when the link takes no new calls; `RESOURCE_EXHAUSTED`
    * when the body is too long. Nothing has been sent then.
    */
-  call(method: string, body: string | Uint8Array, sink: CallSink): OutgoingCall {
+  call(method: string, body: Body, sink: CallSink): OutgoingCall {
     if (this.#state !== "open") {
       throw new NetworkError("UNAVAILABLE", `Cannot call ${method}: the link is ${this.#state}.`);
     }

@@ -3,12 +3,12 @@
 import { Cancellation } from "../base/cancellation.ts";
 import type { NetworkError } from "../base/errors.ts";
 import { checkBody, CREDIT_WINDOW, creditOf, type IncomingCall } from "./call.ts";
-import { Kind } from "./frame.ts";
+import { type Body, Kind } from "./frame.ts";
 
 /** Posts a part of an answer and returns how many bytes its body takes. */
 export type Answer = (
   kind: typeof Kind.Item | typeof Kind.End,
-  body: string | Uint8Array | undefined,
+  body: Body | undefined,
   options?: { error?: NetworkError; patient?: boolean },
 ) => number;
 
@@ -36,7 +36,7 @@ export class ServedCall implements IncomingCall {
     this.#credit -= creditOf(this.#answer(Kind.Item, "", { patient: true }));
   }
 
-  send(body: string | Uint8Array): Promise<void> | undefined {
+  send(body: Body): Promise<void> | undefined {
     if (this.#ended || this.#cancelled) return undefined;
     checkBody(body);
     this.#credit -= creditOf(this.#answer(Kind.Item, body));
@@ -45,7 +45,7 @@ export class ServedCall implements IncomingCall {
     return this.#ready;
   }
 
-  end(body?: string | Uint8Array): void {
+  end(body?: Body): void {
     if (this.#ended) return;
     if (body !== undefined) checkBody(body);
     this.#ended = true;

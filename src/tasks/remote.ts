@@ -9,12 +9,12 @@ import type { Executor } from "./executor.ts";
 import type { Stoppable } from "./history.ts";
 import type { ProbedLink } from "./silence.ts";
 import {
+  AnswerBody,
   decodeAnswer,
   decodeEvent,
   decodeTask,
-  encodeAnswer,
-  encodeEvent,
-  encodeTask,
+  eventBody,
+  TaskBody,
 } from "./task_codec.ts";
 import {
   type AttemptEvent,
@@ -95,7 +95,7 @@ class RemoteAttempt implements CallSink {
     const task = this.#task;
     if (signal?.aborted) return this.#reject(signal.reason);
     if (stoppable !== undefined) stoppable.stop = (reason) => this.#giveUp(reason);
-    this.#call = link.call(RUN_METHOD, encodeTask(task), this);
+    this.#call = link.call(RUN_METHOD, new TaskBody(task), this);
     if (this.#over) return;
     signal?.addEventListener("abort", this.#onAbort, { once: true });
     // The executor keeps the deadline, too, but may be out of reach.
@@ -170,17 +170,17 @@ export function serveRun(call: IncomingCall, executor: Executor, caller: string)
   const answer = ({ output, data, serviceMs, changes }: Served) => {
     // What was streamed is there already.
     const told = output === streamed ? undefined : output;
-    call.end(encodeAnswer({ output: told, data, serviceMs, changes }));
+    call.end(new AnswerBody({ output: told, data, serviceMs, changes }));
   };
   const fail = (thrown: unknown) => {
     if (thrown instanceof TaskCancelled) {
-      call.end(encodeAnswer({ cancelled: thrown.message, serviceMs: 0 }));
+      call.end(new AnswerBody({ cancelled: thrown.message, serviceMs: 0 }));
     } else call.fail(NetworkError.from(thrown, "INTERNAL"));
   };
   const emit: EmitAttemptEvent = (event) => {
     if (event.type === "started") return call.begin();
     if (event.type === "token") streamed += event.text;
-    return call.send(encodeEvent(event));
+    return call.send(eventBody(event));
   };
   try {
     const served = executor.execute(decodeTask(call.body), emit, call.cancellation, caller);

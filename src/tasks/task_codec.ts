@@ -5,7 +5,13 @@ import type { RunChanges, RunStateStore } from "../agents/run_state_store.ts";
 import type { AgentEvent } from "../agents/run_event.ts";
 import { type JsonValue, parseBoundedJson } from "../base/bounded_json.ts";
 import { NetworkError } from "../base/errors.ts";
-import { bytesTag, ProtoReader, ProtoWriter, varintTag } from "../base/protobuf.ts";
+import {
+  bytesTag,
+  type Encodable,
+  ProtoReader,
+  type ProtoWriter,
+  varintTag,
+} from "../base/protobuf.ts";
 import { isLabel, safeText } from "../base/safe_text.ts";
 import { ULID_PATTERN } from "../base/ulid.ts";
 import { MAX_HOPS, MAX_TASK_BYTES, MAX_TIMEOUT_MS, type Task } from "./task.ts";
@@ -52,31 +58,40 @@ const PRIORITIES: readonly Priority[] = ["normal", "high", "low"];
 const MAX_ATTEMPT = 1_000;
 const MAX_REASON_LENGTH = 1_000;
 /** Of all tags, lengths and numbers of one message. */
-const NUMBERS_BOUND = 128;
+const NUMBERS_BOUND = 48;
 
 const encoder = new TextEncoder();
-/** Used from its first byte to `take()` in one go each time, so that one is enough. */
-const writer = new ProtoWriter();
 
-/** The body of a call that asks for `task`. */
-export function encodeTask(task: Task): Uint8Array {
-  const { taskId, attempt, agent, prompt, context, timeoutMs, priority, hops } = task;
-  const { state, traceparent } = task;
-  const json = state === undefined ? undefined : encoder.encode(JSON.stringify(state));
-  const units = taskId.length + agent.length + prompt.length + context.length;
-  writer.reserve(NUMBERS_BOUND + 3 * units + (json?.length ?? 0));
-  writer.string(TASK_ID, taskId);
-  if (attempt > 1) writer.number(TASK_ATTEMPT, attempt);
-  writer.string(TASK_AGENT, agent);
-  if (prompt !== "") writer.string(TASK_PROMPT, prompt);
-  if (context !== "") writer.string(TASK_CONTEXT, context);
-  // Never 0, which would be no time at all.
-  writer.number(TASK_TIMEOUT_US, Math.max(1, microseconds(timeoutMs)));
-  if (priority !== "normal") writer.small(TASK_PRIORITY, PRIORITIES.indexOf(priority));
-  if (hops > 0) writer.number(TASK_HOPS, hops);
-  if (traceparent !== undefined) writer.string(TASK_TRACEPARENT, traceparent);
-  if (json !== undefined) writer.bytes(TASK_STATE, json);
-  return writer.take();
+/** A task as the body of a call. */
+export class TaskBody implements Encodable {
+  readonly bound: number;
+  readonly #task: Task;
+  readonly #state: Uint8Array | undefined;
+
+  constructor(task: Task) {
+    const { taskId, agent, prompt, context, state, traceparent } = task;
+    this.#task = task;
+    this.#state = state === undefined ? undefined : encoder.encode(JSON.stringify(state));
+    this.bound = NUMBERS_BOUND + taskId.length + 3 * agent.length +
+      3 * (prompt.length + context.length) +
+      (traceparent?.length ?? 0) + (this.#state?.length ?? 0);
+  }
+
+  encode(writer: ProtoWriter): void {
+    const { taskId, attempt, agent, prompt, context } = this.#task;
+    const { timeoutMs, priority, hops, traceparent } = this.#task;
+    writer.string(TASK_ID, taskId);
+    if (attempt > 1) writer.number(TASK_ATTEMPT, attempt);
+    writer.string(TASK_AGENT, agent);
+    if (prompt !== "") writer.string(TASK_PROMPT, prompt);
+    if (context !== "") writer.string(TASK_CONTEXT, context);
+    // Never 0, which would be no time at all.
+    writer.number(TASK_TIMEOUT_US, Math.max(1, microseconds(timeoutMs)));
+    if (priority !== "normal") writer.small(TASK_PRIORITY, PRIORITIES.indexOf(priority));
+    if (hops > 0) writer.number(TASK_HOPS, hops);
+    if (traceparent !== undefined) writer.string(TASK_TRACEPARENT, traceparent);
+    if (this.#state !== undefined) writer.bytes(TASK_STATE, this.#state);
+  }
 }
 
 /**
@@ -123,22 +138,24 @@ export function decodeTask(bytes: Uint8Array): Task {
   return { ...task, ...(state && { state }), ...(traceparent && { traceparent }) };
 }
 
-/** The body of an item that tells `event`. */
-export function encodeEvent(event: AgentEvent): Uint8Array {
+/**
+ * An agent's event as the body of an item.
+ *
+ * @throws {NetworkError} `AGENT_FAILED` when what it carries cannot be JSON.
+ */
+export function eventBody(event: AgentEvent): Encodable {
   switch (event.type) {
     case "token":
-      writer.reserve(NUMBERS_BOUND + 3 * event.text.length);
-      writer.string(EVENT_TOKEN, event.text);
-      return writer.take();
+      return new FieldBody(EVENT_TOKEN, event.text);
     case "tool-call":
-      return encodeFields(EVENT_TOOL_CALL, [event.tool, jsonOf(event.arguments)]);
+      return new FieldsBody(EVENT_TOOL_CALL, [event.tool, jsonOf(event.arguments)]);
     case "tool-result":
-      return encodeFields(EVENT_TOOL_RESULT, [event.tool, jsonOf(event.result)]);
+      return new FieldsBody(EVENT_TOOL_RESULT, [event.tool, jsonOf(event.result)]);
     case "agent-call":
-      return encodeFields(EVENT_AGENT_CALL, [event.agent, event.prompt]);
+      return new FieldsBody(EVENT_AGENT_CALL, [event.agent, event.prompt]);
     case "agent-result": {
       const { agent, nodeId, taskId, output } = event;
-      return encodeFields(EVENT_AGENT_RESULT, [agent, nodeId, taskId, output]);
+      return new FieldsBody(EVENT_AGENT_RESULT, [agent, nodeId, taskId, output]);
     }
   }
 }
@@ -180,24 +197,34 @@ function structuredEvent(tag: number, fields: readonly (Uint8Array | undefined)[
   }
 }
 
-/**
- * The body of the end of an answer.
- *
- * @throws {NetworkError} `AGENT_FAILED` when the data cannot be JSON: it is checked by no compiler,
- * and may be a cycle, or hold a BigInt.
- */
-export function encodeAnswer(answer: WireAnswer): Uint8Array {
-  const { output, data, serviceMs, cancelled, changes } = answer;
-  const json = data === undefined ? undefined : encoder.encode(jsonOf(data));
-  const changed = changes === undefined ? undefined : encoder.encode(JSON.stringify(changes));
-  const units = (output?.length ?? 0) + (cancelled?.length ?? 0);
-  writer.reserve(NUMBERS_BOUND + 3 * units + (json?.length ?? 0) + (changed?.length ?? 0));
-  if (output !== undefined) writer.string(ANSWER_OUTPUT, output);
-  if (json !== undefined) writer.bytes(ANSWER_DATA, json);
-  writer.number(ANSWER_SERVICE_US, microseconds(serviceMs));
-  if (cancelled !== undefined) writer.string(ANSWER_CANCELLED, cancelled);
-  if (changed !== undefined) writer.bytes(ANSWER_CHANGES, changed);
-  return writer.take();
+/** An answer as the body of its end. */
+export class AnswerBody implements Encodable {
+  readonly bound: number;
+  readonly #answer: WireAnswer;
+  readonly #data: Uint8Array | undefined;
+  readonly #changes: Uint8Array | undefined;
+
+  /**
+   * @throws {NetworkError} `AGENT_FAILED` when the data cannot be JSON: it is checked by no compiler,
+   * and may be a cycle, or hold a BigInt.
+   */
+  constructor(answer: WireAnswer) {
+    const { output = "", data, cancelled = "", changes } = answer;
+    this.#answer = answer;
+    this.#data = data === undefined ? undefined : encoder.encode(jsonOf(data));
+    this.#changes = changes === undefined ? undefined : encoder.encode(JSON.stringify(changes));
+    this.bound = NUMBERS_BOUND + 3 * (output.length + cancelled.length) +
+      (this.#data?.length ?? 0) + (this.#changes?.length ?? 0);
+  }
+
+  encode(writer: ProtoWriter): void {
+    const { output, serviceMs, cancelled } = this.#answer;
+    if (output !== undefined) writer.string(ANSWER_OUTPUT, output);
+    if (this.#data !== undefined) writer.bytes(ANSWER_DATA, this.#data);
+    writer.number(ANSWER_SERVICE_US, microseconds(serviceMs));
+    if (cancelled !== undefined) writer.string(ANSWER_CANCELLED, cancelled);
+    if (this.#changes !== undefined) writer.bytes(ANSWER_CHANGES, this.#changes);
+  }
 }
 
 /**
@@ -224,14 +251,41 @@ export function decodeAnswer(bytes: Uint8Array): WireAnswer {
   return answer;
 }
 
+/** One string. */
+class FieldBody implements Encodable {
+  readonly bound: number;
+  readonly #tag: number;
+  readonly #text: string;
+
+  constructor(tag: number, text: string) {
+    this.bound = NUMBERS_BOUND + 3 * text.length;
+    this.#tag = tag;
+    this.#text = text;
+  }
+
+  encode(writer: ProtoWriter): void {
+    writer.string(this.#tag, this.#text);
+  }
+}
+
 /** A message in a message, whose fields from 1 on are strings. */
-function encodeFields(tag: number, fields: readonly string[]): Uint8Array {
-  const bound = NUMBERS_BOUND + 3 * fields.reduce((sum, { length }) => sum + length, 0);
-  writer.reserve(bound + NUMBERS_BOUND);
-  const start = writer.begin(tag, bound);
-  fields.forEach((field, i) => writer.string(bytesTag(i + 1), field));
-  writer.end(start, bound);
-  return writer.take();
+class FieldsBody implements Encodable {
+  readonly bound: number;
+  readonly #tag: number;
+  readonly #fields: readonly string[];
+
+  constructor(tag: number, fields: readonly string[]) {
+    this.bound = 2 * NUMBERS_BOUND + 3 * fields.reduce((sum, { length }) => sum + length, 0);
+    this.#tag = tag;
+    this.#fields = fields;
+  }
+
+  encode(writer: ProtoWriter): void {
+    const bound = this.bound - NUMBERS_BOUND;
+    const start = writer.begin(this.#tag, bound);
+    this.#fields.forEach((field, i) => writer.string(bytesTag(i + 1), field));
+    writer.end(start, bound);
+  }
 }
 
 function fieldsOf(reader: ProtoReader): (Uint8Array | undefined)[] {

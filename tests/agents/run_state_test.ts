@@ -12,8 +12,8 @@ import {
 } from "../../src/agents/run_state_store.ts";
 import type { JsonValue } from "../../src/base/bounded_json.ts";
 import { type ErrorCode, NetworkError } from "../../src/base/errors.ts";
-import { decodeAnswer, decodeTask, encodeAnswer, encodeTask } from "../../src/tasks/task_codec.ts";
-import { task } from "../support/task_rig.ts";
+import { decodeAnswer, decodeTask } from "../../src/tasks/task_codec.ts";
+import { encodeAnswer, encodeTask, task } from "../support/task_rig.ts";
 
 function fails(code: ErrorCode, says: string, work: () => unknown): void {
   const error = assertThrows(work, NetworkError);

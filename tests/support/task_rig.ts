@@ -7,9 +7,12 @@ import {
   type AgentOptions,
   createAgent,
 } from "../../src/agents/agent.ts";
+import type { AgentEvent } from "../../src/agents/run_event.ts";
+import { encoded } from "../../src/base/protobuf.ts";
 import type { Clock } from "../../src/base/clock.ts";
 import { Executor } from "../../src/tasks/executor.ts";
 import type { Task } from "../../src/tasks/task.ts";
+import { AnswerBody, eventBody, TaskBody, type WireAnswer } from "../../src/tasks/task_codec.ts";
 import { eventually } from "./eventually.ts";
 
 /** One run of a {@linkcode HeldAgent}, which goes on until the test ends it. */
@@ -79,4 +82,19 @@ export function task(overrides: Partial<Task> = {}): Task {
     hops: 0,
     ...overrides,
   };
+}
+
+/** The body of a call that asks for `task`. */
+export function encodeTask(task: Task): Uint8Array {
+  return encoded(new TaskBody(task));
+}
+
+/** The body of an item that tells `event`. */
+export function encodeEvent(event: AgentEvent): Uint8Array {
+  return encoded(eventBody(event));
+}
+
+/** The body of the end of an answer. */
+export function encodeAnswer(answer: WireAnswer): Uint8Array {
+  return encoded(new AnswerBody(answer));
 }

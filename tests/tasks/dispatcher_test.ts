@@ -7,7 +7,8 @@ import { type ErrorCode, NetworkError } from "../../src/base/errors.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { ulidMaker } from "../../src/base/ulid.ts";
 import { silentLogger } from "../../src/base/log.ts";
-import type { CallSink, OutgoingCall } from "../../src/link/call.ts";
+import { bytesOf, type CallSink, type OutgoingCall } from "../../src/link/call.ts";
+import type { Body } from "../../src/link/frame.ts";
 import type { Candidate } from "../../src/routing/candidate.ts";
 import { Router } from "../../src/routing/router.ts";
 import { type CustomRouter, RoutingStrategy } from "../../src/routing/strategy.ts";
@@ -15,10 +16,10 @@ import { Circuits } from "../../src/tasks/circuits.ts";
 import { Dispatcher } from "../../src/tasks/dispatcher.ts";
 import type { CallingLink } from "../../src/tasks/remote.ts";
 import type { Task } from "../../src/tasks/task.ts";
-import { decodeTask, encodeAnswer, encodeEvent } from "../../src/tasks/task_codec.ts";
+import { decodeTask } from "../../src/tasks/task_codec.ts";
 import type { RunRequest } from "../../src/tasks/run_request.ts";
 import { device as anyDevice } from "../support/candidates.ts";
-import { executorWith, heldAgent } from "../support/task_rig.ts";
+import { encodeAnswer, encodeEvent, executorWith, heldAgent } from "../support/task_rig.ts";
 import { WatchedClock } from "../support/watched_clock.ts";
 
 /** A run that a device was asked for, whose other side is the test. */
@@ -28,8 +29,8 @@ class AskedRun {
   cancelled = false;
   bytesConsumed = 0;
 
-  constructor(body: string | Uint8Array, sink: CallSink) {
-    this.task = decodeTask(body as Uint8Array);
+  constructor(body: Body, sink: CallSink) {
+    this.task = decodeTask(bytesOf(body));
     this.#sink = sink;
   }
 

@@ -12,12 +12,9 @@ import {
   decodeAnswer,
   decodeEvent,
   decodeTask,
-  encodeAnswer,
-  encodeEvent,
-  encodeTask,
   type WireAnswer,
 } from "../../src/tasks/task_codec.ts";
-import { task } from "../support/task_rig.ts";
+import { encodeAnswer, encodeEvent, encodeTask, task } from "../support/task_rig.ts";
 
 const proto = await Deno.readTextFile(new URL("../../proto/hanzo_task_v1.proto", import.meta.url));
 const { root } = protobuf.parse(proto);
