@@ -3,8 +3,9 @@
 import type { JsonValue } from "../base/bounded_json.ts";
 import type { Cancellation } from "../base/cancellation.ts";
 import { NetworkError } from "../base/errors.ts";
-import type { Agent, AgentAnswer, CallAgentOptions } from "./agent.ts";
+import type { Agent, AgentAnswer, AgentContext, CallAgentOptions } from "./agent.ts";
 import type { AgentEvent, RunResult } from "./run_event.ts";
+import type { RunState } from "./run_state.ts";
 import { LoneRunState, type RunStateStore } from "./run_state_store.ts";
 
 /** Gets another agent run, wherever that is best, until `signal` aborts. */
@@ -42,7 +43,7 @@ export function runAgent(agent: Agent, call: AgentCall): AgentAnswer | Promise<A
   call.cancellation.throwIfRequested();
   const run = new Run(agent, call);
   try {
-    const said = agent.run(run.context());
+    const said = agent.run(new Context(call, run));
     if (isLater(said)) {
       return run.settled(isAsyncGenerator(said) ? stream(said, call) : answered(said));
     }
@@ -52,6 +53,42 @@ export function runAgent(agent: Agent, call: AgentCall): AgentAnswer | Promise<A
   } catch (thrown) {
     run.end();
     throw run.failure(thrown);
+  }
+}
+
+/** What an agent gets. All of it is the object's own: people copy it with a spread. */
+class Context implements AgentContext {
+  /**
+   * One accessor for all: with one for each, as in a literal, every context has a shape of its own,
+   * and young garbage collections keep all that hangs on it (a third of the price of a run).
+   */
+  static readonly #SIGNAL: PropertyDescriptor & ThisType<Context> = {
+    enumerable: true,
+    get() {
+      return this.#cancellation.signal;
+    },
+  };
+
+  readonly prompt: string;
+  readonly context: string;
+  readonly taskId: string;
+  readonly nodeId: string;
+  readonly state: RunState;
+  declare readonly signal: AbortSignal;
+  readonly callTool: AgentContext["callTool"];
+  readonly callAgent: AgentContext["callAgent"];
+  readonly #cancellation: Cancellation;
+
+  constructor({ prompt, context, taskId, nodeId, cancellation, state }: AgentCall, run: Run) {
+    this.prompt = prompt;
+    this.context = context;
+    this.taskId = taskId;
+    this.nodeId = nodeId;
+    this.state = state ?? new LoneRunState(prompt);
+    this.#cancellation = cancellation;
+    this.callTool = (name, args) => noticed(run.callTool(name, args));
+    this.callAgent = (agent, prompt, options) => noticed(run.callAgent(agent, prompt, options));
+    Object.defineProperty(this, "signal", Context.#SIGNAL);
   }
 }
 
@@ -67,27 +104,6 @@ class Run {
   constructor(agent: Agent, call: AgentCall) {
     this.#agent = agent;
     this.#call = call;
-  }
-
-  /** What the agent gets. Plain properties: people copy it with a spread. */
-  context() {
-    const { prompt, context, taskId, nodeId, cancellation, state } = this.#call;
-    return {
-      prompt,
-      context,
-      taskId,
-      nodeId,
-      get signal() {
-        return cancellation.signal;
-      },
-      state: state ?? new LoneRunState(prompt),
-      callTool: (name: string, args: JsonValue) => noticed(this.#callTool(name, args)),
-      callAgent: (
-        agent: { readonly name: string } | string,
-        prompt: string,
-        options?: CallAgentOptions,
-      ) => noticed(this.#callAgent(agent, prompt, options)),
-    };
   }
 
   /** Settles with `answer`, or as soon as the call is cancelled. */
@@ -123,7 +139,7 @@ class Run {
     return NetworkError.from(thrown, "AGENT_FAILED", `Agent "${this.#agent.name}" failed`);
   }
 
-  async #callTool(name: string, args: JsonValue): Promise<JsonValue> {
+  async callTool(name: string, args: JsonValue): Promise<JsonValue> {
     const { cancellation, emit } = this.#call;
     const tool = this.#agent.toolset.get(name);
     if (tool === undefined) {
@@ -142,7 +158,7 @@ class Run {
     return result;
   }
 
-  async #callAgent(
+  async callAgent(
     asked: { readonly name: string } | string,
     prompt: string,
     options: CallAgentOptions = {},
