@@ -89,7 +89,7 @@ export function outcomeOf(
 }
 
 /** The error when routing finds no device, with what each one lacks. */
-export function noDevice({ request: { agent }, verdicts }: Ranking): NetworkError {
+export function noDevice({ agent, verdicts }: Ranking): NetworkError {
   const reasons = verdicts
     .filter((verdict) => !verdict.fits)
     .slice(0, 5)
