@@ -5,8 +5,8 @@
  * is promised is one end: the result, or the word that nobody knows the outcome where it must not
  * be run again. What may end so, and nothing else:
  *
- * - a task of an agent that is not idempotent, or one that has said something already, whose node a
- *   fault has hit while it was there;
+ * - a task of an agent that is not idempotent, or one that has said something already, whose node was
+ *   lost while it was there: killed, or away for longer than no node is removed for;
  * - one that was on two nodes when they were killed, since it may be what kills them;
  * - one whose three attempts were all hit.
  *
@@ -93,8 +93,20 @@ const MOST_ATTEMPTS = 3;
 const MOST_LOST = 2;
 /** Within this a task begins elsewhere: a node that is away for less need not be left. */
 export const PROMISED_MS = 1_500;
-/** A connection finds out by itself when it was cut; TCP waits twice as long each time. */
-const AFTERMATH_MS = 4_000;
+/** A node that is away for less is not removed: whatever it has been given it ends. */
+const NEVER_REMOVED_MS = 4_000;
+/**
+ * How long a fault may still be felt. A connection finds out by itself when it was cut, and TCP waits
+ * twice as long each time; who was killed is told by its host, at once.
+ */
+const AFTERMATH_MS: Readonly<Record<FaultKind, number>> = {
+  kill: 0,
+  pause: 500,
+  deaf: 4_000,
+  cut: 4_000,
+};
+/** What a task may end with that was hit each time. */
+const ENDS_OF_HIT: ReadonlySet<string | null> = new Set(["UNKNOWN_OUTCOME", "UNAVAILABLE"]);
 
 /** Holds all that came of it against what is promised. */
 export function judgeChaos(
@@ -177,7 +189,7 @@ function faultOf({ node, from, until }: Attempt, faults: readonly Fault[]): Faul
   const before = faults.filter(({ host, at }) => host === node && at < until)
     .sort((one, other) => one.at - other.at);
   return before.find((fault) => fault.until > from) ??
-    before.findLast((fault) => fault.until + AFTERMATH_MS > from);
+    before.findLast(({ kind, until }) => until + AFTERMATH_MS[kind] > from);
 }
 
 function mayBeUnknown(
@@ -189,10 +201,17 @@ function mayBeUnknown(
   const last = attempts.at(-1);
   if (last === undefined) return false;
   const hits = attempts.map((one) => faultOf(one, faults)).filter((fault) => fault !== undefined);
-  if (attempts.length >= MOST_ATTEMPTS && hits.length === attempts.length) return true;
-  if (code !== "UNKNOWN_OUTCOME" || faultOf(last, faults) === undefined) return false;
+  if (attempts.length >= MOST_ATTEMPTS && hits.length === attempts.length) {
+    return ENDS_OF_HIT.has(code);
+  }
+  const fault = faultOf(last, faults);
+  if (code !== "UNKNOWN_OUTCOME" || fault === undefined || !isLoss(fault)) return false;
   const killed = hits.filter(({ kind }) => kind === "kill").length;
   return isOnce(task) || firstPieceAt !== null || killed >= MOST_LOST;
+}
+
+function isLoss({ kind, at, until }: Fault): boolean {
+  return kind === "kill" || until - at >= NEVER_REMOVED_MS;
 }
 
 function wrongAnswer(
@@ -249,7 +268,7 @@ function historyOf(attempts: readonly Attempt[], faults: readonly Fault[], end: 
         { at, what: `${kind} ${host}` },
         { at: until, what: `end of ${kind} ${host}` },
       ])
-      .filter(({ at }) => at > begin - AFTERMATH_MS && at < end),
+      .filter(({ at }) => at > begin - AFTERMATH_MS.cut && at < end),
     { at: end, what: "ended" },
   ];
   return moments.sort((one, other) => one.at - other.at)

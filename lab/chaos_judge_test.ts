@@ -43,6 +43,11 @@ const start = (attempt: number, node: string, at: number): Start => ({
   node,
   at,
 });
+const hitEachTime: Outcome = {
+  ...lost,
+  sent: [1, 2, 3].map((attempt) => ({ attempt, node: "A", at: attempt })),
+};
+const long: Fault = { kind: "cut", host: "A", at: 0, until: 5_000 };
 const first = start(1, "A", 1);
 const second = start(2, "B", 600);
 
@@ -59,6 +64,8 @@ Deno.test("what is as promised is not blamed", () => {
   assertEquals(broken(work, [done], [first]), []);
   assertEquals(broken(work, [moved], [first, second], [killed]), []);
   assertEquals(broken(once, [lost], [first], [killed]), []);
+  assertEquals(broken(once, [lost], [first], [paused]), []);
+  assertEquals(broken(work, [hitEachTime], [], [long]), []);
   const unheard = { ...lost, sent: [], message: `Node "A" was lost` };
   assertEquals(broken(once, [unheard], [], [killed]), []);
   assertEquals(broken(once, [unheard], []).length, 1);
@@ -82,6 +89,13 @@ Deno.test("what is broken is named", () => {
         { ...done, output: "0.0 0.1 ", streamed: "0.0 0.0 0.1 " },
       ], [first]),
     ],
+    // A pause so short loses no node, and who was killed is felt no more when it is back.
+    [/has failed: UNKNOWN_OUTCOME/, broken(once, [lost], [first], [{ ...paused, until: 4_499 }])],
+    [
+      /has failed: UNKNOWN_OUTCOME/,
+      broken(once, [lost], [first], [{ ...killed, at: -900, until: -1 }]),
+    ],
+    [/has failed: INTERNAL/, broken(work, [{ ...hitEachTime, code: "INTERNAL" }], [], [long])],
     [/has ended late/, broken(work, [{ ...done, settledAt: 31_001 }], [first])],
   ];
   for (const [expected, [said = "nothing"]] of cases) assertMatch(said, expected);

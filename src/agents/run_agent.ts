@@ -164,7 +164,8 @@ class Run {
     options: CallAgentOptions = {},
   ): Promise<RunResult> {
     const { cancellation, emit, callAgent } = this.#call;
-    const name = typeof asked === "string" ? asked : asked.name;
+    const name = typeof asked === "string" ? asked : asked?.name;
+    checkQuestion(name, prompt, options);
     this.#throwIfOver(`agent "${name}"`);
     await emit({ type: "agent-call", agent: name, prompt });
     this.#throwIfOver(`agent "${name}"`);
@@ -220,6 +221,26 @@ async function stream(
     forget();
     await leave();
   }
+}
+
+/** What an agent's file asks is checked by no compiler either, and goes to other nodes. */
+function checkQuestion(
+  agent: unknown,
+  prompt: unknown,
+  { context, timeoutMs }: CallAgentOptions,
+): void {
+  const wrong = typeof agent !== "string"
+    ? `its name is ${kindOf(agent)}. Pass an agent, or its name`
+    : typeof prompt !== "string"
+    ? `its prompt is no text, but ${kindOf(prompt)}`
+    : context !== undefined && typeof context !== "string"
+    ? `its context is no text, but ${kindOf(context)}`
+    : timeoutMs !== undefined && (typeof timeoutMs !== "number" || Number.isNaN(timeoutMs))
+    ? `its timeoutMs is no number, but ${String(timeoutMs)}`
+    : undefined;
+  if (wrong === undefined) return;
+  const name = typeof agent === "string" ? ` "${agent}"` : "";
+  throw new NetworkError("INVALID_ARGUMENT", `Cannot ask agent${name}: ${wrong}.`);
 }
 
 /** What an agent's file returns is checked by no compiler. */

@@ -1,5 +1,6 @@
 /** Turns a run that calls back into an async iterable that its reader paces. */
 
+import type { JsonValue } from "../base/bounded_json.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { EmitRunEvent, RunEvent, RunResult } from "./run_event.ts";
 
@@ -60,8 +61,17 @@ export async function* streamRun<Result extends RunResult>(
 /** Only what agents say is long. */
 function lengthOf<Result extends RunResult>(event: RunEvent<Result>): number {
   if (event.type === "token") return event.text.length;
-  if (event.type === "tool-call") return JSON.stringify(event.arguments).length;
-  if (event.type === "tool-result") return JSON.stringify(event.result).length;
+  if (event.type === "tool-call") return jsonLength(event.arguments);
+  if (event.type === "tool-result") return jsonLength(event.result);
   if (event.type === "agent-call") return event.prompt.length;
   return event.type === "agent-result" ? event.output.length : 0;
+}
+
+/** What tools are given and return is checked by no compiler: it may be nothing, or no JSON. */
+function jsonLength(value: JsonValue): number {
+  try {
+    return JSON.stringify(value)?.length ?? 0;
+  } catch {
+    return 0;
+  }
 }

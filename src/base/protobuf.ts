@@ -43,6 +43,8 @@ export class ProtoWriter {
   reserve(bytes: number): void {
     const needed = this.#length + bytes;
     if (needed <= this.#buffer.length) return;
+    // Of what is no text: written all the same, it would spoil what stands before it.
+    if (Number.isNaN(needed)) throw new TypeError("Cannot write a message: it has no length.");
     const larger = new Uint8Array(Math.max(needed, this.#buffer.length * 2));
     larger.set(this.#buffer.subarray(0, this.#length));
     this.#buffer = larger;

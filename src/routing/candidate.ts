@@ -39,6 +39,9 @@ export interface Candidate {
 const TFLOPS_PER_CORE = 0.05;
 /** Below all real devices: one of which nothing is known is the last to get heavy work. */
 const LEAST_TFLOPS = 0.01;
+/** Nobody is believed to be slower or faster: what is measured is multiplied by it, and kept. */
+const SLOWEST_TFLOPS = 1e-6;
+const FASTEST_TFLOPS = 1e6;
 
 /**
  * How fast a device is for what agents mostly do, in TFLOPS: FP16 where known, else FP32, else
@@ -62,7 +65,8 @@ export function tflopsOf({ flops, cores }: DeviceCapabilities): number {
 function knownTflops(flops: DeviceCapabilities["flops"]): number | undefined {
   // Cards that have integer dot products and no fast FP16 (Pascal) are no faster than their FP32.
   const known = flops.fp16 ?? flops.fp32 ?? (flops.int8 === null ? null : flops.int8 / 2);
-  return known !== null && known > 0 ? known : undefined;
+  if (known === null || !(known > 0)) return undefined;
+  return Math.min(FASTEST_TFLOPS, Math.max(SLOWEST_TFLOPS, known));
 }
 
 function estimatedTflops(cores: number | null): number {

@@ -10,7 +10,7 @@ import { RoutingStrategy } from "./strategy.ts";
 /** Why `chosen` got the task, in one sentence without a full stop. */
 export function explain(
   { candidate, tier, expected }: FittingVerdict,
-  { verdicts, request, strategy }: Ranking,
+  { verdicts, workload, strategy }: Ranking,
 ): string {
   const fitting = verdicts.reduce((count, { fits }) => fits ? count + 1 : count, 0);
   if (fitting === 1) {
@@ -39,7 +39,6 @@ export function explain(
   }
 
   function byCapability(tier: number): string {
-    const { workload } = request;
     if (tier === Tier.Near) return "it holds what the task works on, and is free";
     if (tier === Tier.Spared) return "every other device is low on battery, too";
     if (workload === "heavy") return "heavy work finishes first there";

@@ -1,5 +1,6 @@
 /** Filter, score, pick: which device gets a task, decided by pure functions. */
 
+import type { Workload } from "../agents/requirements.ts";
 import type { Random } from "../base/random.ts";
 import type { Candidate } from "./candidate.ts";
 import { type Expectation, expectation } from "./expectation.ts";
@@ -24,9 +25,11 @@ export interface FittingVerdict {
   readonly expected: Expectation;
 }
 
-/** What a choice was made of. */
+/** What a choice was made of. It is remembered, and holds no text of the caller's. */
 export interface Ranking {
-  readonly request: RouteRequest;
+  /** The name of the agent that was asked for. */
+  readonly agent: string;
+  readonly workload: Workload;
   readonly strategy: RoutingStrategy;
   /** In the order of the candidates. */
   readonly verdicts: readonly Verdict[];
@@ -45,12 +48,12 @@ export function rank(
 ): Ranking {
   const { workload, requirements: { model }, query, context, times } = request;
   const task = { workload, model, length: query.length + context.length };
-  const agent = times.of(request.agent);
+  const measured = times.of(request.agent);
   const meanMs = (nodeId: string) => times.mean(nodeId);
   const verdicts = candidates.map((candidate): Verdict => {
     const reason = shortcoming(candidate, request);
     if (reason !== undefined) return { candidate, fits: false, reason };
-    const expected = expectation(candidate, task, agent, meanMs);
+    const expected = expectation(candidate, task, measured, meanMs);
     const { tier, cost } = score(strategy, {
       candidate,
       expected,
@@ -59,7 +62,7 @@ export function rank(
     });
     return { candidate, fits: true, tier, cost, expected };
   });
-  return { request, strategy, verdicts };
+  return { agent: request.agent, workload, strategy, verdicts };
 }
 
 /** The best of those that fit; those that are as good are chosen with equal chance. */

@@ -37,6 +37,9 @@ export interface RouterOptions {
 /** How long a custom router may think; a device that waits for its router is of no use. */
 const CUSTOM_ROUTER_TIMEOUT_MS = 1_000;
 
+/** More than one node has links to: of those that never come back no turn is kept. */
+const MOST_TURNS = 1_024;
+
 /** See the top of the file. */
 export class Router {
   readonly #options: RouterOptions;
@@ -63,7 +66,7 @@ export class Router {
       const chosen = pick(ranking, this.#options.random);
       if (chosen === undefined) return { candidate: undefined, ranking };
       const { candidate } = chosen;
-      this.#lastChosen.set(candidate.nodeId, ++this.#choices);
+      this.#noteTurn(candidate.nodeId);
       return { candidate, reason: explain(chosen, ranking), ranking };
     };
     const { customRouter } = this.#options;
@@ -75,6 +78,15 @@ export class Router {
         ? byStrategy()
         : { candidate, reason: "the custom router chose it", ranking }
     );
+  }
+
+  #noteTurn(nodeId: string): void {
+    const turns = this.#lastChosen;
+    turns.set(nodeId, ++this.#choices);
+    if (turns.size <= MOST_TURNS) return;
+    // Half of them at once: those whose turn is the longest ago.
+    const inOrder = [...turns].sort(([, one], [, other]) => one - other);
+    for (const [old] of inOrder.slice(0, MOST_TURNS / 2)) turns.delete(old);
   }
 
   /** The custom router's choice; undefined when it makes none that can be used. */

@@ -234,8 +234,8 @@ export class Executor {
     cancellation: Cancellation,
     caller: string,
   ): Served | Promise<Served> {
-    const agent = this.#agentFor(task, caller);
     cancellation.throwIfRequested();
+    const agent = this.#agentFor(task, caller);
     this.#seen.add(keyOf(task));
     const { clock, slots } = this.#options;
     const attempt = new Attempt(task, emit, cancellation, caller, clock.now());
@@ -291,10 +291,15 @@ export class Executor {
     }
     if (this.running >= this.#options.slots && this.#queueIsFullFor(task)) {
       const displaced = this.#queue.displacedBy({ caller, priority: task.priority });
-      if (displaced === undefined) throw this.#busy();
+      if (displaced === undefined || !this.#fitsWithout(displaced, task)) throw this.#busy();
       displaced.refuse();
     }
     return agent;
+  }
+
+  /** Whether there is room for a task where another one was: one that is long needs more. */
+  #fitsWithout({ attempt }: Waiting, task: Task): boolean {
+    return this.#queuedLength - lengthOf(attempt.task) + lengthOf(task) <= MAX_QUEUED_LENGTH;
   }
 
   #queueIsFullFor(task: Task): boolean {

@@ -59,12 +59,17 @@ export function mayTryAgain(
   return BROKEN_OFF.has(error.code) && !emitted && agent.idempotent && lost < MAX_LOST;
 }
 
-/** The error as the caller is to see it if no other device is asked. */
+/**
+ * The error as the caller is to see it if no other device is asked.
+ *
+ * @param last Why none is asked, where that is not the task itself.
+ */
 export function outcomeOf(
   error: NetworkError,
   nodeId: string,
   { agent, nodeId: asked }: FailedRequest,
   { emitted, lost }: Progress,
+  last = "no other device is left to run it",
 ): NetworkError {
   if (error.code !== "UNKNOWN_OUTCOME") return error;
   const why = emitted
@@ -75,7 +80,7 @@ export function outcomeOf(
     ? `${lost} devices were lost by it, so it may be what ends them`
     : asked !== undefined
     ? "no other node was asked for"
-    : "no other device is left to run it";
+    : last;
   // An executor that has said so itself is not lost.
   const what = error instanceof AgentLost || error.cause === undefined
     ? `Agent "${agent.name}" broke off on node "${nodeId}" (${error.message})`
@@ -89,7 +94,7 @@ export function outcomeOf(
 }
 
 /** The error when routing finds no device, with what each one lacks. */
-export function noDevice({ request: { agent }, verdicts }: Ranking): NetworkError {
+export function noDevice({ agent, verdicts }: Ranking): NetworkError {
   const reasons = verdicts
     .filter((verdict) => !verdict.fits)
     .slice(0, 5)

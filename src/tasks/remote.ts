@@ -167,10 +167,17 @@ function longer(streamed: string, text: string): string {
 /** Answers a peer's call by running the task here. */
 export function serveRun(call: IncomingCall, executor: Executor, caller: string): void {
   let streamed = "";
+  let hasBegun = false;
   const answer = ({ output, data, serviceMs, changes }: Served) => {
     // What was streamed is there already.
     const told = output === streamed ? undefined : output;
-    call.end(new AnswerBody({ output: told, data, serviceMs, changes }));
+    try {
+      call.end(new AnswerBody({ output: told, data, serviceMs, changes }));
+    } catch (thrown) {
+      // The work is done: what cannot be sent must not look as if nothing had begun.
+      if (!hasBegun) call.begin();
+      fail(thrown);
+    }
   };
   const fail = (thrown: unknown) => {
     if (thrown instanceof TaskCancelled) {
@@ -178,7 +185,10 @@ export function serveRun(call: IncomingCall, executor: Executor, caller: string)
     } else call.fail(NetworkError.from(thrown, "INTERNAL"));
   };
   const emit: EmitAttemptEvent = (event) => {
-    if (event.type === "started") return call.begin();
+    if (event.type === "started") {
+      hasBegun = true;
+      return call.begin();
+    }
     if (event.type === "token") streamed += event.text;
     return call.send(eventBody(event));
   };

@@ -14,11 +14,21 @@ export class RetryBudget {
     this.#tokens = Math.min(MOST, this.#tokens + SHARE);
   }
 
+  /** Whether no attempt may be repeated now. */
+  get isSpent(): boolean {
+    // A fifth of five is a little less than one.
+    return this.#tokens < 1 - 1e-9;
+  }
+
   /** Whether one more attempt at it may be made; then it is paid for. */
   spend(): boolean {
-    // A fifth of five is a little less than one.
-    if (this.#tokens < 1 - 1e-9) return false;
+    if (this.isSpent) return false;
     this.#tokens--;
     return true;
+  }
+
+  /** The attempt that was paid for was not made. */
+  refund(): void {
+    this.#tokens = Math.min(MOST, this.#tokens + 1);
   }
 }

@@ -56,6 +56,8 @@ const FOURTH = bytesTag(4);
 
 const PRIORITIES: readonly Priority[] = ["normal", "high", "low"];
 const MAX_ATTEMPT = 1_000;
+/** Of 55 characters, as W3C has it now; it goes on to other nodes as it is. */
+const TRACEPARENT = /^[ -~]{1,256}$/;
 const MAX_REASON_LENGTH = 1_000;
 /** Of all tags, lengths and numbers of one message. */
 const NUMBERS_BOUND = 48;
@@ -121,7 +123,7 @@ export function decodeTask(bytes: Uint8Array): Task {
     else if (tag === TASK_TIMEOUT_US) timeoutMs = reader.number() / 1_000;
     else if (tag === TASK_PRIORITY) priority = PRIORITIES[reader.number()];
     else if (tag === TASK_HOPS) hops = reader.number();
-    else if (tag === TASK_TRACEPARENT) traceparent = reader.string();
+    else if (tag === TASK_TRACEPARENT) traceparent = traceparentIn(reader.string());
     else if (tag === TASK_STATE) state = readState(jsonIn(reader.bytes()));
     else reader.skip(tag);
   }
@@ -136,6 +138,11 @@ export function decodeTask(bytes: Uint8Array): Task {
   const task: Task = { taskId, attempt, agent, prompt, context, timeoutMs, priority, hops };
   if (state === undefined && traceparent === undefined) return task;
   return { ...task, ...(state && { state }), ...(traceparent && { traceparent }) };
+}
+
+/** One that is none is left out, and the task begins a trace of its own. */
+function traceparentIn(text: string): string | undefined {
+  return TRACEPARENT.test(text) ? text : undefined;
 }
 
 /**

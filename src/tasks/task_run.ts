@@ -12,8 +12,8 @@ import { considerations } from "../routing/explain.ts";
 import type { Route } from "../routing/router.ts";
 import type { Circuits } from "./circuits.ts";
 import { type Executor, HERE } from "./executor.ts";
-import { Race } from "./race.ts";
 import { mayTryAgain, outcomeOf, type Progress, Unanswered } from "./failure.ts";
+import { Hedge, Lost, type Won } from "./hedge.ts";
 import type { AskedTask, Stoppable, TaskHistory } from "./history.ts";
 import { type CallingLink, runRemotely } from "./remote.ts";
 import type { RetryBudget } from "./retry_budget.ts";
@@ -57,7 +57,6 @@ const MAX_ATTEMPTS = 3;
 const MAX_REFUSALS = 2;
 /** The longest wait before the second attempt where no other device is left; then twice as long. */
 const FIRST_BACK_OFF_MS = 100;
-const LONGEST_BACK_OFF_MS = 5_000;
 
 const NOBODY: ReadonlySet<string> = new Set();
 
@@ -68,6 +67,8 @@ const OUT_OF_REACH: ReadonlySet<ErrorCode> = new Set(["UNAVAILABLE", "UNKNOWN_OU
 class Attempt implements Stoppable, Progress {
   readonly number: number;
   readonly route: Route;
+  /** When it was chosen, by the monotonic clock. */
+  readonly chosenAt: number;
   /** Whether the next one is in the retry budget already. */
   isNextPaid = false;
   begun = false;
@@ -75,9 +76,10 @@ class Attempt implements Stoppable, Progress {
   lost = 0;
   stop: Stoppable["stop"];
 
-  constructor(number: number, route: Route) {
+  constructor(number: number, route: Route, now: number) {
     this.number = number;
     this.route = route;
+    this.chosenAt = now;
   }
 
   get nodeId(): string {
@@ -85,29 +87,12 @@ class Attempt implements Stoppable, Progress {
   }
 }
 
-/** An attempt that was answered. */
-interface Won {
-  readonly attempt: Attempt;
-  readonly served: Served;
-}
-
-/** An attempt of two that failed, and why. */
-class Lost {
-  readonly attempt: Attempt;
-  readonly cause: unknown;
-
-  constructor(attempt: Attempt, cause: unknown) {
-    this.attempt = attempt;
-    this.cause = cause;
-  }
-}
-
 /** An attempt that failed, of a task that another device may still do. */
 interface Failure {
   readonly attempt: Attempt;
-  readonly reason: string;
-  /** What the caller gets if no other device can do it. */
   readonly error: NetworkError;
+  /** What the caller gets if no other device can do it. */
+  readonly outcome: NetworkError;
 }
 
 /** See the top of the file. */
@@ -128,7 +113,7 @@ export class TaskRun implements WatchedAttempt {
   #remote: Attempt | undefined;
   #link: CallingLink | undefined;
   /** Between two devices, where hedging was asked for. */
-  #race: Race<Attempt> | undefined;
+  #hedge: Hedge<Attempt> | undefined;
 
   constructor(
     taskId: string,
@@ -175,9 +160,8 @@ export class TaskRun implements WatchedAttempt {
           if (this.#request.hedgeAfterMs === undefined) {
             served = await this.#serve(attempt, this.#going, told === undefined);
           } else {
-            const won = await this.#hedged(attempt, this.#request.hedgeAfterMs);
-            attempt = won.attempt;
-            served = won.served;
+            const { hedgeAfterMs } = this.#request;
+            ({ attempt, served } = await this.#hedged(attempt, hedgeAfterMs, told === undefined));
           }
           if (!attempt.begun && this.#emit !== undefined) {
             // It answered at once, and had nothing to say before.
@@ -186,13 +170,11 @@ export class TaskRun implements WatchedAttempt {
           }
           return this.#done(attempt, served);
         } catch (thrown) {
-          failure = thrown instanceof Lost
-            ? this.#failed(thrown.attempt, thrown.cause)
-            : this.#failed(attempt, thrown);
+          failure = this.#failed(attempt, thrown);
         }
       }
     } catch (thrown) {
-      this.#means.history.end(this.#going, NetworkError.from(thrown, "INTERNAL").code);
+      this.#means.history.end(this.#going, toError(thrown).code);
       throw thrown;
     } finally {
       if (this.#means.history.isIdle) this.#means.silence.stop();
@@ -202,9 +184,10 @@ export class TaskRun implements WatchedAttempt {
   #choose(route: Route): Attempt {
     const { circuits, clock } = this.#means;
     const { candidate: { nodeId }, reason, ranking } = route;
-    this.#going.sent(nodeId, reason, ranking, clock.now());
+    const now = clock.now();
+    this.#going.sent(nodeId, reason, ranking, now);
     circuits.chosen(nodeId);
-    return new Attempt(++this.#attempts, route);
+    return new Attempt(++this.#attempts, route, now);
   }
 
   #tellChoice({ number, nodeId, route }: Attempt, reason: string): Promise<void> | void {
@@ -225,8 +208,9 @@ export class TaskRun implements WatchedAttempt {
     return this.#emit?.({ type: "started", taskId, attempt: number, nodeId });
   }
 
-  #fallBack({ attempt: { number, nodeId }, reason }: Failure): Promise<void> | void {
+  #fallBack({ attempt: { number, nodeId }, error }: Failure): Promise<void> | void {
     const { agent: { name: agent } } = this.#request;
+    const { message: reason } = error;
     const { taskId } = this.#going;
     this.#means.logger.info("{agent} falls back from {nodeId}: {reason}", {
       agent,
@@ -246,8 +230,8 @@ export class TaskRun implements WatchedAttempt {
     const { clock, link, deadlines } = this.#means;
     const { nodeId, route: { candidate: { isLocal } } } = attempt;
     const { signal } = this.#request;
-    const { askedAt, sentAt } = this.#going;
-    const now = isFresh ? sentAt : clock.now();
+    const now = isFresh ? attempt.chosenAt : clock.now();
+    const { askedAt } = this.#going;
     const task = this.#task(attempt.number, this.#request.timeoutMs - (now - askedAt));
     const emit = (event: AttemptEvent) => this.#onEvent(attempt, event);
     if (isLocal) return this.#serveHere(task, stoppable, emit);
@@ -255,8 +239,7 @@ export class TaskRun implements WatchedAttempt {
     if (open === undefined) {
       throw new NetworkError("UNAVAILABLE", `Node "${nodeId}" has no open link now.`);
     }
-    // Of two that race, the other one answers.
-    if (stoppable === this.#going) this.#watch(attempt, open);
+    if (this.#going.remote === undefined) this.#watch(attempt, open);
     return runRemotely(open, task, emit, { deadlines, now, signal, stoppable });
   }
 
@@ -279,6 +262,7 @@ export class TaskRun implements WatchedAttempt {
 
   /** Goes elsewhere, if it may be done twice and another device can do it now. */
   onSilence(): void {
+    if (this.#hedge !== undefined) return this.#hedge.hurry();
     const attempt = this.#remote!;
     const { isStopped, hasAnother, budget } = this.#means;
     const error = new Unanswered(attempt.nodeId);
@@ -286,7 +270,9 @@ export class TaskRun implements WatchedAttempt {
       mayTryAgain(error, attempt, this.#request);
     if (!mayLeave) return;
     const tried = new Set([...this.#tried, attempt.nodeId]);
-    if (!hasAnother(this.#request, tried) || !budget.spend()) return;
+    // Looking for one costs more, and there may be many tasks there.
+    if (budget.isSpent || !hasAnother(this.#request, tried)) return;
+    budget.spend();
     attempt.isNextPaid = true;
     this.#going.stop?.(error);
   }
@@ -322,6 +308,7 @@ export class TaskRun implements WatchedAttempt {
     stoppable.stop = (reason) => cancellation.cancel(reason);
     const onAbort = () => cancellation.cancel(signal!.reason);
     signal?.addEventListener("abort", onAbort, { once: true });
+    if (signal?.aborted) onAbort();
     try {
       return await this.#means.executor.execute(task, emit, cancellation, HERE);
     } finally {
@@ -338,62 +325,50 @@ export class TaskRun implements WatchedAttempt {
     // An agent that may be run again asks only such as may be, too.
     if (event.type !== "agent-call" && event.type !== "agent-result") attempt.emitted = true;
     // Nobody hears two answers.
-    if (this.#race !== undefined && !this.#race.isWonBy(attempt)) return;
+    if (this.#hedge !== undefined && !this.#hedge.isWonBy(attempt)) return;
     return this.#emit?.(event);
   }
 
   /** Whichever of two devices answers first; the second is asked when the first takes its time. */
-  async #hedged(first: Attempt, afterMs: number): Promise<Won> {
-    const race = this.#race = new Race<Attempt>();
-    this.#going.stop = (reason) => race.stop(reason);
-    const elapsed = Promise.withResolvers<void>();
-    const cancelTimer = this.#means.deadlines.after(afterMs, elapsed.resolve);
-    const firstRun = this.#raced(race, first, true);
-    const secondRun = elapsed.promise.then(async () => {
-      const second = race.isDecided ? undefined : await this.#second(first, afterMs);
-      if (second === undefined || race.isDecided) {
-        throw new Lost(first, "No other device is asked.");
-      }
-      return await this.#raced(race, second, false);
+  async #hedged(first: Attempt, afterMs: number, isFresh: boolean): Promise<Won<Attempt>> {
+    const hedge: Hedge<Attempt> = this.#hedge = new Hedge(first, {
+      serve: async (attempt) => {
+        try {
+          return await this.#serve(attempt, attempt, isFresh && attempt === first);
+        } finally {
+          if (this.#remote === attempt) this.#going.remote = undefined;
+        }
+      },
+      second: () => this.#second(first, hedge, afterMs),
+      after: (delayMs, callback) => this.#means.deadlines.after(delayMs, callback),
     });
-    // What fails before the time has come is followed by the next attempt at once.
-    firstRun.catch(elapsed.reject);
+    this.#going.stop = (reason) => hedge.stop(reason);
     try {
-      return await Promise.any([firstRun, secondRun]);
-    } catch (thrown) {
-      const [one, other] = (thrown as AggregateError).errors as Lost[];
-      const isOver = other === undefined || other.attempt === first;
-      const last = isOver || race.winner === first ? one : other;
-      if (last !== one) this.#note(first, NetworkError.from(one.cause, "INTERNAL"));
-      throw last;
+      return await hedge.run(afterMs);
     } finally {
-      cancelTimer();
-      this.#race = undefined;
-    }
-  }
-
-  async #raced(race: Race<Attempt>, attempt: Attempt, isFresh: boolean): Promise<Won> {
-    race.enter(attempt);
-    try {
-      const served = await this.#serve(attempt, attempt, isFresh);
-      if (!race.isWonBy(attempt)) throw new Error("Another device was faster.");
-      return { attempt, served };
-    } catch (thrown) {
-      throw new Lost(attempt, thrown);
+      this.#hedge = undefined;
     }
   }
 
   /** The second best device, if there is one and the retry budget allows it. */
-  async #second(first: Attempt, afterMs: number): Promise<Attempt | undefined> {
-    if (this.#request.nodeId !== undefined) return undefined;
+  async #second(
+    first: Attempt,
+    hedge: Hedge<Attempt>,
+    afterMs: number,
+  ): Promise<Attempt | undefined> {
+    const { isStopped, route, budget } = this.#means;
+    if (this.#request.nodeId !== undefined || isStopped()) return undefined;
+    if (this.#attempts >= MAX_ATTEMPTS) return undefined;
     try {
       this.#tried = new Set([...this.#tried, first.nodeId]);
-      const route = await this.#means.route(this.#request, this.#tried);
-      if (route === undefined || !this.#means.budget.spend()) return undefined;
-      const attempt = this.#choose(route);
+      const chosen = await route(this.#request, this.#tried);
+      // A custom router has taken its time.
+      if (chosen === undefined || hedge.isDecided || this.#isCancelled) return undefined;
+      if (!budget.spend()) return undefined;
+      const attempt = this.#choose(chosen);
       const late = `"${first.nodeId}" has not answered within ${afterMs} ms`;
-      await this.#tellChoice(attempt, `${route.reason}; ${late}`);
-      return attempt;
+      await this.#tellChoice(attempt, `${chosen.reason}; ${late}`);
+      return this.#isCancelled ? undefined : attempt;
     } catch {
       // The first goes on.
       return undefined;
@@ -436,45 +411,62 @@ export class TaskRun implements WatchedAttempt {
   #failed(attempt: Attempt, thrown: unknown): Failure {
     this.#going.remote = undefined;
     this.#throwIfCancelled();
-    const { budget, isStopped } = this.#means;
-    const error = NetworkError.from(thrown, "INTERNAL");
+    if (thrown instanceof Lost) {
+      const { before } = thrown as Lost<Attempt>;
+      if (before !== undefined) this.#note(before.attempt, toError(before.cause));
+      return this.#failed(thrown.attempt, thrown.cause);
+    }
+    const error = toError(thrown);
     this.#note(attempt, error);
     if (error.code === "RESOURCE_EXHAUSTED" && !attempt.begun) this.#refused++;
-    const seen = outcomeOf(error, attempt.nodeId, this.#request, attempt);
-    const isLast = isStopped() || this.#attempts >= MAX_ATTEMPTS || this.#refused >= MAX_REFUSALS;
-    if (isLast || !mayTryAgain(error, attempt, this.#request)) throw seen;
-    if (!attempt.isNextPaid && !budget.spend()) throw seen;
-    return { attempt, reason: error.message, error: seen };
+    const last = this.#whyLast(error, attempt);
+    const outcome = outcomeOf(error, attempt.nodeId, this.#request, attempt, last);
+    if (last !== undefined) throw outcome;
+    return { attempt, error, outcome };
+  }
+
+  /** Why no other device is to be asked, if none is; else that is paid for now. */
+  #whyLast(error: NetworkError, attempt: Attempt): string | undefined {
+    const { budget, isStopped } = this.#means;
+    if (!mayTryAgain(error, attempt, this.#request)) return "it is not to be run again";
+    if (isStopped()) return "this node is stopping";
+    if (this.#attempts >= MAX_ATTEMPTS) return `it was tried ${this.#attempts} times`;
+    if (this.#refused >= MAX_REFUSALS) return "the others are full";
+    if (attempt.isNextPaid || budget.spend()) return undefined;
+    return "too much is being run again already";
   }
 
   #note(attempt: Attempt, error: NetworkError): void {
     const { circuits } = this.#means;
-    const { code } = error;
-    if (error instanceof Unanswered) {
-      this.#tried = new Set([...this.#tried, attempt.nodeId]);
-      return;
-    }
-    if (OUT_OF_REACH.has(code)) circuits.failed(attempt.nodeId);
-    else circuits.answered(attempt.nodeId);
-    this.#tried = new Set([...this.#tried, attempt.nodeId]);
-    if (code === "UNKNOWN_OUTCOME") this.#lost++;
+    const { nodeId } = attempt;
+    this.#tried = new Set([...this.#tried, nodeId]);
+    if (error instanceof Unanswered) return;
+    if (OUT_OF_REACH.has(error.code)) circuits.failed(nodeId, attempt.chosenAt);
+    // That the time is up, this side says by itself.
+    else if (error.code !== "DEADLINE_EXCEEDED") circuits.answered(nodeId);
+    if (error.code === "UNKNOWN_OUTCOME") this.#lost++;
     attempt.lost = this.#lost;
   }
 
   /** Nobody is left that was not tried: after a while one of the same may do it. */
-  async #again({ error }: Failure): Promise<Route> {
-    const mayComeBack = error.code === "UNAVAILABLE" || error.cause instanceof Unanswered;
-    if (!mayComeBack) throw error;
-    await this.#backOff();
-    this.#tried = NOBODY;
-    return await this.#means.route(this.#request, this.#tried) ?? Promise.reject(error);
+  async #again({ error, outcome }: Failure): Promise<Route> {
+    const { route, budget } = this.#means;
+    if (error.code === "UNAVAILABLE" || error instanceof Unanswered) {
+      await this.#backOff();
+      this.#tried = NOBODY;
+      const again = await route(this.#request, this.#tried);
+      if (again !== undefined) return again;
+    }
+    // Nothing comes of what was paid for.
+    budget.refund();
+    throw outcome;
   }
 
   /** With full jitter: those whose device was lost at the same moment do not come back together. */
   async #backOff(): Promise<void> {
     const { clock, random } = this.#means;
     const { signal } = this.#request;
-    const longest = Math.min(LONGEST_BACK_OFF_MS, FIRST_BACK_OFF_MS * 2 ** (this.#attempts - 1));
+    const longest = FIRST_BACK_OFF_MS * 2 ** (this.#attempts - 1);
     const stop = new AbortController();
     this.#going.stop = (reason) => stop.abort(reason);
     const both = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
@@ -498,6 +490,10 @@ export class TaskRun implements WatchedAttempt {
     }
   }
 
+  get #isCancelled(): boolean {
+    return this.#going.cancelled !== undefined || this.#request.signal?.aborted === true;
+  }
+
   #throwIfCancelled(): void {
     const { cancelled } = this.#going;
     if (cancelled !== undefined) throw cancelled;
@@ -508,4 +504,8 @@ export class TaskRun implements WatchedAttempt {
     const why = describeError(reason);
     throw new NetworkError("CANCELLED", `Cancelled by the caller: ${why}`, { cause: reason });
   }
+}
+
+function toError(thrown: unknown): NetworkError {
+  return NetworkError.from(thrown, "INTERNAL");
 }

@@ -46,9 +46,7 @@ export class WaitingLine<W extends Waiter> {
   next(): W | undefined {
     if (this.#length === 0) return undefined;
     const waiting = ORDER.filter((priority) => this.#turns.get(priority)!.size > 0);
-    // Nobody waits for ever behind those who keep coming.
-    const isTurnOfLast = ++this.#taken % TURNS === 0;
-    const turns = this.#turns.get(isTurnOfLast ? waiting.at(-1)! : waiting[0])!;
+    const turns = this.#turns.get(waiting[this.#whoseTurn(waiting.length)])!;
     const [[caller, waiters]] = turns;
     const waiter = waiters.shift()!;
     // Its caller goes to the end.
@@ -56,6 +54,16 @@ export class WaitingLine<W extends Waiter> {
     if (waiters.length > 0) turns.set(caller, waiters);
     this.#length--;
     return waiter;
+  }
+
+  /**
+   * Nobody waits for ever behind those who keep coming: now and then it is the turn of those behind
+   * the first, one priority after the other.
+   */
+  #whoseTurn(priorities: number): number {
+    const round = Math.floor(++this.#taken / TURNS);
+    if (this.#taken % TURNS !== 0 || priorities === 1) return 0;
+    return 1 + round % (priorities - 1);
   }
 
   /** Takes somebody out; nothing when it does not wait. */

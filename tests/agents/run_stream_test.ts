@@ -56,6 +56,17 @@ Deno.test("events come in order, and the result is the last", async () => {
   ]);
 });
 
+Deno.test("what a tool returns may be nothing, or no JSON, and ends no run", async () => {
+  const run = heldRun();
+  const reading = Array.fromAsync(run.stream);
+  await settle();
+  for (const result of [undefined, 10n, () => 1]) {
+    run.emit({ type: "tool-result", tool: "t", result } as unknown as RunEvent);
+  }
+  run.end();
+  assertEquals((await reading).length, 4);
+});
+
 Deno.test("a reader that comes late misses nothing", async () => {
   const run = heldRun();
   const first = run.stream.next();

@@ -1,12 +1,15 @@
 /** Which device gets which work. */
 
 import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
+import { silentLogger } from "../../src/base/log.ts";
+import { ManualClock } from "../../src/base/manual_clock.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { UNKNOWN_DEVICE } from "../../src/device/capabilities.ts";
 import { AT_EASE } from "../../src/device/condition.ts";
-import { type Candidate, capacityOf } from "../../src/routing/candidate.ts";
+import { type Candidate, capacityOf, tflopsOf } from "../../src/routing/candidate.ts";
 import { considerations, explain } from "../../src/routing/explain.ts";
 import { pick, rank } from "../../src/routing/rank.ts";
+import { Router } from "../../src/routing/router.ts";
 import { type RouteRequest, RoutingStrategy } from "../../src/routing/strategy.ts";
 import { ServiceTimeTable } from "../../src/tasks/service_times.ts";
 import { device, flops, request } from "../support/candidates.ts";
@@ -255,4 +258,38 @@ Deno.test("a device is as fast as its FP16, else as its FP32, whatever its INT8 
   assertEquals(capacity(82.6, 165.2, 660.6), { tflops: 165.2, estimated: false });
   assertEquals(capacity(null, null, 26), { tflops: 13, estimated: false }, "only an NPU's figure");
   assertEquals(capacity(null, null, null), { tflops: 0.2, estimated: true });
+});
+
+Deno.test("whatever a device says of its speed, what was measured of others stays of use", () => {
+  for (const fp16 of [Number.MAX_VALUE, Number.MIN_VALUE]) {
+    const liar = device("liar", { flops: { fp32: null, fp16, int8: null } });
+    const times = new ServiceTimeTable();
+    times.note("work", "liar", 60_000, tflopsOf(liar.capabilities));
+    for (let i = 0; i < 200; i++) {
+      times.note("work", "server", 100, tflopsOf(server().capabilities));
+    }
+    const { verdicts } = rank([macbook()], request({ times }), RoutingStrategy.CapabilityBased);
+    assert(verdicts[0].fits && verdicts[0].expected.basis === "scaled");
+    const { serviceMs } = verdicts[0].expected;
+    assert(serviceMs > 100 && serviceMs < 10_000, `${serviceMs} ms`);
+  }
+});
+
+Deno.test("round robin is fair to those who are here, however many came and went", () => {
+  const router = new Router({
+    strategy: RoutingStrategy.RoundRobin,
+    clock: new ManualClock(),
+    random: seededRandom(1),
+    logger: silentLogger,
+    agents: () => [],
+  });
+  const choose = (candidates: Candidate[]) => {
+    const outcome = router.route(candidates, request());
+    assert(!(outcome instanceof Promise));
+    return outcome.candidate!.nodeId;
+  };
+  for (let i = 0; i < 5_000; i++) choose([device(`passing-${i}`)]);
+  const fleet = ["a", "b", "c"].map((name) => device(name));
+  const turns = Array.from({ length: 30 }, () => choose(fleet));
+  for (let i = 0; i < 30; i += 3) assertEquals(new Set(turns.slice(i, i + 3)).size, 3);
 });

@@ -8,7 +8,7 @@ Deno.test("three failures in a row open a circuit for a second, each further one
   const clock = new ManualClock();
   const circuits = new Circuits(clock);
   const fail = (times: number) => {
-    for (let i = 0; i < times; i++) circuits.failed("a");
+    for (let i = 0; i < times; i++) circuits.failed("a", clock.now());
   };
   fail(2);
   assertEquals(circuits.isDoubtful("a"), false);
@@ -23,14 +23,15 @@ Deno.test("three failures in a row open a circuit for a second, each further one
 });
 
 Deno.test("an answer closes the circuit, and only failures in a row count", () => {
-  const circuits = new Circuits(new ManualClock());
+  const clock = new ManualClock();
+  const circuits = new Circuits(clock);
   for (let i = 0; i < 10; i++) {
-    circuits.failed("a");
-    circuits.failed("a");
+    circuits.failed("a", clock.now());
+    circuits.failed("a", clock.now());
     circuits.answered("a");
   }
   assertEquals(circuits.isDoubtful("a"), false);
-  for (let i = 0; i < 3; i++) circuits.failed("a");
+  for (let i = 0; i < 3; i++) circuits.failed("a", clock.now());
   assertEquals(circuits.isDoubtful("a"), true);
   circuits.answered("a");
   assertEquals(circuits.isDoubtful("a"), false);
@@ -39,11 +40,41 @@ Deno.test("an answer closes the circuit, and only failures in a row count", () =
 Deno.test("after a while one task tries, and the others wait for what comes of it", async () => {
   const clock = new ManualClock();
   const circuits = new Circuits(clock);
-  for (let i = 0; i < 3; i++) circuits.failed("a");
+  for (let i = 0; i < 3; i++) circuits.failed("a", clock.now());
   await clock.advance(1_000);
   assertEquals(circuits.isDoubtful("a"), false);
   circuits.chosen("a");
   assertEquals(circuits.isDoubtful("a"), true, "somebody is trying");
   circuits.answered("a");
+  assertEquals(circuits.isDoubtful("a"), false);
+});
+
+Deno.test("tasks that were lost together are one failure, however many they were", async () => {
+  const clock = new ManualClock();
+  const circuits = new Circuits(clock);
+  const loseTogether = async () => {
+    const sentAt = clock.now();
+    await clock.advance(5);
+    for (let i = 0; i < 100; i++) circuits.failed("a", sentAt);
+  };
+  for (const isDoubtful of [false, false, true]) {
+    await loseTogether();
+    assertEquals(circuits.isDoubtful("a"), isDoubtful);
+  }
+  await clock.advance(999);
+  assertEquals(circuits.isDoubtful("a"), true);
+  await clock.advance(1);
+  assertEquals(circuits.isDoubtful("a"), false, "a second has passed, not thirty");
+});
+
+Deno.test("what was on a silent node counts no more when its link is lost at last", async () => {
+  const clock = new ManualClock();
+  const circuits = new Circuits(clock);
+  const sentAt = clock.now();
+  await clock.advance(1_000);
+  circuits.silent("a");
+  await clock.advance(500);
+  for (let i = 0; i < 100; i++) circuits.failed("a", sentAt);
+  await clock.advance(500);
   assertEquals(circuits.isDoubtful("a"), false);
 });

@@ -51,6 +51,11 @@ class AskedRun {
     this.#sink.onEnd({ ok: true, body: encodeAnswer({ serviceMs: 0, ...answer }) });
   }
 
+  /** As an executor says it where somebody has stopped the task. */
+  stop(cancelled: string): void {
+    this.#sink.onEnd({ ok: true, body: encodeAnswer({ cancelled, serviceMs: 0 }) });
+  }
+
   fail(code: ErrorCode, message: string = code, retryAfterMs?: number): void {
     // As a link that was lost says it; an executor gives no cause.
     const cause = code === "UNKNOWN_OUTCOME" ? new Error("the link broke") : undefined;
@@ -873,6 +878,175 @@ Deno.test("with hedging a cancel stops both, and who answers in time is asked al
   (await fleet.ask("a")).answer({ output: "quick" });
   await fleet.clock.advance(1_000);
   assertEquals([alone.result?.attempts, fleet.asked.get("b")?.length], [1, 1]);
+});
+
+Deno.test("with hedging nobody begins when a task was stopped while its second device was chosen", async () => {
+  const stops: ((fleet: Fleet, abort: AbortController) => void)[] = [
+    (_, abort) => abort.abort(),
+    ({ dispatcher }) => {
+      const [{ taskId }] = dispatcher.history.goesOn();
+      dispatcher.cancel(taskId, new NetworkError("CANCELLED", "Enough."));
+    },
+  ];
+  for (const stop of stops) {
+    for (const second of ["b", "here"]) {
+      const thinking = Promise.withResolvers<string>();
+      let asked = 0;
+      const fleet = new Fleet(["a", "b", "here"], () => asked++ === 0 ? "a" : thinking.promise);
+      const abort = new AbortController();
+      const outcome = fleet.run({ hedgeAfterMs: 100, signal: abort.signal });
+      await fleet.ask("a");
+      await fleet.clock.advance(100);
+      stop(fleet, abort);
+      await fleet.settle();
+      thinking.resolve(second);
+      await fleet.settle();
+      assertEquals(outcome.error?.code, "CANCELLED");
+      assertEquals([fleet.asked.get("b"), fleet.here.runs.length], [undefined, 0]);
+      assertEquals(fleet.told(), ["routed a"]);
+    }
+  }
+});
+
+Deno.test("with hedging nothing is told, and nobody asked, after the first has answered", async () => {
+  const thinking = Promise.withResolvers<string>();
+  let asked = 0;
+  const fleet = new Fleet(["a", "b"], () => asked++ === 0 ? "a" : thinking.promise);
+  const outcome = fleet.run({ hedgeAfterMs: 100 });
+  const a = await fleet.ask("a");
+  await fleet.clock.advance(100);
+  a.answer({ output: "done" });
+  await fleet.settle();
+  assertEquals(outcome.result?.output, "done");
+  thinking.resolve("b");
+  await fleet.settle();
+  assertEquals(fleet.told(), ["routed a", "started a"]);
+  const [{ nodeIds, attempts }] = fleet.dispatcher.history.recent();
+  assertEquals([nodeIds, attempts], [["a"], 1]);
+});
+
+Deno.test("with hedging a task that somebody has stopped on one device is stopped on both", async () => {
+  const fleet = new Fleet(["a", "b", "c"]);
+  const outcome = fleet.run({ hedgeAfterMs: 100 });
+  const a = await fleet.ask("a");
+  await fleet.clock.advance(100);
+  const b = await fleet.ask("b");
+  a.stop("Somebody has stopped it.");
+  await fleet.settle();
+  assertEquals([outcome.error?.code, outcome.error?.message], [
+    "CANCELLED",
+    "Somebody has stopped it.",
+  ]);
+  assertEquals([b.cancelled, fleet.asked.get("c")], [true, undefined]);
+});
+
+Deno.test("with hedging, too, at most three devices are asked, and none after the stop", async () => {
+  const fleet = new Fleet(["a", "b", "c", "d"]);
+  fleet.run({ hedgeAfterMs: 100 });
+  for (const nodeId of ["a", "b"]) (await fleet.ask(nodeId)).fail("UNAVAILABLE");
+  await fleet.ask("c");
+  await fleet.clock.advance(1_000);
+  assertEquals(fleet.asked.get("d"), undefined);
+
+  const other = new Fleet(["a", "b"]);
+  other.run({ hedgeAfterMs: 100 });
+  await other.ask("a");
+  other.dispatcher.stop();
+  await other.clock.advance(1_000);
+  assertEquals(other.asked.get("b"), undefined);
+});
+
+Deno.test("with hedging a device that falls silent is helped at once", async () => {
+  const fleet = new Fleet(["a", "b"]);
+  fleet.silent.add("a");
+  const outcome = fleet.run({ hedgeAfterMs: 5_000 });
+  await fleet.ask("a");
+  await fleet.clock.advance(1_200);
+  (await fleet.ask("b")).answer({ output: "b" });
+  await fleet.settle();
+  assertEquals(outcome.result?.nodeId, "b");
+});
+
+Deno.test("who was lost and has come back is not doubted for what was on its old link", async () => {
+  const fleet = new Fleet(["a", "b"]);
+  fleet.silent.add("a");
+  fleet.run({ hedgeAfterMs: 100 });
+  const a = await fleet.ask("a");
+  await fleet.clock.advance(100);
+  await fleet.ask("b");
+  a.fail("UNKNOWN_OUTCOME");
+  await fleet.settle();
+  fleet.circuits.answered("a");
+  await fleet.clock.advance(5_000);
+  assertEquals(fleet.circuits.isDoubtful("a"), false);
+});
+
+Deno.test("a device that says nothing until the time is up has not answered by that", async () => {
+  const fleet = new Fleet(["a", "b"]);
+  const fail = async () => {
+    fleet.run({ nodeId: "a" });
+    (await fleet.ask("a")).fail("UNAVAILABLE");
+    await fleet.settle();
+  };
+  await fail();
+  await fail();
+  const outcome = fleet.run({ nodeId: "a", timeoutMs: 100 });
+  await fleet.clock.advance(100);
+  assertEquals(outcome.error?.code, "DEADLINE_EXCEEDED");
+  assertEquals(fleet.circuits.isDoubtful("a"), false);
+  await fail();
+  assertEquals(fleet.circuits.isDoubtful("a"), true);
+});
+
+Deno.test("a device is doubted for a second when a link with many tasks was lost, not for thirty", async () => {
+  const fleet = new Fleet(["a", "b"]);
+  fleet.agent = heldAgent({ workload: "heavy", idempotent: false }).agent;
+  for (let round = 0; round < 3; round++) {
+    for (let i = 0; i < 50; i++) fleet.run({ nodeId: "a" });
+    await fleet.settle();
+    await fleet.clock.advance(1);
+    for (const run of fleet.asked.get("a")!.splice(0)) run.fail("UNKNOWN_OUTCOME");
+    await fleet.settle();
+    assertEquals(fleet.circuits.isDoubtful("a"), round === 2);
+  }
+  await fleet.clock.advance(1_000);
+  assertEquals(fleet.circuits.isDoubtful("a"), false);
+});
+
+Deno.test("refusals that nobody can make good spend nothing of the retries of others", async () => {
+  const fleet = new Fleet(["a", "b"]);
+  const b = fleet.candidates.pop()!;
+  for (let i = 0; i < 100; i++) {
+    fleet.run();
+    (await fleet.ask("a")).fail("RESOURCE_EXHAUSTED", "a is busy.", 90);
+    await fleet.settle();
+  }
+  fleet.candidates.push(b);
+  for (let i = 1; i <= 5; i++) {
+    fleet.run();
+    (await fleet.ask("a")).fail("UNAVAILABLE");
+    await fleet.settle();
+    fleet.circuits.answered("a");
+    assertEquals(fleet.asked.get("b")?.length, i);
+  }
+});
+
+Deno.test("when too much is being run again already, the error says so, and not that nobody is left", async () => {
+  const fleet = new Fleet(["a", "b"]);
+  const lose = async () => {
+    const outcome = fleet.run();
+    const run = await fleet.ask("a");
+    run.begin();
+    run.fail("UNKNOWN_OUTCOME");
+    await fleet.settle();
+    fleet.circuits.answered("a");
+    return outcome;
+  };
+  let outcome = await lose();
+  for (let i = 0; outcome.error === undefined && i < 100; i++) outcome = await lose();
+  assertEquals(outcome.error?.code, "UNKNOWN_OUTCOME");
+  assertStringIncludes(outcome.error!.message, "too much is being run again already");
+  assert(!outcome.error!.message.includes("no other device"));
 });
 
 Deno.test("after the stop no device takes a lost one's place", async () => {

@@ -5,9 +5,10 @@ import fc from "fast-check";
 import { Cancellation } from "../../src/base/cancellation.ts";
 import { ManualClock } from "../../src/base/manual_clock.ts";
 import { type ErrorCode, NetworkError } from "../../src/base/errors.ts";
-import type { Executor } from "../../src/tasks/executor.ts";
+import { Executor } from "../../src/tasks/executor.ts";
 import type { AttemptEvent, EmitAttemptEvent, Served, Task } from "../../src/tasks/task.ts";
 import { createAgent } from "../../src/agents/agent.ts";
+import type { RunResult } from "../../src/agents/run_event.ts";
 import { executorWith, type HeldAgent, heldAgent, task } from "../support/task_rig.ts";
 
 /** Runs one attempt, and waits for its answer even where that comes at once. */
@@ -20,6 +21,18 @@ function execute(
 ): Promise<Served> {
   return Promise.try(() => executor.execute(task, emit, cancellation, caller));
 }
+
+/** What an agent is told that has asked another one. */
+const ANSWER: RunResult = {
+  taskId: task().taskId,
+  agent: "other",
+  nodeId: "there",
+  output: "so",
+  attempts: 1,
+  durationMs: 1,
+  serviceMs: 1,
+  reason: "",
+};
 
 /** An executor with an agent whose runs the test ends, and what became of its tasks. */
 class Rig {
@@ -473,6 +486,108 @@ Deno.test("in a full line who has sent most makes room for who has sent less, an
   await rig.settle();
   assertEquals(rig.ended.at(-1), "a4: RESOURCE_EXHAUSTED");
   assertEquals([rig.executor.running, rig.executor.queued], [1, 4]);
+});
+
+Deno.test("who makes room makes enough of it: a long task does not take the place of a short one", async () => {
+  const rig = new Rig(1);
+  const long = "x".repeat(20 * 1024 * 1024);
+  rig.give("first");
+  for (let i = 0; i < 3; i++) rig.give(`a${i}`, { context: long }, "a");
+  rig.give("b0", { priority: "low" }, "b");
+  rig.give("c0", { context: long }, "c");
+  await rig.settle();
+  assertEquals(rig.ended, ["c0: RESOURCE_EXHAUSTED"]);
+  rig.give("c1", { priority: "high" }, "c");
+  await rig.settle();
+  assertEquals(rig.ended.at(-1), "b0: RESOURCE_EXHAUSTED");
+});
+
+Deno.test("whoever asks, gives up, comes back or ends, no slot is lost and none is given twice", async () => {
+  const n = fc.nat(12);
+  const step = fc.oneof(
+    { weight: 4, arbitrary: fc.constant("give" as const) },
+    { weight: 4, arbitrary: n.map((ask) => ({ ask })) },
+    { weight: 3, arbitrary: n.map((reply) => ({ reply })) },
+    { weight: 1, arbitrary: n.map((refuse) => ({ refuse })) },
+    { weight: 2, arbitrary: n.map((finish) => ({ finish })) },
+    { weight: 1, arbitrary: n.map((fail) => ({ fail })) },
+    { weight: 1, arbitrary: n.map((cancel) => ({ cancel })) },
+    { weight: 2, arbitrary: fc.constantFrom(0, 1, 400).map((wait) => ({ wait })) },
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 3 }),
+      fc.array(step, { maxLength: 60 }),
+      async (slots, steps) => {
+        const clock = new ManualClock();
+        const held = heldAgent();
+        const questions: PromiseWithResolvers<RunResult>[] = [];
+        /** Of each run, by its number, how many of its questions have no answer yet. */
+        const open = new Map<number, number>();
+        const ended = new Set<number>();
+        let ends = 0;
+        const executor = new Executor({
+          nodeId: "here",
+          clock,
+          slots,
+          agents: new Map([["held", held.agent]]),
+          ask: () => {
+            const question = Promise.withResolvers<RunResult>();
+            questions.push(question);
+            return question.promise;
+          },
+        });
+        const given: Cancellation[] = [];
+        const give = () => {
+          const cancellation = new Cancellation();
+          const number = given.push(cancellation) - 1;
+          const over = () => {
+            ends++;
+            ended.add(number);
+          };
+          const emit = (event: AttemptEvent) => {
+            if (event.type === "started") assert(executor.running <= slots, "a slot given twice");
+          };
+          const one = task({ prompt: `${number}`, timeoutMs: 1_000 });
+          execute(executor, one, emit, cancellation, "caller").then(over, over);
+        };
+        const ask = async (number: number) => {
+          open.set(number, (open.get(number) ?? 0) + 1);
+          const { context } = held.runs[held.prompts.indexOf(`${number}`)];
+          await context.callAgent("other", "?").catch(() => {});
+          open.set(number, open.get(number)! - 1);
+        };
+        for (const step of steps) {
+          if (step === "give") give();
+          else if ("ask" in step) {
+            if (held.runs[step.ask] !== undefined) void ask(Number(held.prompts[step.ask]));
+          } else if ("reply" in step) questions[step.reply]?.resolve(ANSWER);
+          else if ("refuse" in step) {
+            questions[step.refuse]?.reject(new NetworkError("UNAVAILABLE", ""));
+          } else if ("finish" in step) held.runs[step.finish]?.answer("done");
+          else if ("fail" in step) held.runs[step.fail]?.fail(new Error("no"));
+          else if ("cancel" in step) given[step.cancel]?.cancel(new NetworkError("CANCELLED", ""));
+          else await clock.advance(step.wait);
+          await clock.advance(0);
+          const lives = held.prompts.map(Number).filter((number) => !ended.has(number));
+          const busy = lives.filter((number) => (open.get(number) ?? 0) === 0);
+          assertEquals(executor.running, busy.length, "who waits for another takes no slot");
+          assert(
+            executor.queued === 0 || executor.running >= slots,
+            "a slot is free, and one waits",
+          );
+        }
+        await clock.advance(2_000);
+        assertEquals(ends, given.length, "each task ends exactly once");
+        assertEquals([executor.running, executor.queued], [0, 0]);
+        for (const question of questions) question.resolve(ANSWER);
+        await clock.advance(0);
+        assertEquals([executor.running, executor.queued], [0, 0], "late answers free nothing");
+        await executor.drain();
+      },
+    ),
+    { numRuns: 200 },
+  );
 });
 
 Deno.test("an agent's answer with data comes as it is", async () => {

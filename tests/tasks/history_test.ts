@@ -1,11 +1,11 @@
 /** What is remembered of the tasks that a node has asked for. */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { ManualClock } from "../../src/base/manual_clock.ts";
 import { rank } from "../../src/routing/rank.ts";
 import { RoutingStrategy } from "../../src/routing/strategy.ts";
 import { MOST_ENDED, TaskHistory } from "../../src/tasks/history.ts";
-import { request } from "../support/candidates.ts";
+import { device, request } from "../support/candidates.ts";
 
 const RANKING = rank([], request(), RoutingStrategy.Random);
 
@@ -65,6 +65,20 @@ Deno.test("a task that has ended is told with its outcome, its nodes and its tim
       endedAt: end - 1,
     },
   ]);
+});
+
+Deno.test("what is remembered of a task holds none of its caller's text", () => {
+  const history = new TaskHistory(new ManualClock());
+  const secrets = { query: "the question", context: "the document" };
+  for (let i = 0; i < 2; i++) {
+    const ranking = rank([device("a", {})], request(secrets), RoutingStrategy.CapabilityBased);
+    const task = history.begin(`${i}`, "work", "normal");
+    task.sent("a", "first", ranking, 0);
+    if (i === 0) history.end(task, "ok", 1);
+  }
+  const kept = JSON.stringify([history.recent(), history.goesOn()]);
+  assert(kept.includes('"verdicts"'));
+  for (const secret of Object.values(secrets)) assert(!kept.includes(secret), secret);
 });
 
 Deno.test("no more than so many are remembered, the last ones, the last one first", () => {

@@ -121,6 +121,44 @@ Deno.test("an answer beyond the bound of a message is refused, not cut", async (
   assertEquals(outcome.error?.code, "RESOURCE_EXHAUSTED");
 });
 
+Deno.test("work that was done at once and whose answer cannot be sent has begun", async () => {
+  let runs = 0;
+  const atOnce = createAgent({
+    name: "at-once",
+    description: "Says too much",
+    run: () => `${++runs}`.repeat(MAX_BODY_BYTES),
+  });
+  const rig = await Rig.open(atOnce);
+  const outcome = rig.run({ agent: "at-once" });
+  await rig.advance(5);
+  // Else its caller would take it for a refusal, and ask the next device.
+  assertEquals([outcome.error?.code, rig.events], ["RESOURCE_EXHAUSTED", [{ type: "started" }]]);
+  assertEquals(runs, 1);
+});
+
+Deno.test("an agent that says what is no text harms nobody else on the link", async () => {
+  const nonsense = [42, undefined, { length: 1e9 }, null, Symbol("x"), ["a"]];
+  for (const prompt of nonsense) {
+    const asker = createAgent({
+      name: "asker",
+      description: "Asks what is no question",
+      run: ({ callAgent }) => callAgent("held", prompt as string).then(({ output }) => output),
+    });
+    const rig = await Rig.open(asker);
+    const other = rig.run();
+    await rig.advance(5);
+    const rest = [rig.run({ agent: "asker" }), rig.run({ agent: "asker" })];
+    await rig.advance(5);
+    rig.held.runs[0].answer("untouched");
+    await rig.advance(5);
+    assertEquals([other.answer?.output, other.error], ["untouched", undefined]);
+    for (const { error } of rest) {
+      assertEquals(error?.code, "INVALID_ARGUMENT");
+      assertStringIncludes(error!.message, "its prompt is no text");
+    }
+  }
+});
+
 Deno.test("an executor that streams without end is stopped before it fills the caller's memory", async () => {
   const piece = "x".repeat(4 * 1024 * 1024);
   let pieces = 0;

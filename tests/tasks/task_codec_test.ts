@@ -132,6 +132,18 @@ Deno.test("the state of a run is JSON in a field of its own", () => {
   assertEquals("state" in read("Task", encodeTask(task())), false);
 });
 
+Deno.test("whatever a peer says of its trace, it goes no further than what one may be, and spoils nothing", () => {
+  const state = new RunStateStore();
+  const long = "x".repeat(100_000);
+  const plain = task();
+  const bytes = encodeTask({ ...plain, traceparent: long, state });
+  assertEquals(decodeTask(encodeTask(plain)), plain, "what is written next is whole");
+  assertEquals((read("Task", bytes).traceparent as string).length, long.length);
+  for (const traceparent of [long, "\u001b[31m", "\u2028"]) {
+    assertEquals(decodeTask(encodeTask({ ...plain, traceparent })), plain);
+  }
+});
+
 Deno.test("an answer that was empty is not one that was streamed", () => {
   assertEquals(decodeAnswer(encodeAnswer({ output: "", serviceMs: 1 })).output, "");
   assertEquals(decodeAnswer(encodeAnswer({ serviceMs: 1 })).output, undefined);

@@ -32,6 +32,22 @@ Deno.test("a higher priority goes first, and yet nobody waits for ever", () => {
   assertEquals(order(busy).split(" ").indexOf("a0"), 7);
 });
 
+Deno.test("between those who are urgent and those who are not, nobody is forgotten", () => {
+  const made = new WaitingLine<Somebody>();
+  const add = (priority: Priority, n: number) => made.add({ caller: priority, priority, n });
+  add("normal", 0);
+  // Of both there are always more.
+  for (let n = 0; n < 4; n++) add("high", n), add("low", n);
+  const taken: Priority[] = [];
+  for (let n = 0; n < 40; n++) {
+    const { priority } = made.next()!;
+    taken.push(priority);
+    add(priority, n);
+  }
+  const count = (priority: Priority) => taken.filter((one) => one === priority).length;
+  assertEquals([count("high"), count("normal"), count("low")], [35, 2, 3]);
+});
+
 Deno.test("a full line makes room for who is more urgent, or has less in it", () => {
   const full = line(["a"], ["a"], ["a"], ["b", "low"], ["b", "low"]);
   const room = (caller: string, priority: Priority) => full.displacedBy({ caller, priority })?.n;
