@@ -86,8 +86,12 @@ class Context implements AgentContext {
     this.nodeId = nodeId;
     this.state = state ?? new LoneRunState(prompt);
     this.#cancellation = cancellation;
-    this.callTool = (name, args) => noticed(run.callTool(name, args));
-    this.callAgent = (agent, prompt, options) => noticed(run.callAgent(agent, prompt, options));
+    // First made, then assigned: see tasks/remote.ts.
+    const callTool: AgentContext["callTool"] = (name, args) => noticed(run.callTool(name, args));
+    const callAgent: AgentContext["callAgent"] = (agent, prompt, options) =>
+      noticed(run.callAgent(agent, prompt, options));
+    this.callTool = callTool;
+    this.callAgent = callAgent;
     Object.defineProperty(this, "signal", Context.#SIGNAL);
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Agent, AgentAnswer, CallAgentOptions } from "../agents/agent.ts";
 import { AgentLost } from "../agents/agent_lost.ts";
-import { runAgent } from "../agents/run_agent.ts";
+import { type CallAgent, runAgent } from "../agents/run_agent.ts";
 import type { RunResult } from "../agents/run_event.ts";
 import type { Cancellation } from "../base/cancellation.ts";
 import type { Clock } from "../base/clock.ts";
@@ -11,6 +11,7 @@ import { type ErrorCode, NetworkError } from "../base/errors.ts";
 import { RecentSet } from "../base/recent_set.ts";
 import { type Placed, Roster } from "../base/roster.ts";
 import {
+  type AttemptEvent,
   deadlineExceeded,
   type EmitAttemptEvent,
   MAX_HOPS,
@@ -112,10 +113,11 @@ class Attempt implements Waiter, Placed {
     this.#emit({ type: "started" });
   }
 
-  readonly emit: EmitAttemptEvent = (event) => {
+  /** Passes on what its agent tells. */
+  tell(event: AttemptEvent): Promise<void> | void {
     this.begun();
     return this.#emit(event);
-  };
+  }
 }
 
 interface Waiting extends Waiter {
@@ -367,7 +369,7 @@ export class Executor {
   /** Runs a task that has a slot, and hands the slot on. */
   #run(attempt: Attempt, agent: Agent): Served | Promise<Served> {
     const { clock, nodeId } = this.#options;
-    const { task: { prompt, context, taskId, state: shared }, cancellation, emit } = attempt;
+    const { task: { prompt, context, taskId, state: shared }, cancellation } = attempt;
     // Its own: what an attempt changes counts only with its answer.
     const state = shared?.fork();
     const served = (answer: AgentAnswer): Served => {
@@ -380,6 +382,10 @@ export class Executor {
       this.#leave(attempt, clock.now() - attempt.since);
       throw cancellation.requested ? cancellation.reason : agentError(thrown);
     };
+    // Not made within the literal: see remote.ts.
+    const emit = (event: AttemptEvent) => attempt.tell(event);
+    const callAgent: CallAgent = (name, prompt, options, signal) =>
+      this.#ask(attempt, agent, { agent: name, prompt, options, signal });
     let answer: AgentAnswer | Promise<AgentAnswer>;
     try {
       answer = runAgent(agent, {
@@ -390,8 +396,7 @@ export class Executor {
         cancellation,
         emit,
         state,
-        callAgent: (name, prompt, options, signal) =>
-          this.#ask(attempt, agent, { agent: name, prompt, options, signal }),
+        callAgent,
       });
     } catch (thrown) {
       return failed(thrown);
