@@ -25,7 +25,7 @@ export interface AgentTimes {
 export const NO_SERVICE_TIMES: ServiceTimes = { of: () => undefined, mean: () => undefined };
 
 /** What is expected of a device. */
-export interface Expectation {
+export class Expectation {
   /** How long the task itself takes. */
   readonly serviceMs: number;
   /** Whether it was measured there, scaled from other devices, or guessed by speed alone. */
@@ -37,6 +37,21 @@ export interface Expectation {
   /** Tasks that run or wait there, as it was then. */
   readonly pending: number;
   readonly slots: number;
+
+  constructor(
+    serviceMs: number,
+    basis: Expectation["basis"],
+    waitMs: number,
+    finishMs: number,
+    { pending, slots }: { readonly pending: number; readonly slots: number },
+  ) {
+    this.serviceMs = serviceMs;
+    this.basis = basis;
+    this.waitMs = waitMs;
+    this.finishMs = finishMs;
+    this.pending = pending;
+    this.slots = slots;
+  }
 }
 
 /** What a task is to be sent with, and what it needs there. */
@@ -97,5 +112,5 @@ export function expectation(
   const waitMs = rounds === 0 ? 0 : rounds * (meanMs(nodeId) ?? serviceMs);
   const transferMs = isLocal || length < SHORT_LENGTH ? 0 : length / CHARACTERS_PER_MS;
   const finishMs = candidate.roundTripMs + transferMs + waitMs + serviceMs;
-  return { serviceMs, basis, waitMs, finishMs, pending, slots };
+  return new Expectation(serviceMs, basis, waitMs, finishMs, candidate);
 }

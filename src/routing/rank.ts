@@ -5,34 +5,66 @@ import type { Random } from "../base/random.ts";
 import type { Candidate } from "./candidate.ts";
 import { type Expectation, expectation } from "./expectation.ts";
 import { shortcoming } from "./filter.ts";
-import { score, slackOf } from "./score.ts";
+import { type Score, score, slackOf } from "./score.ts";
 import type { RouteRequest, RoutingStrategy } from "./strategy.ts";
 
 /**
  * What routing thinks of one device. Of those that fit, the one of the lowest tier and in it of the
  * lowest cost gets the task.
  */
-export type Verdict =
-  | { readonly candidate: Candidate; readonly fits: false; readonly reason: string }
-  | FittingVerdict;
+export type Verdict = UnfitVerdict | FittingVerdict;
+
+// Classes, where literals would do: what is made for every task must not be taken for what lasts
+// (docs/decisions/0013-the-right-device.md, What a run costs).
+
+/** A {@linkcode Verdict} on a device that cannot do the task. */
+export class UnfitVerdict {
+  readonly candidate: Candidate;
+  readonly fits = false;
+  /** What it lacks. */
+  readonly reason: string;
+
+  constructor(candidate: Candidate, reason: string) {
+    this.candidate = candidate;
+    this.reason = reason;
+  }
+}
 
 /** A {@linkcode Verdict} on a device that can do the task. */
-export interface FittingVerdict {
+export class FittingVerdict {
   readonly candidate: Candidate;
-  readonly fits: true;
+  readonly fits = true;
   readonly tier: number;
   readonly cost: number;
   readonly expected: Expectation;
+
+  constructor(candidate: Candidate, { tier, cost }: Score, expected: Expectation) {
+    this.candidate = candidate;
+    this.tier = tier;
+    this.cost = cost;
+    this.expected = expected;
+  }
 }
 
 /** What a choice was made of. It is remembered, and holds no text of the caller's. */
-export interface Ranking {
+export class Ranking {
   /** The name of the agent that was asked for. */
   readonly agent: string;
   readonly workload: Workload;
   readonly strategy: RoutingStrategy;
   /** In the order of the candidates. */
   readonly verdicts: readonly Verdict[];
+
+  constructor(
+    { agent, workload }: Pick<RouteRequest, "agent" | "workload">,
+    strategy: RoutingStrategy,
+    verdicts: readonly Verdict[],
+  ) {
+    this.agent = agent;
+    this.workload = workload;
+    this.strategy = strategy;
+    this.verdicts = verdicts;
+  }
 }
 
 /**
@@ -52,17 +84,17 @@ export function rank(
   const meanMs = (nodeId: string) => times.mean(nodeId);
   const verdicts = candidates.map((candidate): Verdict => {
     const reason = shortcoming(candidate, request);
-    if (reason !== undefined) return { candidate, fits: false, reason };
+    if (reason !== undefined) return new UnfitVerdict(candidate, reason);
     const expected = expectation(candidate, task, measured, meanMs);
-    const { tier, cost } = score(strategy, {
+    const scored = score(strategy, {
       candidate,
       expected,
       request,
       lastChosen: lastChosen.get(candidate.nodeId) ?? 0,
     });
-    return { candidate, fits: true, tier, cost, expected };
+    return new FittingVerdict(candidate, scored, expected);
   });
-  return { agent: request.agent, workload, strategy, verdicts };
+  return new Ranking(request, strategy, verdicts);
 }
 
 /** The best of those that fit; those that are as good are chosen with equal chance. */

@@ -10,12 +10,18 @@ import { pick, rank, type Ranking } from "./rank.ts";
 import type { CustomRouter, RouterChoice, RouteRequest, RoutingStrategy } from "./strategy.ts";
 
 /** Which device gets a task, and why. */
-export interface Route {
+export class Route {
   readonly candidate: Candidate;
   /** One sentence without a full stop. */
   readonly reason: string;
   /** What it was chosen from. */
   readonly ranking: Ranking;
+
+  constructor(candidate: Candidate, reason: string, ranking: Ranking) {
+    this.candidate = candidate;
+    this.reason = reason;
+    this.ranking = ranking;
+  }
 }
 
 /** What came of routing: a route, or why no device will do. */
@@ -67,7 +73,7 @@ export class Router {
       if (chosen === undefined) return { candidate: undefined, ranking };
       const { candidate } = chosen;
       this.#noteTurn(candidate.nodeId);
-      return { candidate, reason: explain(chosen, ranking), ranking };
+      return new Route(candidate, explain(chosen, ranking), ranking);
     };
     const { customRouter } = this.#options;
     if (customRouter === undefined) return byStrategy();

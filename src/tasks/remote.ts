@@ -36,14 +36,21 @@ const STARTED: AttemptEvent = { type: "started" };
 export type CallingLink = Pick<PeerLink, "call"> & ProbedLink;
 
 /** How a run is bounded by its caller. */
-export interface RemoteBounds {
+export class RemoteBounds {
   readonly deadlines: Deadlines;
   /** The clock of the deadlines, which was just read. */
   readonly now: number;
   /** Stops it there, too. */
-  readonly signal?: AbortSignal;
+  readonly signal: AbortSignal | undefined;
   /** Is given what stops it there as well: much cheaper than a signal of its own. */
-  readonly stoppable?: Stoppable;
+  readonly stoppable: Stoppable | undefined;
+
+  constructor(deadlines: Deadlines, now: number, signal?: AbortSignal, stoppable?: Stoppable) {
+    this.deadlines = deadlines;
+    this.now = now;
+    this.signal = signal;
+    this.stoppable = stoppable;
+  }
 }
 
 /**

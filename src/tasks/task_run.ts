@@ -1,6 +1,7 @@
 /** One task on its way to its one result: attempt after attempt, until a device answers. */
 
 import type { EmitRunEvent, RunEvent, RunResult } from "../agents/run_event.ts";
+import type { RunStateStore } from "../agents/run_state_store.ts";
 import { Cancellation } from "../base/cancellation.ts";
 import { type Clock, sleep } from "../base/clock.ts";
 import type { Deadlines } from "../base/deadlines.ts";
@@ -15,12 +16,13 @@ import { type Executor, HERE } from "./executor.ts";
 import { mayTryAgain, outcomeOf, type Progress, Unanswered } from "./failure.ts";
 import { Hedge, Lost, type Won } from "./hedge.ts";
 import type { AskedTask, Stoppable, TaskHistory } from "./history.ts";
-import { type CallingLink, runRemotely } from "./remote.ts";
+import { type CallingLink, RemoteBounds, runRemotely } from "./remote.ts";
 import type { RetryBudget } from "./retry_budget.ts";
 import type { ServiceTimeTable } from "./service_times.ts";
 import type { RunRequest } from "./run_request.ts";
 import type { SilenceWatch, WatchedAttempt } from "./silence.ts";
 import { type AttemptEvent, deadlineExceeded, type Served, type Task } from "./task.ts";
+import type { Priority } from "./waiting_line.ts";
 
 /** What all runs of a node share. */
 export interface RunMeans {
@@ -84,6 +86,33 @@ class Attempt implements Stoppable, Progress {
 
   get nodeId(): string {
     return this.route.candidate.nodeId;
+  }
+}
+
+/** What a device is asked; a class, since one is made for every task (see routing/rank.ts). */
+class AskedOf implements Task {
+  readonly taskId: string;
+  readonly attempt: number;
+  readonly agent: string;
+  readonly prompt: string;
+  readonly context: string;
+  readonly timeoutMs: number;
+  readonly priority: Priority;
+  readonly hops: number;
+  readonly state: RunStateStore | undefined;
+  readonly traceparent: string | undefined;
+
+  constructor(going: AskedTask, request: RunRequest, attempt: number, remainingMs: number) {
+    this.taskId = going.taskId;
+    this.attempt = attempt;
+    this.agent = going.agent;
+    this.prompt = request.prompt;
+    this.context = request.context;
+    this.timeoutMs = remainingMs;
+    this.priority = going.priority;
+    this.hops = request.hops ?? 0;
+    this.state = request.state;
+    this.traceparent = request.traceparent;
   }
 }
 
@@ -240,7 +269,7 @@ export class TaskRun implements WatchedAttempt {
       throw new NetworkError("UNAVAILABLE", `Node "${nodeId}" has no open link now.`);
     }
     if (this.#going.remote === undefined) this.#watch(attempt, open);
-    return runRemotely(open, task, emit, { deadlines, now, signal, stoppable });
+    return runRemotely(open, task, emit, new RemoteBounds(deadlines, now, signal, stoppable));
   }
 
   #watch(attempt: Attempt, link: CallingLink): void {
@@ -278,22 +307,8 @@ export class TaskRun implements WatchedAttempt {
   }
 
   #task(attempt: number, remainingMs: number): Task {
-    const { agent: { name: agent }, prompt, context, timeoutMs, hops = 0 } = this.#request;
-    const { state, traceparent } = this.#request;
-    const { taskId, priority } = this.#going;
-    const task: Task = {
-      taskId,
-      attempt,
-      agent,
-      prompt,
-      context,
-      timeoutMs: remainingMs,
-      priority,
-      hops,
-      state,
-      traceparent,
-    };
-    if (remainingMs <= 0) throw deadlineExceeded({ ...task, timeoutMs });
+    const task = new AskedOf(this.#going, this.#request, attempt, remainingMs);
+    if (remainingMs <= 0) throw deadlineExceeded({ ...task, timeoutMs: this.#request.timeoutMs });
     return task;
   }
 

@@ -16,7 +16,7 @@ import { programAgent } from "../../src/network/program_agent.ts";
 import type { NetworkOptions } from "../../src/network/options.ts";
 import type { Candidate } from "../../src/routing/candidate.ts";
 import type { CustomRouter, RouterState } from "../../src/routing/strategy.ts";
-import { runRemotely } from "../../src/tasks/remote.ts";
+import { RemoteBounds, runRemotely } from "../../src/tasks/remote.ts";
 import { MemoryFleet, type MemoryNode } from "../support/memory_fleet.ts";
 import { recordingLogger } from "../support/recording_logger.ts";
 import { type HeldAgent, heldAgent, task } from "../support/task_rig.ts";
@@ -706,10 +706,12 @@ Deno.test("a node that accepts no tasks refuses also who asks without having bee
   });
   await fleet.advance(5);
   const running = outcomeOf(
-    runRemotely(stranger, task({ agent: "held" }), () => {}, {
-      deadlines: new Deadlines(fleet.clock),
-      now: fleet.clock.now(),
-    }),
+    runRemotely(
+      stranger,
+      task({ agent: "held" }),
+      () => {},
+      new RemoteBounds(new Deadlines(fleet.clock), fleet.clock.now()),
+    ),
   );
   await fleet.advance(5);
   const error = await running;

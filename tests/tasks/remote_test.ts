@@ -5,7 +5,7 @@ import { type Agent, type AgentAnswer, createAgent } from "../../src/agents/agen
 import { NetworkError } from "../../src/base/errors.ts";
 import { CREDIT_WINDOW, MAX_BODY_BYTES } from "../../src/link/call.ts";
 import type { Executor } from "../../src/tasks/executor.ts";
-import { runRemotely, serveRun } from "../../src/tasks/remote.ts";
+import { RemoteBounds, runRemotely, serveRun } from "../../src/tasks/remote.ts";
 import type { AttemptEvent, Served, Task } from "../../src/tasks/task.ts";
 import { Deadlines } from "../../src/base/deadlines.ts";
 import { LinkPair } from "../support/memory_link.ts";
@@ -36,7 +36,7 @@ class Rig {
       this.events.push(event);
       return take();
     };
-    const bounds = { deadlines: new Deadlines(clock), now: clock.now(), signal };
+    const bounds = new RemoteBounds(new Deadlines(clock), clock.now(), signal);
     runRemotely(dialler.link, task(overrides), emit, bounds)
       .then((answer) => outcome.answer = answer, (error) => outcome.error = error);
     return outcome;
