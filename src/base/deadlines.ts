@@ -2,9 +2,21 @@
 
 import type { CancelTimer, Clock } from "./clock.ts";
 
-interface Deadline {
+/** Something whose time may be up. */
+export interface Expiring {
+  /** It is. */
+  expire(): void;
+}
+
+/** The time of something. */
+export class Deadline {
   readonly at: number;
-  callback: (() => void) | undefined;
+  expiring: Expiring | undefined;
+
+  constructor(at: number, expiring: Expiring) {
+    this.at = at;
+    this.expiring = expiring;
+  }
 }
 
 /** Cancelled ones that may be kept beside as many that count. */
@@ -30,22 +42,31 @@ export class Deadlines {
 
   /** As {@linkcode Clock.after}. */
   after(delayMs: number, callback: () => void): CancelTimer {
-    return this.at(this.#clock.now() + delayMs, callback);
+    const deadline = this.at(this.#clock.now() + delayMs, { expire: callback });
+    return () => this.cancel(deadline);
   }
 
-  /** The same, for a moment of the clock. */
-  at(moment: number, callback: () => void): CancelTimer {
-    const deadline: Deadline = { at: moment, callback };
+  /**
+   * Lets `expiring` expire at a moment of the clock, unless that is {@linkcode cancel}led.
+   *
+   * Objects and no functions: V8 takes a function that waits here for one that lasts, and then all
+   * that it holds outlives young garbage collections.
+   */
+  at(moment: number, expiring: Expiring): Deadline {
+    const deadline = new Deadline(moment, expiring);
     push(this.#heap, deadline);
-    if (deadline.at < this.#armedFor) this.#arm();
-    return () => {
-      if (deadline.callback === undefined) return;
-      deadline.callback = undefined;
-      this.#cancelled++;
-      if (this.#cancelled > MOST_CANCELLED && 2 * this.#cancelled > this.#heap.length) this.#tidy();
-      // A timer that nothing waits for would keep the process.
-      if (this.#cancelled === this.#heap.length) this.#clear();
-    };
+    if (moment < this.#armedFor) this.#arm();
+    return deadline;
+  }
+
+  /** Takes it back; nothing when it has come, or was taken back. */
+  cancel(deadline: Deadline): void {
+    if (deadline.expiring === undefined) return;
+    deadline.expiring = undefined;
+    this.#cancelled++;
+    if (this.#cancelled > MOST_CANCELLED && 2 * this.#cancelled > this.#heap.length) this.#tidy();
+    // A timer that nothing waits for would keep the process.
+    if (this.#cancelled === this.#heap.length) this.#clear();
   }
 
   #arm(): void {
@@ -62,21 +83,21 @@ export class Deadlines {
     const now = this.#clock.now();
     while (this.#heap.length > 0) {
       const [first] = this.#heap;
-      const { callback } = first;
+      const { expiring } = first;
       // The system's timers may ring a little early.
-      if (callback !== undefined && first.at > now + 0.5) break;
+      if (expiring !== undefined && first.at > now + 0.5) break;
       pop(this.#heap);
-      if (callback === undefined) this.#cancelled--;
+      if (expiring === undefined) this.#cancelled--;
       else {
-        first.callback = undefined;
-        callback();
+        first.expiring = undefined;
+        expiring.expire();
       }
     }
     if (this.#heap.length > 0) this.#arm();
   }
 
   #tidy(): void {
-    const kept = this.#heap.filter(({ callback }) => callback !== undefined);
+    const kept = this.#heap.filter(({ expiring }) => expiring !== undefined);
     this.#heap = [];
     for (const one of kept) push(this.#heap, one);
     this.#cancelled = 0;

@@ -1,7 +1,6 @@
 /** Tasks over a link: the caller's side and the executor's. */
 
-import type { CancelTimer } from "../base/clock.ts";
-import type { Deadlines } from "../base/deadlines.ts";
+import type { Deadline, Deadlines, Expiring } from "../base/deadlines.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { CallEnd, CallSink, IncomingCall, OutgoingCall } from "../link/call.ts";
 import type { PeerLink } from "../link/peer_link.ts";
@@ -72,7 +71,7 @@ export function runRemotely(
 }
 
 /** One object instead of a handful of functions for each run: it is made for every task. */
-class RemoteAttempt implements CallSink {
+class RemoteAttempt implements CallSink, Expiring {
   readonly #task: Task;
   readonly #emit: EmitAttemptEvent;
   readonly #bounds: RemoteBounds;
@@ -81,7 +80,7 @@ class RemoteAttempt implements CallSink {
   #call: OutgoingCall | undefined;
   #over = false;
   #streamed = "";
-  #cancelDeadline: CancelTimer | undefined;
+  #deadline: Deadline | undefined;
 
   constructor(
     task: Task,
@@ -109,9 +108,11 @@ class RemoteAttempt implements CallSink {
     if (this.#over) return;
     signal?.addEventListener("abort", this.#onAbort, { once: true });
     // The executor keeps the deadline, too, but may be out of reach.
-    this.#cancelDeadline = deadlines.at(now + task.timeoutMs, () => {
-      this.#giveUp(deadlineExceeded(task));
-    });
+    this.#deadline = deadlines.at(now + task.timeoutMs, this);
+  }
+
+  expire(): void {
+    this.#giveUp(deadlineExceeded(this.#task));
   }
 
   onItem(body: Uint8Array): void {
@@ -157,7 +158,7 @@ class RemoteAttempt implements CallSink {
 
   #settle(): void {
     this.#over = true;
-    this.#cancelDeadline?.();
+    if (this.#deadline !== undefined) this.#bounds.deadlines.cancel(this.#deadline);
     this.#bounds.signal?.removeEventListener("abort", this.#onAbort);
   }
 }
