@@ -53,6 +53,25 @@ Deno.test("tasks are shown with where, since when, for whom, and what they came 
   ]);
 });
 
+Deno.test("where the terminal is narrow, ids and reasons are whole all the same", () => {
+  const reason = "the smallest device that does light work well (about 0.1 TFLOPS, 0 tasks on 2 " +
+    "slots, done in about 46 ms)";
+  const failed: EndedTask = { ...ended, outcome: "DEADLINE_EXCEEDED", attempts: 1, reason };
+  const considered = [{ nodeId: "gpu-box", place: 1, finishMs: 46, reason }];
+  const report = tasksReport([running, { ...failed, considered }], { columns: 80 }, NOW);
+  assert(report.every((line) => line.length <= 80));
+  const [headings, first, firstRest, second, ...rest] = report;
+  assertEquals(headings.split(/ {2,}/), ["TASK", "AGENT", "STATE", "NODE", "TIME"]);
+  assertEquals(first.split(/ {2,}/), [running.taskId, "work", "running", "gpu-box", "4.2 s"]);
+  assertEquals(firstRest, "    for laptop, attempt 2");
+  assertEquals(
+    second.split(/ {2,}/),
+    [ended.taskId, "work", "out of time, 5 min ago", "pi, gpu-box", "90 ms"],
+  );
+  const text = rest.map((line) => line.trim()).join(" ");
+  assertEquals(text.split(reason).length, 3, `why, and what was thought, are not whole: ${text}`);
+});
+
 Deno.test("the beginning of an id is enough where it means one task", () => {
   const other = { ...running, taskId: "01JDBAAAAAAAAAAAAAAAAAAAA1" };
   const tasks = [running, other];
