@@ -62,21 +62,28 @@ async function runOne(
   let streamed = "";
   let result: RunResult | undefined;
   const considered: Consideration[][] = [];
-  for await (const event of node.run(body, signal)) {
-    if (event.type === "result") result = event.result;
-    if (event.type === "routed" && event.considered) considered.push(event.considered);
-    if (terminal.json) continue;
-    if (event.type === "token") {
-      streamed += event.text;
-      terminal.write(safeText(event.text));
-    } else if (event.type === "fallback") {
-      terminal.error(terminal.style("yellow", `${event.nodeId} failed: ${safeText(event.reason)}`));
-    } else if (event.type === "agent-result") {
-      const { agent, nodeId } = event;
-      terminal.error(terminal.style("dim", `asked ${safeText(agent)} on ${safeText(nodeId)}`));
+  try {
+    for await (const event of node.run(body, signal)) {
+      if (event.type === "result") result = event.result;
+      if (event.type === "routed" && event.considered) considered.push(event.considered);
+      if (terminal.json) continue;
+      if (event.type === "token") {
+        streamed += event.text;
+        terminal.write(safeText(event.text));
+      } else if (event.type === "fallback") {
+        const why = `${event.nodeId} failed: ${safeText(event.reason)}`;
+        terminal.error(terminal.style("yellow", why));
+      } else if (event.type === "agent-result") {
+        const { agent, nodeId } = event;
+        terminal.error(terminal.style("dim", `asked ${safeText(agent)} on ${safeText(nodeId)}`));
+      }
     }
+  } catch (thrown) {
+    // Why it broke off is told in a line of its own.
+    if (streamed !== "" && !streamed.endsWith("\n")) terminal.line();
+    throw thrown;
   }
-  if (result === undefined) throw new Error("The node ended the answer without a result.");
+  if (result === undefined) throw node.brokenOff();
   if (terminal.json) {
     terminal.value(considered.length === 0 ? result : { ...result, considered });
     return 0;
