@@ -521,7 +521,9 @@ const ROUTERS: Record<string, [CustomRouter, chosen: string, report?: string]> =
 };
 
 for (const [what, [customRouter, chosen, report]] of Object.entries(ROUTERS)) {
-  const then = report === undefined ? `its task runs on ${chosen}` : "that is told in the log";
+  const then = report === undefined
+    ? `its task runs on ${chosen}`
+    : "that is told in the log and as the reason";
   Deno.test(`a custom router that ${what}: ${then}`, async () => {
     await using fleet = new MemoryFleet(115);
     const log = recordingLogger();
@@ -542,7 +544,11 @@ for (const [what, [customRouter, chosen, report]] of Object.entries(ROUTERS)) {
     assertEquals(reason === "the custom router chose it", isItsChoice, reason);
     const warnings = log.lines("warn").filter((line) => line.includes("custom router"));
     assertEquals(warnings.length, report === undefined ? 0 : 1);
-    if (report !== undefined) assertStringIncludes(warnings[0], report);
+    assertEquals(reason.startsWith("the custom router failed ("), report !== undefined, reason);
+    if (report !== undefined) {
+      assertStringIncludes(warnings[0], report);
+      assertStringIncludes(reason, report);
+    }
   });
 }
 
