@@ -121,7 +121,9 @@ async function invoke(name: string, args: readonly string[]): Promise<number> {
   const options = end === -1 ? args : args.slice(0, end);
   if (options.includes("--help") || options.includes("-h")) {
     const { commandHelp } = await import("./command.ts");
-    console.log(commandHelp(name, command).trimEnd());
+    const { Terminal } = await import("./terminal.ts");
+    const { columns } = new Terminal({ json: false, colours: false });
+    console.log(commandHelp(name, command, columns).trimEnd());
     return 0;
   }
   const json = options.includes("--json");

@@ -28,9 +28,11 @@ import { type NetworkKeys, networkKeys } from "./network_keys.ts";
 import type { NetworkParts } from "./parts.ts";
 import {
   checkConcurrency,
+  checkPrompts,
   everyDevice,
   type MapOptions,
   type NodeOutcome,
+  noPrompt,
   type RoutedRunOptions,
   type RunAllOptions,
   type RunOptions,
@@ -307,11 +309,15 @@ export class DistributedNetwork implements AsyncDisposable {
     const { candidates, dispatcher, clock, random } = this.#parts;
     const { concurrency, order = "input", onProgress, ...rest } = options;
     if (concurrency !== undefined) checkConcurrency(concurrency);
+    checkPrompts(prompts);
     const request = this.#request("", { ...rest, initialAgent: agent });
     return mapPrompts(prompts, {
       clock,
       random,
-      run: (prompt, timeoutMs, signal) => dispatcher.run({ ...request, prompt, timeoutMs, signal }),
+      run: (prompt, timeoutMs, signal) =>
+        typeof prompt === "string"
+          ? dispatcher.run({ ...request, prompt, timeoutMs, signal })
+          : Promise.reject(noPrompt(prompt)),
       concurrency: () => concurrency ?? usualConcurrency(candidates(), request),
       order,
       timeoutMs: request.timeoutMs,

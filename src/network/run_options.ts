@@ -137,12 +137,7 @@ export function stepRequest(
   prompt: string,
   options: Omit<RunOptions, "router" | "hedgeAfterMs">,
 ): Omit<RunRequest, "agent"> {
-  if (typeof prompt !== "string") {
-    throw new NetworkError(
-      "INVALID_ARGUMENT",
-      `Cannot run an agent: the prompt is a value of the type ${typeof prompt}, expected a string.`,
-    );
-  }
+  if (typeof prompt !== "string") throw noPrompt(prompt);
   const { timeoutMs = DEFAULT_TIMEOUT_MS, context = "", nodeId, strategy, signal } = options;
   if (!(timeoutMs >= 1 && timeoutMs <= MAX_TIMEOUT_MS)) {
     throw new NetworkError(
@@ -186,6 +181,24 @@ export function everyDevice(
     "UNAVAILABLE",
     `Cannot run agent "${agent}" on every device that is asked for: there is none (${why}). ` +
       "Start one, or ask for less.",
+  );
+}
+
+/** What a program without a check of types gets for a prompt that is none. */
+export function noPrompt(prompt: unknown): NetworkError {
+  return new NetworkError(
+    "INVALID_ARGUMENT",
+    `Cannot run an agent: the prompt is of the type ${typeof prompt}, expected a string.`,
+  );
+}
+
+/** @throws {NetworkError} `INVALID_ARGUMENT` when these are no prompts, or one: each of its letters. */
+export function checkPrompts(prompts: unknown): void {
+  if (typeof prompts === "object" && prompts !== null) return;
+  throw new NetworkError(
+    "INVALID_ARGUMENT",
+    `Cannot run an agent: the prompts are of the type ${typeof prompts}, expected a list, or ` +
+      `another iterable, of strings.`,
   );
 }
 

@@ -487,7 +487,7 @@ Deno.test("runAll rejects when the request itself is wrong", async () => {
     // deno-lint-ignore no-explicit-any
     () => a.network.run(7 as any, { initialAgent: "monitor" }),
     NetworkError,
-    "the prompt is a value of the type number, expected a string",
+    "the prompt is of the type number, expected a string",
   );
 });
 
