@@ -68,7 +68,10 @@ export function bothRequirements(agent: Requirements, more: Requirements): Requi
 }
 
 const figure = z.number().nonnegative().finite();
-const label = z.string().regex(LABEL_PATTERN);
+const label = z.string().regex(
+  LABEL_PATTERN,
+  'expected 1 to 63 letters, digits, ".", "_" or "-", beginning with a letter or digit',
+);
 const name = (length: number) => z.string().max(4 * length).transform((s) => safeName(s, length));
 
 const SHAPE = {

@@ -25,25 +25,60 @@ export function tasksReport(
   const explained = tasks.filter(({ considered }) => considered !== undefined);
   return [
     ...tasksTable(tasks.map((task) => shownTask(task, now)), columns),
-    ...explained.flatMap(({ taskId, considered }) => [
+    ...explained.flatMap((task) => [
       "",
-      `Task ${taskId}:`,
-      ...consideredTable(considered!, columns),
+      `Task ${task.taskId}:`,
+      ...consideredTable(task.considered!, choiceOf(task), columns),
     ]),
   ];
 }
 
-/** What was thought of each device, the best first. */
-export function consideredTable(considered: readonly Consideration[], columns: number): string[] {
+/** Which device got a task, and why. */
+export interface ShownChoice {
+  readonly nodeId: string | null;
+  readonly reason: string;
+}
+
+function choiceOf(task: TaskStatus | EndedTask): ShownChoice {
+  if (task.state !== "ended") return { nodeId: task.nodeId, reason: "" };
+  return { nodeId: task.nodeIds.at(-1) ?? null, reason: task.reason };
+}
+
+/** Says it where a router of the owner's has chosen: by none of the figures. */
+const BY_ROUTER = "the custom router chose it";
+
+/**
+ * What was thought of each device, the best first.
+ *
+ * @param choice Which of them got the task.
+ */
+export function consideredTable(
+  considered: readonly Consideration[],
+  { nodeId, reason }: ShownChoice,
+  columns: number,
+): string[] {
+  const lines = considerations(considered, nodeId, columns);
+  const isFirst = considered.every((one) => one.nodeId !== nodeId || one.place === 1);
+  if (isFirst || reason === BY_ROUTER) return lines;
+  const why = "Of devices that are as good by these figures, one is drawn by lot.";
+  return [...lines, ...wrap(why, columns)];
+}
+
+function considerations(
+  considered: readonly Consideration[],
+  chosen: string | null,
+  columns: number,
+): string[] {
   const places = considered.map(({ place }) => place === null ? "–" : `${place}`);
+  const names = considered.map(({ nodeId }) => nodeId === chosen ? `${nodeId} (chosen)` : nodeId);
   const whole = table(
     ["#", "NODE", "WHY"],
-    considered.map(({ nodeId, reason }, i) => [places[i], nodeId, reason]),
+    considered.map(({ reason }, i) => [places[i], names[i], reason]),
     Infinity,
   );
   if (whole.every((line) => displayWidth(line) <= columns)) return whole;
   // A reason that is cut explains nothing.
-  const rows = considered.map(({ nodeId }, i) => [places[i], nodeId]);
+  const rows = names.map((name, i) => [places[i], name]);
   const [headings, ...lines] = table(["#", "NODE"], rows, columns);
   return [
     headings,

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { NetworkError } from "../../src/base/errors.ts";
 import { theOne } from "../../src/cli/commands/cancel.ts";
-import { tasksReport } from "../../src/cli/show_tasks.ts";
+import { consideredTable, tasksReport } from "../../src/cli/show_tasks.ts";
 import type { EndedTask, TaskStatus } from "../../src/network/status.ts";
 
 const NOW = 1_000_000;
@@ -70,6 +70,29 @@ Deno.test("where the terminal is narrow, ids and reasons are whole all the same"
   );
   const text = rest.map((line) => line.trim()).join(" ");
   assertEquals(text.split(reason).length, 3, `why, and what was thought, are not whole: ${text}`);
+});
+
+Deno.test("the device that was chosen is marked, and why it was not the first", () => {
+  const of = (nodeId: string, place: number | null) => ({
+    nodeId,
+    place,
+    finishMs: 1,
+    reason: "r",
+  });
+  const considered = [of("pi", 1), of("gpu-box", 2), of("old", null)];
+  const shown = (nodeId: string | null, reason = "the smallest") =>
+    consideredTable(considered, { nodeId, reason }, 80);
+  assertEquals(shown("pi"), [
+    "#  NODE         WHY",
+    "1  pi (chosen)  r",
+    "2  gpu-box      r",
+    "–  old          r",
+  ]);
+  const [, first, second, , note] = shown("gpu-box");
+  assertEquals([first, second], ["1  pi                r", "2  gpu-box (chosen)  r"]);
+  assertStringIncludes(note, "drawn by lot");
+  assertEquals(shown(null).length, 4);
+  assertEquals(shown("gpu-box", "the custom router chose it").length, 4);
 });
 
 Deno.test("the beginning of an id is enough where it means one task", () => {
