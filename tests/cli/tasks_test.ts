@@ -68,6 +68,8 @@ Deno.test("where the terminal is narrow, ids and reasons are whole all the same"
     second.split(/ {2,}/),
     [ended.taskId, "work", "out of time, 5 min ago", "pi, gpu-box", "90 ms"],
   );
+  const [, narrower] = tasksReport([running], { columns: 50 }, NOW);
+  assert(narrower.startsWith(`${running.taskId} `), `the id is cut: ${narrower}`);
   const text = rest.map((line) => line.trim()).join(" ");
   assertEquals(text.split(reason).length, 3, `why, and what was thought, are not whole: ${text}`);
 });
