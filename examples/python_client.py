@@ -49,16 +49,21 @@ def run(network, prompt, agent, cancels=False):
 
 
 def main(directory, address, prompt="6 * 7", agent="calculator", cancel=""):
-    with connect(directory, address) as channel:
-        network = NetworkStub(channel)
-        for one in network.ListAgents(hanzo.ListAgentsRequest()).agents:
-            print(f"{one.name} on {', '.join(one.nodes)}: {one.description}")
-        try:
+    try:
+        with connect(directory, address) as channel:
+            network = NetworkStub(channel)
+            for one in network.ListAgents(hanzo.ListAgentsRequest(), timeout=10).agents:
+                print(f"{one.name} on {', '.join(one.nodes)}: {one.description}")
             run(network, prompt, agent, cancels=cancel == "cancel")
-        except grpc.RpcError as error:
-            trailers = dict(error.trailing_metadata() or [])
-            sys.exit(f"{trailers.get('hanzo-code', error.code().name)}: {error.details()}")
+    except OSError as error:
+        sys.exit(f"Cannot read the files of the client: {error}. Make them: key client NAME")
+    except grpc.RpcError as error:
+        trailers = dict(error.trailing_metadata() or [])
+        sys.exit(f"{trailers.get('hanzo-code', error.code().name)}: {error.details()}")
 
 
 if __name__ == "__main__":
+    if not 3 <= len(sys.argv) <= 6:
+        print("usage: python_client.py DIRECTORY HOST:PORT [PROMPT [AGENT [cancel]]]", file=sys.stderr)
+        sys.exit(2)
     main(*sys.argv[1:])

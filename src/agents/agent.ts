@@ -3,7 +3,7 @@
 import type { JsonValue } from "../base/bounded_json.ts";
 import { NetworkError } from "../base/errors.ts";
 import { isLabel } from "../base/safe_text.ts";
-import type { Requirements, Workload } from "./requirements.ts";
+import { checkRequirements, type Requirements, type Workload, WORKLOADS } from "./requirements.ts";
 import type { RunResult } from "./run_event.ts";
 import type { RunState } from "./run_state.ts";
 import type { Tool } from "./tool.ts";
@@ -156,15 +156,17 @@ export interface AgentDescription {
  * assertEquals(shout.workload, "light");
  * ```
  *
- * @throws {NetworkError} `INVALID_ARGUMENT` when the name is not a label, two tools share one, or
- * there is no `run`.
+ * @throws {NetworkError} `INVALID_ARGUMENT` when the name is not a label, two tools share one, there
+ * is no `run` or no description, or `workload` or `requirements` say what there is not.
  */
 export function createAgent(options: AgentOptions): Agent {
   const { name, description, run, tools = [], workload = "light", requirements = {} } = options;
-  if (!isLabel(name)) {
+  if (typeof name !== "string" || !isLabel(name)) {
     throw new NetworkError(
       "INVALID_ARGUMENT",
-      `Cannot create agent ${JSON.stringify(name)}: a name is 1 to 63 letters, digits, ".", "_" ` +
+      `Cannot create agent ${
+        JSON.stringify(name) ?? "without a name"
+      }: a name is 1 to 63 letters, digits, ".", "_" ` +
         `or "-", and begins with a letter or digit.`,
     );
   }
@@ -175,6 +177,21 @@ export function createAgent(options: AgentOptions): Agent {
         `its work. Give it a function that does.`,
     );
   }
+  if (typeof description !== "string") {
+    throw new NetworkError(
+      "INVALID_ARGUMENT",
+      `Cannot create agent "${name}": it has no "description". Say what it does.`,
+    );
+  }
+  // Modules of agents are loaded without a check of types.
+  if (!WORKLOADS.includes(workload)) {
+    throw new NetworkError(
+      "INVALID_ARGUMENT",
+      `Cannot create agent "${name}": workload is ${JSON.stringify(workload)}, expected ` +
+        `${WORKLOADS.join(", ")}.`,
+    );
+  }
+  checkRequirements(requirements, `Cannot create agent "${name}"`);
   const toolset = new Map(tools.map((tool) => [tool.name, tool]));
   if (toolset.size < tools.length) {
     throw new NetworkError(

@@ -1,5 +1,15 @@
 /** What an agent asks of the device that is to run it. */
 
+import { z } from "zod";
+import { LABEL_PATTERN, safeName } from "../base/safe_text.ts";
+import { parseWith } from "../base/schema.ts";
+
+/** How an agent's work may weigh. */
+export const WORKLOADS = ["heavy", "light", "background"] as const satisfies Workload[];
+
+/** Labels of one node. */
+export const MAX_LABELS = 32;
+
 /**
  * How an agent's work weighs on a device.
  *
@@ -55,4 +65,47 @@ export function bothRequirements(agent: Requirements, more: Requirements): Requi
     labels: all(agent.labels, more.labels),
   };
   return both;
+}
+
+const figure = z.number().nonnegative().finite();
+const label = z.string().regex(
+  LABEL_PATTERN,
+  'expected 1 to 63 letters, digits, ".", "_" or "-", beginning with a letter or digit',
+);
+const name = (length: number) => z.string().max(4 * length).transform((s) => safeName(s, length));
+
+const SHAPE = {
+  memory: figure.optional(),
+  vram: figure.optional(),
+  flops: z.object({
+    fp32: figure.optional(),
+    fp16: figure.optional(),
+    int8: figure.optional(),
+  }).optional(),
+  gpu: z.boolean().optional(),
+  chip: name(128).optional(),
+  vendor: name(64).optional(),
+  model: name(256).optional(),
+  tools: z.array(label).max(256).optional(),
+  labels: z.array(label).max(MAX_LABELS).optional(),
+};
+
+/** What a peer's agents ask; what only a newer version knows is left out. */
+export const requirementsSchema: z.ZodType<Requirements> = z.object(SHAPE);
+
+// Named, so that what is wrong is told as `requirements.memory`.
+const strictSchema = z.object({ requirements: z.strictObject(SHAPE) });
+
+/**
+ * Checks what a caller, or an agent, asks of a device. What is not known is refused: a requirement
+ * that is misspelt would let the work go anywhere.
+ *
+ * @param action What cannot be done otherwise.
+ * @throws {NetworkError} `INVALID_ARGUMENT` naming the field that does not fit.
+ */
+export function checkRequirements(
+  requirements: unknown,
+  action = "Cannot run an agent",
+): Requirements {
+  return parseWith(strictSchema, { requirements }, "INVALID_ARGUMENT", action).requirements;
 }

@@ -50,6 +50,37 @@ export async function writePrivate(path: string, text: string | Uint8Array): Pro
 }
 
 /**
+ * The same for files that only count together: where one cannot be written, none is changed.
+ *
+ * @param texts By the name of the file in `directory`.
+ */
+export async function writePrivateTogether(
+  directory: string,
+  texts: Readonly<Record<string, string>>,
+): Promise<void> {
+  const renames: [from: string, to: string][] = [];
+  try {
+    for (const [name, text] of Object.entries(texts)) {
+      const path = `${directory}/${name}`;
+      await place(path, text, (temporary) => {
+        // What follows may be too much for the disk.
+        renames.push([temporary, path]);
+        return Promise.resolve();
+      });
+    }
+    for (const [from, to] of renames) {
+      await Deno.rename(from, to).catch((cause) => {
+        throw fileError("write", to, cause);
+      });
+    }
+    await syncDirectory(directory);
+  } catch (thrown) {
+    for (const [from] of renames) await Deno.remove(from).catch(() => {});
+    throw thrown;
+  }
+}
+
+/**
  * The same for a file that is not there yet; one of another process is left as it is.
  *
  * @returns Whether it was written.

@@ -2,13 +2,15 @@
 
 import { Buffer } from "node:buffer";
 import { createPrivateKey, createPublicKey } from "node:crypto";
+import { NetworkError } from "../base/errors.ts";
 import { needGranted } from "../base/permissions.ts";
-import { fileError, writePrivate } from "../base/private_file.ts";
+import { fileError, writePrivateTogether } from "../base/private_file.ts";
 import type { ClientCertificate } from "../security/client_certificate.ts";
 import { newPrivateKey } from "../security/identity.ts";
 
 /**
- * Makes a key pair, lets a node certify its public half, and writes both: all files with mode 0600.
+ * Makes a key pair, lets a node certify its public half, and writes both: all files with mode 0600,
+ * and where one of them cannot be written, those that were there before stay as they were.
  *
  * @param certify Is given the public key, as DER in base64.
  * @returns The names of the files.
@@ -34,10 +36,15 @@ export async function writeClientFiles(
   try {
     await Deno.mkdir(directory, { recursive: true, mode: 0o700 });
   } catch (cause) {
+    if (cause instanceof Deno.errors.AlreadyExists || cause instanceof Deno.errors.NotADirectory) {
+      throw new NetworkError(
+        "FAILED_PRECONDITION",
+        `Cannot write the client's files to ${directory}: that is a file. Name a directory by --dir.`,
+        { cause },
+      );
+    }
     throw fileError("write", directory, cause);
   }
-  for (const [name, text] of Object.entries(files)) {
-    await writePrivate(`${directory}/${name}`, text);
-  }
+  await writePrivateTogether(directory, files);
   return Object.keys(files);
 }

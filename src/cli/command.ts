@@ -1,6 +1,7 @@
 /** What a command is made of, and how its options are declared. */
 
 import type { Terminal } from "./terminal.ts";
+import { wrap } from "./width.ts";
 
 /** One option of the command line. */
 export interface OptionSpec {
@@ -94,8 +95,15 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
   },
 ];
 
-/** The help of one command. */
-export function commandHelp(name: string, command: Command): string {
+/** Narrower than this there is no use in parting a help. */
+const LEAST_HELP = 30;
+
+/**
+ * The help of one command.
+ *
+ * @param columns The terminal's width; where there is none, no line is parted.
+ */
+export function commandHelp(name: string, command: Command, columns: number = Infinity): string {
   const { positionals, summary, options, example } = command;
   const rows = [...options, ...COMMON_OPTIONS].map((option): [string, string] => [
     `--${option.name}${valueOf(option)}`,
@@ -108,7 +116,10 @@ export function commandHelp(name: string, command: Command): string {
     `Usage: hanzo-network ${name}${positionals === "" ? "" : ` ${positionals}`} [options]`,
     "",
     "Options:",
-    ...rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`),
+    ...rows.flatMap(([left, right]) => {
+      const room = Math.max(columns, width + 4 + LEAST_HELP);
+      return wrap(right, room, `  ${left.padEnd(width)}  `, " ".repeat(width + 4));
+    }),
     "",
     `Example: ${example}`,
     "",

@@ -69,6 +69,16 @@ const COMMANDS: Record<string, { summary: string; load(): Promise<{ command: Com
  * @returns The exit code: 0 ok, 1 failed, 2 wrong usage.
  */
 export async function main(args: readonly string[]): Promise<number> {
+  try {
+    return await dispatch(args);
+  } catch (thrown) {
+    // Whoever read our output has had enough: `hanzo-network peers | head -1`.
+    if (thrown instanceof Deno.errors.BrokenPipe) return 0;
+    return await fail(thrown, args.includes("--json"));
+  }
+}
+
+async function dispatch(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined || name === "--help" || name === "-h" || name === "help") {
     return help(rest[0]);
@@ -85,7 +95,7 @@ export async function main(args: readonly string[]): Promise<number> {
 
 async function help(name: string | undefined): Promise<number> {
   const isCommand = name !== undefined && name !== "help" && !name.startsWith("-");
-  if (isCommand) return await main([name, "--help"]);
+  if (isCommand) return await dispatch([name, "--help"]);
   const width = Math.max(...Object.keys(COMMANDS).map((command) => command.length));
   console.log([
     "One network out of all the devices you own.",
@@ -111,7 +121,9 @@ async function invoke(name: string, args: readonly string[]): Promise<number> {
   const options = end === -1 ? args : args.slice(0, end);
   if (options.includes("--help") || options.includes("-h")) {
     const { commandHelp } = await import("./command.ts");
-    console.log(commandHelp(name, command).trimEnd());
+    const { Terminal } = await import("./terminal.ts");
+    const { columns } = new Terminal({ json: false, colours: false });
+    console.log(commandHelp(name, command, columns).trimEnd());
     return 0;
   }
   const json = options.includes("--json");
@@ -127,10 +139,6 @@ async function invoke(name: string, args: readonly string[]): Promise<number> {
     const flags = unreadSettings(command);
     if (flags.length > 0) printError(`Settings may not be read: grant ${flags.join(" ")}`);
     return await command.run({ ...read, terminal, signal: stop.signal });
-  } catch (thrown) {
-    // Whoever read our output has had enough: `hanzo-network peers | head -1`.
-    if (thrown instanceof Deno.errors.BrokenPipe) return 0;
-    return await fail(thrown, json);
   } finally {
     stop.dispose();
   }
@@ -144,8 +152,12 @@ async function fail(thrown: unknown, json: boolean): Promise<number> {
   const { code, message } = isUsage
     ? { code: "INVALID_ARGUMENT", message: thrown.message }
     : NetworkError.from(thrown);
-  if (json) console.log(safeJson(JSON.stringify({ error: { code, message } })));
-  printError(safeLine(message));
+  try {
+    printError(safeLine(message));
+    if (json) console.log(safeJson(JSON.stringify({ error: { code, message } })));
+  } catch {
+    // Nobody reads it, or its disk is full: the exit code says that it failed.
+  }
   return isUsage ? WRONG_USAGE : FAILED;
 }
 

@@ -160,7 +160,7 @@ export class NodeClient {
    */
   async *run(body: RunBody, signal?: AbortSignal): AsyncGenerator<RunEvent, void, void> {
     const response = await this.#fetch("run", signal, body);
-    for await (const line of lines(response)) {
+    for await (const line of this.#lines(response, signal)) {
       const event = JSON.parse(line) as RunEvent | ErrorBody;
       if ("error" in event) throw toError(event);
       yield event;
@@ -178,12 +178,12 @@ export class NodeClient {
     onProgress?: (progress: MapProgress) => void,
   ): Promise<NodeOutcomeBody[]> {
     const response = await this.#fetch("run", signal, { ...body, all: true });
-    for await (const text of lines(response)) {
+    for await (const text of this.#lines(response, signal)) {
       const line: RunAllLine = JSON.parse(text);
       if (line.type === "outcomes") return line.outcomes;
       onProgress?.(line);
     }
-    throw new NetworkError("UNAVAILABLE", "The node ended the answer before its end.");
+    throw this.brokenOff();
   }
 
   /**
@@ -193,17 +193,39 @@ export class NodeClient {
    */
   async *map(body: MapBody, signal?: AbortSignal): AsyncGenerator<MapLine, void, void> {
     const response = await this.#fetch("map", signal, body);
-    for await (const line of lines(response)) {
+    for await (const line of this.#lines(response, signal)) {
       const value = JSON.parse(line) as MapLine | ErrorBody;
       if (!("type" in value)) throw toError(value);
       yield value;
     }
   }
 
+  /** The lines of an answer, however it ends: a node may die in the middle of it. */
+  async *#lines(response: Response, signal?: AbortSignal): AsyncGenerator<string, void, void> {
+    try {
+      yield* lines(response);
+    } catch (cause) {
+      throw signal?.aborted ? cancelled(cause) : this.brokenOff(cause);
+    }
+  }
+
+  /** What a run fails with whose answer ends before its end. */
+  brokenOff(cause?: unknown): NetworkError {
+    return new NetworkError(
+      "UNKNOWN_OUTCOME",
+      `The node at ${this.#endpoint.api} ended in the middle of its answer, so how the rest of the ` +
+        "work went is not known. Look whether it runs, and whether the work was done, before you " +
+        "run it again.",
+      { cause },
+    );
+  }
+
   async #answer<T>(path: string, signal?: AbortSignal, body?: object): Promise<T> {
     const impatience = new AbortController();
     const both = AbortSignal.any([impatience.signal, ...(signal === undefined ? [] : [signal])]);
-    const answer = this.#fetch(path, both, body).then((response) => response.json() as Promise<T>);
+    const answer = this.#fetch(path, both, body).then((response) =>
+      this.#whole<T>(response, signal)
+    );
     if (await doneWithin(this.#clock, ANSWER_TIMEOUT_MS, answer)) return await answer;
     answer.catch(() => {});
     impatience.abort();
@@ -212,6 +234,20 @@ export class NodeClient {
       `Cannot reach the node at ${this.#endpoint.api}: it runs, but has not answered within ` +
         `${ANSWER_TIMEOUT_MS / 1000} s. Is it stopped, or very busy?`,
     );
+  }
+
+  async #whole<T>(response: Response, signal?: AbortSignal): Promise<T> {
+    try {
+      return await response.json();
+    } catch (cause) {
+      if (signal?.aborted) throw cancelled(cause);
+      throw new NetworkError(
+        "UNAVAILABLE",
+        `Cannot reach the node at ${this.#endpoint.api}: it ended in the middle of its answer. ` +
+          "Is it still running?",
+        { cause },
+      );
+    }
   }
 
   async #fetch(path: string, signal?: AbortSignal, body?: object): Promise<Response> {
@@ -231,16 +267,20 @@ export class NodeClient {
           : { method: "POST", body: JSON.stringify(body) }),
       });
     } catch (cause) {
-      if (signal?.aborted) throw new NetworkError("CANCELLED", "Cancelled.", { cause });
+      if (signal?.aborted) throw cancelled(cause);
       throw new NetworkError(
         "UNAVAILABLE",
         `Cannot reach the node at ${api}: it does not answer. Is it still running?`,
         { cause },
       );
     }
-    if (!response.ok) throw toError(await response.json());
+    if (!response.ok) throw toError(await this.#whole(response, signal));
     return response;
   }
+}
+
+function cancelled(cause: unknown): NetworkError {
+  return new NetworkError("CANCELLED", "Cancelled: what was asked for is stopped.", { cause });
 }
 
 async function* lines(response: Response): AsyncGenerator<string> {

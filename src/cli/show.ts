@@ -12,7 +12,7 @@ import type {
 } from "../network/status.ts";
 import { table } from "./table.ts";
 import type { Style, Terminal } from "./terminal.ts";
-import { cutToWidth, displayWidth } from "./width.ts";
+import { cutToWidth, displayWidth, wrap } from "./width.ts";
 
 /** `7.1`, in TFLOPS of half precision or else of single, or a dash when both are unknown. */
 export function showTflops({ flops: { fp16, fp32 } }: DeviceCapabilities): string {
@@ -281,15 +281,7 @@ const MOST_NOTE = 1_000;
 /** A sentence in as many lines as it takes; only a word that is wider than a line is cut. */
 function note(text: string, terminal: Terminal, style: Style): string[] {
   const indent = text.startsWith("  ") ? "  " : "";
-  const words = safeName(text.replaceAll(/\s+/g, " "), MOST_NOTE).split(" ");
-  const lines: string[] = [];
-  let line = indent + words[0];
-  for (const word of words.slice(1)) {
-    if (displayWidth(line) + 1 + displayWidth(word) <= terminal.columns) line += ` ${word}`;
-    else {
-      lines.push(line);
-      line = `${indent}  ${word}`;
-    }
-  }
-  return [...lines, line].map((one) => terminal.style(style, cutToWidth(one, terminal.columns)));
+  const sentence = safeName(text.replaceAll(/\s+/g, " "), MOST_NOTE);
+  return wrap(sentence, terminal.columns, indent, `${indent}  `)
+    .map((line) => terminal.style(style, line));
 }

@@ -2,8 +2,13 @@
 
 import type { Consideration } from "../agents/run_event.ts";
 import type { EndedTask, TaskStatus } from "../network/status.ts";
+import { safeName } from "../base/safe_text.ts";
 import { table } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
+import { displayWidth, wrap } from "./width.ts";
+
+/** What a reason is cut to, however long it is. */
+const MOST_REASON = 1_000;
 
 /**
  * What `tasks` shows: those that go on first, then those that have ended, the last one first. No
@@ -17,56 +22,147 @@ export function tasksReport(
   now: number,
 ): string[] {
   if (tasks.length === 0) return ["No tasks yet. Run one: hanzo-network run PROMPT"];
-  const lines = table(
-    ["TASK", "AGENT", "STATE", "NODE", "FOR", "PRIORITY", "TIME", "ATTEMPT", "WHY THERE"],
-    tasks.map((task) => task.state === "ended" ? endedCells(task, now) : cells(task, now)),
-    columns,
-  );
   const explained = tasks.filter(({ considered }) => considered !== undefined);
   return [
-    ...lines,
-    ...explained.flatMap(({ taskId, considered }) => [
+    ...tasksTable(tasks.map((task) => shownTask(task, now)), columns),
+    ...explained.flatMap((task) => [
       "",
-      `Task ${taskId}:`,
-      ...consideredTable(considered!, columns),
+      `Task ${task.taskId}:`,
+      ...consideredTable(task.considered!, choiceOf(task), columns),
     ]),
   ];
 }
 
-/** What was thought of each device, the best first. */
-export function consideredTable(considered: readonly Consideration[], columns: number): string[] {
-  const rows = considered.map(({ nodeId, place, reason }) => [
-    place === null ? "–" : `${place}`,
-    nodeId,
-    reason,
-  ]);
-  return table(["#", "NODE", "WHY"], rows, columns);
+/** Which device got a task, and why. */
+export interface ShownChoice {
+  readonly nodeId: string | null;
+  readonly reason: string;
 }
 
-function cells(task: TaskStatus, now: number): string[] {
-  const { taskId, agent, state, nodeId, caller, priority, since, attempt } = task;
-  // Two processes may read the clock in the other order.
-  const time = showDuration(Math.max(0, now - since));
-  return [taskId, agent, state, nodeId ?? "–", caller, priority, time, `${attempt}`, "–"];
+function choiceOf(task: TaskStatus | EndedTask): ShownChoice {
+  if (task.state !== "ended") return { nodeId: task.nodeId, reason: "" };
+  return { nodeId: task.nodeIds.at(-1) ?? null, reason: task.reason };
 }
 
-function endedCells(task: EndedTask, now: number): string[] {
-  const { taskId, agent, outcome, nodeIds, durationMs, attempts, reason, endedAt } = task;
-  const ago = showDuration(Math.max(0, now - endedAt));
-  const state = `${outcome}, ${ago} ago`;
-  const nodes = nodeIds.join(", ") || "–";
+/** Says it where a router of the owner's has chosen: by none of the figures. */
+const BY_ROUTER = "the custom router chose it";
+
+/**
+ * What was thought of each device, the best first.
+ *
+ * @param choice Which of them got the task.
+ */
+export function consideredTable(
+  considered: readonly Consideration[],
+  { nodeId, reason }: ShownChoice,
+  columns: number,
+): string[] {
+  const lines = considerations(considered, nodeId, columns);
+  const isFirst = considered.every((one) => one.nodeId !== nodeId || one.place === 1);
+  if (isFirst || reason === BY_ROUTER) return lines;
+  const why = "Of devices that are as good by these figures, one is drawn by lot.";
+  return [...lines, ...wrap(why, columns)];
+}
+
+function considerations(
+  considered: readonly Consideration[],
+  chosen: string | null,
+  columns: number,
+): string[] {
+  const places = considered.map(({ place }) => place === null ? "–" : `${place}`);
+  const names = considered.map(({ nodeId }) => nodeId === chosen ? `${nodeId} (chosen)` : nodeId);
+  const whole = table(
+    ["#", "NODE", "WHY"],
+    considered.map(({ reason }, i) => [places[i], names[i], reason]),
+    Infinity,
+  );
+  if (whole.every((line) => displayWidth(line) <= columns)) return whole;
+  // A reason that is cut explains nothing.
+  const rows = names.map((name, i) => [places[i], name]);
+  const [headings, ...lines] = table(["#", "NODE"], rows, columns);
   return [
-    taskId,
-    agent,
-    state,
-    nodes,
-    "here",
-    "–",
-    showDuration(durationMs),
-    `${attempts}`,
-    reason,
+    headings,
+    ...lines.flatMap((line, i) => [line, ...indented(considered[i].reason, columns)]),
   ];
 }
+
+/** A task in words. */
+interface ShownTask {
+  /** `TASK`, `AGENT`, `STATE`, `NODE`, `TIME`. */
+  readonly cells: readonly string[];
+  readonly caller: string;
+  readonly priority: string;
+  readonly attempts: number;
+  readonly reason: string;
+}
+
+/** One line for each task where they fit; else the rest below it. Ids are cut last: they are typed. */
+function tasksTable(tasks: readonly ShownTask[], columns: number): string[] {
+  const whole = table(
+    ["TASK", "AGENT", "STATE", "NODE", "FOR", "PRIORITY", "TIME", "ATTEMPT", "WHY THERE"],
+    tasks.map(({ cells, caller, priority, attempts, reason }) => [
+      ...cells.slice(0, 4),
+      caller,
+      priority,
+      cells[4],
+      `${attempts}`,
+      reason,
+    ]),
+    Infinity,
+  );
+  if (whole.every((line) => displayWidth(line) <= columns)) return whole;
+  const rows = tasks.map(({ cells }) => cells);
+  const [headings, ...lines] = table(["TASK", "AGENT", "STATE", "NODE", "TIME"], rows, columns, 1);
+  return [
+    headings,
+    ...lines.flatMap((line, i) => {
+      const rest = restOf(tasks[i]);
+      return rest === "" ? [line] : [line, ...indented(rest, columns)];
+    }),
+  ];
+}
+
+/** What the five columns do not say, as far as it is out of the ordinary. */
+function restOf({ caller, priority, attempts, reason }: ShownTask): string {
+  const words = [
+    ...caller === "here" ? [] : [`for ${caller}`],
+    ...priority === "–" || priority === "normal" ? [] : [`${priority} priority`],
+    ...attempts < 2 ? [] : [`attempt ${attempts}`],
+    ...reason === "–" ? [] : [reason],
+  ];
+  return words.join(", ");
+}
+
+function indented(text: string, columns: number): string[] {
+  return wrap(safeName(text.replaceAll(/\s+/g, " "), MOST_REASON), columns, "    ");
+}
+
+function shownTask(task: TaskStatus | EndedTask, now: number): ShownTask {
+  const { taskId, agent } = task;
+  // Two processes may read the clock in the other order.
+  const since = (moment: number) => showDuration(Math.max(0, now - moment));
+  if (task.state !== "ended") {
+    const { state, nodeId, caller, priority, attempt } = task;
+    const cells = [taskId, agent, state, nodeId ?? "–", since(task.since)];
+    return { cells, caller, priority, attempts: attempt, reason: "–" };
+  }
+  const { nodeIds, durationMs, attempts, endedAt } = task;
+  const state = `${showOutcome(task.outcome)}, ${since(endedAt)} ago`;
+  const cells = [taskId, agent, state, nodeIds.join(", ") || "–", showDuration(durationMs)];
+  return { cells, caller: "here", priority: "–", attempts, reason: task.reason || "–" };
+}
+
+/** `ok`, `agent failed`: a code's words, or plainer ones. */
+function showOutcome(outcome: EndedTask["outcome"]): string {
+  return PLAIN_OUTCOMES[outcome] ?? outcome.toLowerCase().replaceAll("_", " ");
+}
+
+const PLAIN_OUTCOMES: Partial<Record<EndedTask["outcome"], string>> = {
+  UNAVAILABLE: "no device",
+  RESOURCE_EXHAUSTED: "all full",
+  DEADLINE_EXCEEDED: "out of time",
+  FAILED_PRECONDITION: "not possible",
+};
 
 /** `12 ms`, `4.2 s`, `12 min`. */
 function showDuration(ms: number): string {

@@ -14,11 +14,13 @@ const MOST_WIDTH = 1_000;
  * control characters reach the terminal.
  *
  * @param columns The terminal's width.
+ * @param whole How many of the first columns are cut last: ids that are to be typed again.
  */
 export function table(
   headings: readonly string[],
   rows: readonly (readonly string[])[],
   columns: number,
+  whole = 0,
 ): string[] {
   const cells = [headings, ...rows].map((row) => row.map(oneLine));
   const widths = headings.map((_, i) =>
@@ -26,9 +28,9 @@ export function table(
   );
   const total = () => widths.reduce((sum, width) => sum + width, GAP.length * (widths.length - 1));
   while (total() > columns) {
-    const widest = widths.indexOf(Math.max(...widths));
-    if (widths[widest] <= LEAST_WIDTH) break;
-    widths[widest]--;
+    const most = Math.max(...widths.slice(whole));
+    if (most <= LEAST_WIDTH) break;
+    widths[widths.indexOf(most, whole)]--;
   }
   return cells.map((row) => {
     const line = widths.map((width, i) => fit(row[i] ?? "", width)).join(GAP);

@@ -1,7 +1,8 @@
 /** Options of the commands that run agents: where and how. */
 
-import type { Workload } from "../agents/requirements.ts";
+import type { Requirements, Workload } from "../agents/requirements.ts";
 import { needGranted } from "../base/permissions.ts";
+import { fileError } from "../base/private_file.ts";
 import type { TaskBody } from "../gateway/control_api.ts";
 import { RoutingStrategy } from "../routing/strategy.ts";
 import type { Priority } from "../tasks/waiting_line.ts";
@@ -9,6 +10,7 @@ import { type OptionSpec, type OptionValues, UsageError } from "./command.ts";
 
 const STRATEGIES = Object.values(RoutingStrategy);
 const WORKLOADS = ["heavy", "light", "background"] as const satisfies Workload[];
+const PRECISIONS = ["fp32", "fp16", "int8"] as const;
 const PRIORITIES = ["high", "normal", "low"] as const satisfies Priority[];
 /** A petabyte. */
 const MAX_MB = 2 ** 30;
@@ -45,6 +47,14 @@ export const TASK_OPTIONS: readonly OptionSpec[] = [
   { name: "gpu", kind: "flag", help: "only devices with a GPU" },
   { name: "memory", kind: "text", value: "MB", help: "only devices with so much memory" },
   { name: "vram", kind: "text", value: "MB", help: "only devices with so much video memory" },
+  {
+    name: "tflops",
+    kind: "list",
+    value: "[PRECISION=]N",
+    help: "only devices with so many TFLOPS at fp32, fp16 (default) or int8: fp32=20",
+  },
+  { name: "model", kind: "text", value: "NAME", help: "only devices that can run this model" },
+  { name: "tool", kind: "list", value: "NAME", help: "only devices whose agents have this tool" },
   { name: "near", kind: "list", value: "ID", help: "a node that holds what the work is on" },
   {
     name: "context",
@@ -97,6 +107,9 @@ export async function taskBody(options: OptionValues): Promise<TaskBody> {
       gpu: options.flag("gpu") || undefined,
       chip: options.text("chip"),
       vendor: options.text("vendor"),
+      flops: flopsOf(options.list("tflops")),
+      model: options.text("model"),
+      tools: options.list("tool"),
       labels: options.list("label"),
     },
     near: options.list("near"),
@@ -105,6 +118,27 @@ export async function taskBody(options: OptionValues): Promise<TaskBody> {
     timeoutMs: timeout === undefined ? undefined : timeout * 1000,
     context: context === undefined ? undefined : await readInput(context),
   };
+}
+
+/**
+ * `fp32=20`, or `20` for half precision.
+ *
+ * @throws {UsageError} When one of them says anything else.
+ */
+function flopsOf(texts: readonly string[]): Requirements["flops"] {
+  if (texts.length === 0) return undefined;
+  const flops: Requirements["flops"] = {};
+  for (const text of texts) {
+    const [, precision = "fp16", figure] = /^(?:([^=]*)=)?(\d+(?:\.\d+)?)$/.exec(text) ?? [];
+    if (figure === undefined || !isPrecision(precision)) {
+      throw new UsageError(
+        `--tflops is ${JSON.stringify(text)}, expected a number, or one with its precision: ` +
+          `${PRECISIONS.map((one) => `${one}=N`).join(", ")}.`,
+      );
+    }
+    flops[precision] = Number(figure);
+  }
+  return flops;
 }
 
 /**
@@ -121,12 +155,19 @@ export async function readInput(file: string): Promise<string> {
     if (thrown instanceof Deno.errors.NotFound) {
       throw new UsageError(`Cannot read: there is no file ${file}.`);
     }
-    throw thrown;
+    if (thrown instanceof Deno.errors.IsADirectory) {
+      throw new UsageError(`Cannot read ${file}: it is a directory. Name a file.`);
+    }
+    throw fileError("read", file, thrown);
   }
 }
 
 function isWorkload(text: string): text is Workload {
   return (WORKLOADS as readonly string[]).includes(text);
+}
+
+function isPrecision(text: string): text is (typeof PRECISIONS)[number] {
+  return (PRECISIONS as readonly string[]).includes(text);
 }
 
 function isPriority(text: string): text is Priority {

@@ -1,5 +1,6 @@
 /** Where a command writes: stdout for results, stderr for the rest. */
 
+import { fileError } from "../base/private_file.ts";
 import { safeJson } from "../base/safe_text.ts";
 import type { Screen } from "./live_region.ts";
 
@@ -53,7 +54,13 @@ export class Terminal {
 
   /** Writes text, or bytes, to stdout as they are. */
   write(what: string | Uint8Array): void {
-    writeAll(Deno.stdout, typeof what === "string" ? encoder.encode(what) : what);
+    try {
+      writeAll(Deno.stdout, typeof what === "string" ? encoder.encode(what) : what);
+    } catch (cause) {
+      // Whoever has read enough is no fault.
+      if (cause instanceof Deno.errors.BrokenPipe) throw cause;
+      throw fileError("write", "to stdout", cause);
+    }
   }
 
   /** Writes one line to stdout. */

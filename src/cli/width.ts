@@ -30,6 +30,23 @@ export function cutToWidth(text: string, columns: number): string {
   return columns < 1 ? "" : cut + ELLIPSIS;
 }
 
+/**
+ * The text in lines of at most `columns`, parted at blanks; only a word that is wider is cut.
+ *
+ * @param indent What stands before the first line.
+ * @param hanging What stands before the others.
+ */
+export function wrap(text: string, columns: number, indent = "", hanging = indent): string[] {
+  const [first, ...words] = text.split(" ");
+  const lines = [indent + first];
+  for (const word of words) {
+    const longer = `${lines.at(-1)} ${word}`;
+    if (displayWidth(longer) <= columns) lines[lines.length - 1] = longer;
+    else lines.push(hanging + word);
+  }
+  return lines.map((line) => cutToWidth(line, columns));
+}
+
 function widthOf(character: string): number {
   if (character < "\u0300") return 1;
   if (NO_WIDTH.test(character)) return 0;

@@ -201,11 +201,23 @@ async function runBody(request: Request, bodies: JsonBodies): Promise<RunBody> {
  */
 async function run(
   network: DistributedNetwork,
-  { prompt, agent, node, all, ...rest }: RunBody,
+  body: RunBody,
   ending: AbortSignal,
 ): Promise<Response> {
+  const { prompt, agent, node, all, ...rest } = body;
   const options: RunOptions = { ...rest, initialAgent: agent, nodeId: node, signal: ending };
-  if (all) return runAll(network, prompt, options);
+  if (all) {
+    const surplus = (["node", "hedgeAfterMs", "explain"] as const).find((key) =>
+      body[key] !== undefined && body[key] !== false
+    );
+    if (surplus !== undefined) {
+      throw new NetworkError(
+        "INVALID_ARGUMENT",
+        `Cannot run an agent: "all" asks every device that has it. Leave out "${surplus}".`,
+      );
+    }
+    return runAll(network, prompt, options);
+  }
   const stream = network.stream(prompt, options);
   // The status is known with the first event.
   const first = await stream.next();

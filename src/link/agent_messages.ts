@@ -1,10 +1,9 @@
 /** Agents and what they ask of a device, as messages of `proto/` and as plain data. */
 
 import type { AgentDescription } from "../agents/agent.ts";
-import type { Requirements, Workload } from "../agents/requirements.ts";
+import { checkRequirements, type Requirements, type Workload } from "../agents/requirements.ts";
 import { NetworkError } from "../base/errors.ts";
 import { isLabel, safeName, safeText } from "../base/safe_text.ts";
-import { checkRequirements } from "../membership/node_description.ts";
 import type { PlainMessage } from "./proto_codec.ts";
 
 /** What a program may offer: of all of a node's agents there may be four times as many. */

@@ -1,7 +1,7 @@
 /** What a node says of itself when a link opens, and the one place where it is checked. */
 
 import { z } from "zod";
-import type { Requirements } from "../agents/requirements.ts";
+import { MAX_LABELS, requirementsSchema } from "../agents/requirements.ts";
 import type { AgentDescription } from "../agents/agent.ts";
 import { parseBoundedJson } from "../base/bounded_json.ts";
 import { NetworkError } from "../base/errors.ts";
@@ -41,29 +41,9 @@ export interface NodeDescription {
 
 const MAX_DESCRIPTION_BYTES = 256 * 1024;
 const MAX_AGENTS = 256;
-/** Labels of one node. */
-export const MAX_LABELS = 32;
 
 const label = z.string().regex(LABEL_PATTERN);
 const name = (length: number) => z.string().max(4 * length).transform((s) => safeName(s, length));
-const figure = z.number().nonnegative().finite();
-
-const requirementsSchema: z.ZodType<Requirements> = z.object({
-  memory: figure.optional(),
-  vram: figure.optional(),
-  flops: z.object({
-    fp32: figure.optional(),
-    fp16: figure.optional(),
-    int8: figure.optional(),
-  }).optional(),
-  gpu: z.boolean().optional(),
-  chip: name(128).optional(),
-  vendor: name(64).optional(),
-  model: name(256).optional(),
-  tools: z.array(label).max(256).optional(),
-  labels: z.array(label).max(MAX_LABELS).optional(),
-});
-
 const agentSchema: z.ZodType<AgentDescription> = z.object({
   name: label,
   description: z.string().max(4096).transform(safeText),
@@ -108,17 +88,4 @@ export function parseNodeDescription(bytes: Uint8Array): NodeDescription {
     );
   }
   return peer;
-}
-
-/**
- * Checks what a caller, or an agent, asks of a device.
- *
- * @param action What cannot be done otherwise.
- * @throws {NetworkError} `INVALID_ARGUMENT` naming the field that does not fit.
- */
-export function checkRequirements(
-  requirements: unknown,
-  action = "Cannot run an agent",
-): Requirements {
-  return parseWith(requirementsSchema, requirements, "INVALID_ARGUMENT", action);
 }

@@ -1,9 +1,9 @@
 /** An agent that runs here asks another one: a run like any other, within the bounds of its own. */
 
+import { checkRequirements } from "../agents/requirements.ts";
 import type { RunResult } from "../agents/run_event.ts";
 import { storeOf } from "../agents/run_state_store.ts";
 import { NetworkError } from "../base/errors.ts";
-import { checkRequirements } from "../membership/node_description.ts";
 import type { Dispatcher } from "../tasks/dispatcher.ts";
 import type { AgentQuestion } from "../tasks/executor.ts";
 import type { FindAgent } from "./catalog.ts";

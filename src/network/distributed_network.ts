@@ -28,8 +28,11 @@ import { type NetworkKeys, networkKeys } from "./network_keys.ts";
 import type { NetworkParts } from "./parts.ts";
 import {
   checkConcurrency,
+  checkPrompts,
+  everyDevice,
   type MapOptions,
   type NodeOutcome,
+  noPrompt,
   type RoutedRunOptions,
   type RunAllOptions,
   type RunOptions,
@@ -205,19 +208,20 @@ export class DistributedNetwork implements AsyncDisposable {
   }
 
   /**
-   * Runs an agent on every device that has it, at once.
+   * Runs an agent on every device that has it, at once; with `requirements`, on every one of these
+   * that has what the call asks.
    *
    * @param options `onProgress` is told at once how many devices there are, and then each time that
    * one has ended, with what it came to.
    * @returns What each came to, this device first. What fails on one of them is in its outcome.
-   * @throws {NetworkError} `NOT_FOUND` when no node has the agent; `INVALID_ARGUMENT`;
-   * `FAILED_PRECONDITION` when the network does not run.
+   * @throws {NetworkError} `NOT_FOUND` when no node has the agent; `UNAVAILABLE` when none of these
+   * has what the call asks; `INVALID_ARGUMENT`; `FAILED_PRECONDITION` when the network does not run.
    */
   async runAll(prompt: string, options: RunAllOptions = {}): Promise<NodeOutcome[]> {
     const { candidates, dispatcher } = this.#parts;
     const { onProgress, ...rest } = options;
     const request = this.#request(prompt, rest);
-    const nodes = candidates().filter(({ agents }) => agents.has(request.agent.name));
+    const nodes = everyDevice(candidates(), request);
     let [done, failed] = [0, 0];
     onProgress?.({ done, failed, total: nodes.length });
     return await Promise.all(nodes.map(async ({ nodeId }): Promise<NodeOutcome> => {
@@ -305,11 +309,15 @@ export class DistributedNetwork implements AsyncDisposable {
     const { candidates, dispatcher, clock, random } = this.#parts;
     const { concurrency, order = "input", onProgress, ...rest } = options;
     if (concurrency !== undefined) checkConcurrency(concurrency);
+    checkPrompts(prompts);
     const request = this.#request("", { ...rest, initialAgent: agent });
     return mapPrompts(prompts, {
       clock,
       random,
-      run: (prompt, timeoutMs, signal) => dispatcher.run({ ...request, prompt, timeoutMs, signal }),
+      run: (prompt, timeoutMs, signal) =>
+        typeof prompt === "string"
+          ? dispatcher.run({ ...request, prompt, timeoutMs, signal })
+          : Promise.reject(noPrompt(prompt)),
       concurrency: () => concurrency ?? usualConcurrency(candidates(), request),
       order,
       timeoutMs: request.timeoutMs,

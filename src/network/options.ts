@@ -17,7 +17,7 @@ import { type CapabilityOverrides, parseCapabilityOverrides } from "../device/ca
 import { parsePeer } from "../discovery/manual.ts";
 import { type Address, formatAddress } from "../link/frame_stream.ts";
 import type { ManualPeer } from "../discovery/manual_peer.ts";
-import { MAX_LABELS } from "../membership/node_description.ts";
+import { MAX_LABELS } from "../agents/requirements.ts";
 import { type CustomRouter, RoutingStrategy } from "../routing/strategy.ts";
 import { defaultNodeId } from "./node_label.ts";
 

@@ -4,11 +4,12 @@ import type { Agent, AgentDescription } from "../agents/agent.ts";
 import type { AgentNetwork } from "../agents/networks/agent_network.ts";
 import type { AgentRouter, RouterFunction } from "../agents/networks/agent_router.ts";
 import type { NetworkHooks } from "../agents/networks/network_hooks.ts";
-import type { Requirements, Workload } from "../agents/requirements.ts";
+import { checkRequirements, type Requirements, type Workload } from "../agents/requirements.ts";
 import type { RunResult } from "../agents/run_event.ts";
 import type { JsonValue } from "../base/bounded_json.ts";
 import { NetworkError } from "../base/errors.ts";
-import { checkRequirements } from "../membership/node_description.ts";
+import type { Candidate } from "../routing/candidate.ts";
+import { unmet } from "../routing/filter.ts";
 import type { RoutingStrategy } from "../routing/strategy.ts";
 import { type MapOrder, type MapProgress, MAX_CONCURRENCY } from "../tasks/map_prompts.ts";
 import type { RunRequest } from "../tasks/run_request.ts";
@@ -136,6 +137,7 @@ export function stepRequest(
   prompt: string,
   options: Omit<RunOptions, "router" | "hedgeAfterMs">,
 ): Omit<RunRequest, "agent"> {
+  if (typeof prompt !== "string") throw noPrompt(prompt);
   const { timeoutMs = DEFAULT_TIMEOUT_MS, context = "", nodeId, strategy, signal } = options;
   if (!(timeoutMs >= 1 && timeoutMs <= MAX_TIMEOUT_MS)) {
     throw new NetworkError(
@@ -157,6 +159,47 @@ export function stepRequest(
     explain,
     signal,
   };
+}
+
+/**
+ * The devices that a run on every device is for: what the call asks leaves devices out, what the
+ * agent itself asks is told as their failure.
+ *
+ * @throws {NetworkError} `UNAVAILABLE` when none is left, saying what each one lacks.
+ */
+export function everyDevice(
+  candidates: readonly Candidate[],
+  { agent: { name: agent }, requirements }: Pick<RunRequest, "agent" | "requirements">,
+): Candidate[] {
+  const nodes = candidates.filter(({ agents }) => agents.has(agent));
+  if (requirements === undefined) return nodes;
+  const lacking = nodes.map((node) => unmet(node, requirements));
+  const able = nodes.filter((_, i) => lacking[i] === undefined);
+  if (able.length > 0 || nodes.length === 0) return able;
+  const why = nodes.slice(0, 5).map(({ nodeId }, i) => `${nodeId}: ${lacking[i]}`).join("; ");
+  throw new NetworkError(
+    "UNAVAILABLE",
+    `Cannot run agent "${agent}" on every device that is asked for: there is none (${why}). ` +
+      "Start one, or ask for less.",
+  );
+}
+
+/** What a program without a check of types gets for a prompt that is none. */
+export function noPrompt(prompt: unknown): NetworkError {
+  return new NetworkError(
+    "INVALID_ARGUMENT",
+    `Cannot run an agent: the prompt is of the type ${typeof prompt}, expected a string.`,
+  );
+}
+
+/** @throws {NetworkError} `INVALID_ARGUMENT` when these are no prompts, or one: each of its letters. */
+export function checkPrompts(prompts: unknown): void {
+  if (typeof prompts === "object" && prompts !== null) return;
+  throw new NetworkError(
+    "INVALID_ARGUMENT",
+    `Cannot run an agent: the prompts are of the type ${typeof prompts}, expected a list, or ` +
+      `another iterable, of strings.`,
+  );
 }
 
 /** @throws {NetworkError} `INVALID_ARGUMENT` when so many cannot run at a time. */

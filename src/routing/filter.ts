@@ -15,7 +15,8 @@ export function shortcoming(
   return unmet(candidate, request.requirements);
 }
 
-function unmet(candidate: Candidate, needs: Readonly<Requirements>): string | undefined {
+/** What the device lacks of what is asked, or undefined when it lacks nothing. */
+export function unmet(candidate: Candidate, needs: Readonly<Requirements>): string | undefined {
   const { capabilities: has } = candidate;
   // Unified memory is main memory that the GPU can use.
   const vram = has.unifiedMemory ? has.memory : has.vram;

@@ -4,6 +4,7 @@ import type { Clock } from "../base/clock.ts";
 import { describeError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
+import { safeName } from "../base/safe_text.ts";
 import type { Candidate } from "./candidate.ts";
 import { explain } from "./explain.ts";
 import { pick, rank, type Ranking } from "./rank.ts";
@@ -46,6 +47,9 @@ const CUSTOM_ROUTER_TIMEOUT_MS = 1_000;
 /** More than one node has links to: of those that never come back no turn is kept. */
 const MOST_TURNS = 1_024;
 
+/** Characters of what a custom router throws that are told. */
+const MAX_FAILURE = 200;
+
 /** See the top of the file. */
 export class Router {
   readonly #options: RouterOptions;
@@ -68,21 +72,26 @@ export class Router {
     strategy: RoutingStrategy = this.#options.strategy,
   ): RouteOutcome | Promise<RouteOutcome> {
     const ranking = rank(candidates, request, strategy, this.#lastChosen);
-    const byStrategy = (): RouteOutcome => {
+    const byStrategy = (failure?: string): RouteOutcome => {
       const chosen = pick(ranking, this.#options.random);
       if (chosen === undefined) return { candidate: undefined, ranking };
       const { candidate } = chosen;
       this.#noteTurn(candidate.nodeId);
-      return new Route(candidate, explain(chosen, ranking), ranking);
+      const reason = explain(chosen, ranking);
+      return new Route(
+        candidate,
+        failure === undefined ? reason : `the custom router failed (${failure}): ${reason}`,
+        ranking,
+      );
     };
     const { customRouter } = this.#options;
     if (customRouter === undefined) return byStrategy();
     const fitting = ranking.verdicts.filter(({ fits }) => fits).map(({ candidate }) => candidate);
     if (fitting.length === 0) return byStrategy();
-    return this.#ask(customRouter, fitting, request).then((candidate) =>
-      candidate === undefined
-        ? byStrategy()
-        : { candidate, reason: "the custom router chose it", ranking }
+    return this.#ask(customRouter, fitting, request).then((choice) =>
+      typeof choice === "object"
+        ? { candidate: choice, reason: "the custom router chose it", ranking }
+        : byStrategy(choice)
     );
   }
 
@@ -95,12 +104,12 @@ export class Router {
     for (const [old] of inOrder.slice(0, MOST_TURNS / 2)) turns.delete(old);
   }
 
-  /** The custom router's choice; undefined when it makes none that can be used. */
+  /** The custom router's choice; undefined when it makes none, and why it has failed when it has. */
   async #ask(
     customRouter: CustomRouter,
     fitting: readonly Candidate[],
     { query, context, agent, workload }: RouteRequest,
-  ): Promise<Candidate | undefined> {
+  ): Promise<Candidate | string | undefined> {
     const { clock, logger, agents } = this.#options;
     let cancel = () => {};
     try {
@@ -117,10 +126,9 @@ export class Router {
       if (candidate !== undefined || choice === undefined || choice === null) return candidate;
       throw new Error("it returned neither one of the peers nor a node id of theirs");
     } catch (thrown) {
-      logger.warn("The custom router failed; choosing by strategy: {reason}", {
-        reason: describeError(thrown),
-      });
-      return undefined;
+      const reason = safeName(describeError(thrown), MAX_FAILURE);
+      logger.warn("The custom router failed; choosing by strategy: {reason}", { reason });
+      return reason;
     } finally {
       cancel();
     }

@@ -69,3 +69,21 @@ Deno.test("two tools of one agent cannot have the same name", () => {
   assertEquals(error.code, "INVALID_ARGUMENT");
   assertStringIncludes(error.message, "two of its tools have the same name");
 });
+
+Deno.test("what modules without a check of types may say wrongly is refused by name", () => {
+  const wrong: [string, Record<string, unknown>, string][] = [
+    ["workload", { workload: "huge" }, 'workload is "huge", expected heavy, light, background.'],
+    ["a misspelt requirement", { requirements: { label: ["gpu-room"] } }, '"label"'],
+    ["a requirement of another type", { requirements: { memory: "8 GB" } }, "requirements.memory"],
+    ["no name", { name: undefined }, "Cannot create agent without a name"],
+    ["no description", { description: undefined }, 'has no "description"'],
+  ];
+  for (const [what, options, expected] of wrong) {
+    // deno-lint-ignore no-explicit-any
+    const made = () => createAgent({ name: "a", description: "", run, ...options } as any);
+    const { code, message } = assertThrows(made, NetworkError);
+    assertEquals(code, "INVALID_ARGUMENT", what);
+    assertStringIncludes(message, "Cannot create agent");
+    assertStringIncludes(message, expected);
+  }
+});

@@ -90,6 +90,15 @@ Deno.test("the help of a command lists its options in one column, and ends with 
   ]);
 });
 
+Deno.test("on a terminal the help of every option stands in its column, and no line is wider", () => {
+  const whole = commandHelp("run", run).split("\n");
+  const parted = commandHelp("run", run, 80).split("\n");
+  assert(whole.some((line) => line.length > 80));
+  assert(parted.every((line) => line.length <= 80), parted.join("\n"));
+  const words = (lines: string[]) => lines.join(" ").split(/\s+/);
+  assertEquals(words(parted), words(whole));
+});
+
 Deno.test("a command without positionals shows none", () => {
   assertStringIncludes(commandHelp("peers", peers), "Usage: hanzo-network peers [options]\n");
 });

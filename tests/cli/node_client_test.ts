@@ -1,6 +1,6 @@
 /** What a command does about a node that answers late, or not at all. */
 
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ManualClock } from "../../src/base/manual_clock.ts";
 import { NetworkError } from "../../src/base/errors.ts";
 import { NodeClient } from "../../src/cli/node_client.ts";
@@ -30,4 +30,63 @@ Deno.test("a node that accepts and never answers is given up after five seconds"
   // The request is taken back: its connection ends.
   const buffer = new Uint8Array(4_096);
   while (await connection.read(buffer).catch(() => null) !== null);
+});
+
+/** A node that answers every request with this much, and then is gone. */
+function dyingNode(beginning: string) {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const served = (async () => {
+    for await (const connection of listener) {
+      await connection.read(new Uint8Array(4_096));
+      const head = "HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n";
+      await connection.write(new TextEncoder().encode(head + beginning));
+      connection.close();
+    }
+  })();
+  return {
+    client: new NodeClient({ api: `http://127.0.0.1:${port}`, token: "t" }),
+    api: `http://127.0.0.1:${port}`,
+    async [Symbol.asyncDispose]() {
+      listener.close();
+      await served;
+    },
+  };
+}
+
+Deno.test("a node that dies in the middle of an answer is told of, and what may have been done", async () => {
+  await using node = dyingNode(`${JSON.stringify({ type: "progress", done: 0, failed: 0 })}\n`);
+  const { api, client } = node;
+  const run = { prompt: "1", agent: "a" };
+  const asked = [
+    () => Array.fromAsync(client.run(run)),
+    () => client.runAll(run),
+    () => Array.fromAsync(client.map({ agent: "a", prompts: ["1"] })),
+  ];
+  for (const ask of asked) {
+    const { code, message } = await assertRejects(ask, NetworkError);
+    assertEquals(code, "UNKNOWN_OUTCOME");
+    assertStringIncludes(message, `The node at ${api} ended in the middle of its answer`);
+    assertStringIncludes(message, "before you run it again");
+  }
+  const status = await assertRejects(() => client.status(), NetworkError);
+  assertEquals(status.code, "UNAVAILABLE");
+  assertStringIncludes(status.message, "Is it still running?");
+});
+
+Deno.test("a command that is interrupted while the node answers says that, and no more", async () => {
+  const controller = new AbortController();
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => {
+    const event = `${JSON.stringify({ type: "token", text: "a" })}\n`;
+    return new Response(
+      new ReadableStream({ start: (to) => to.enqueue(new TextEncoder().encode(event)) }),
+    );
+  });
+  const client = new NodeClient({ api: `http://127.0.0.1:${server.addr.port}`, token: "t" });
+  const asked = (async () => {
+    for await (const _ of client.run({ prompt: "1" }, controller.signal)) controller.abort();
+  })();
+  const { code, message } = await assertRejects(() => asked, NetworkError);
+  assertEquals([code, message], ["CANCELLED", "Cancelled: what was asked for is stopped."]);
+  await server.shutdown();
 });

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { NetworkError } from "../../src/base/errors.ts";
 import { theOne } from "../../src/cli/commands/cancel.ts";
-import { tasksReport } from "../../src/cli/show_tasks.ts";
+import { consideredTable, tasksReport } from "../../src/cli/show_tasks.ts";
 import type { EndedTask, TaskStatus } from "../../src/network/status.ts";
 
 const NOW = 1_000_000;
@@ -51,6 +51,50 @@ Deno.test("tasks are shown with where, since when, for whom, and what they came 
   assertEquals(tasksReport([], { columns: 80 }, NOW), [
     "No tasks yet. Run one: hanzo-network run PROMPT",
   ]);
+});
+
+Deno.test("where the terminal is narrow, ids and reasons are whole all the same", () => {
+  const reason = "the smallest device that does light work well (about 0.1 TFLOPS, 0 tasks on 2 " +
+    "slots, done in about 46 ms)";
+  const failed: EndedTask = { ...ended, outcome: "DEADLINE_EXCEEDED", attempts: 1, reason };
+  const considered = [{ nodeId: "gpu-box", place: 1, finishMs: 46, reason }];
+  const report = tasksReport([running, { ...failed, considered }], { columns: 80 }, NOW);
+  assert(report.every((line) => line.length <= 80));
+  const [headings, first, firstRest, second, ...rest] = report;
+  assertEquals(headings.split(/ {2,}/), ["TASK", "AGENT", "STATE", "NODE", "TIME"]);
+  assertEquals(first.split(/ {2,}/), [running.taskId, "work", "running", "gpu-box", "4.2 s"]);
+  assertEquals(firstRest, "    for laptop, attempt 2");
+  assertEquals(
+    second.split(/ {2,}/),
+    [ended.taskId, "work", "out of time, 5 min ago", "pi, gpu-box", "90 ms"],
+  );
+  const [, narrower] = tasksReport([running], { columns: 50 }, NOW);
+  assert(narrower.startsWith(`${running.taskId} `), `the id is cut: ${narrower}`);
+  const text = rest.map((line) => line.trim()).join(" ");
+  assertEquals(text.split(reason).length, 3, `why, and what was thought, are not whole: ${text}`);
+});
+
+Deno.test("the device that was chosen is marked, and why it was not the first", () => {
+  const of = (nodeId: string, place: number | null) => ({
+    nodeId,
+    place,
+    finishMs: 1,
+    reason: "r",
+  });
+  const considered = [of("pi", 1), of("gpu-box", 2), of("old", null)];
+  const shown = (nodeId: string | null, reason = "the smallest") =>
+    consideredTable(considered, { nodeId, reason }, 80);
+  assertEquals(shown("pi"), [
+    "#  NODE         WHY",
+    "1  pi (chosen)  r",
+    "2  gpu-box      r",
+    "–  old          r",
+  ]);
+  const [, first, second, , note] = shown("gpu-box");
+  assertEquals([first, second], ["1  pi                r", "2  gpu-box (chosen)  r"]);
+  assertStringIncludes(note, "drawn by lot");
+  assertEquals(shown(null).length, 4);
+  assertEquals(shown("gpu-box", "the custom router chose it").length, 4);
 });
 
 Deno.test("the beginning of an id is enough where it means one task", () => {

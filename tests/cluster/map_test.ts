@@ -90,3 +90,19 @@ Deno.test("what is wrong with the whole is told at once", async () => {
   assertThrows(() => network.map("nobody", []), NetworkError, "no node of the network has it");
   await assertRejects(() => network.first("held", []), NetworkError, "no prompts");
 });
+
+Deno.test("what is no prompt is told, and a text alone is not taken for its letters", async () => {
+  await using fleet = new MemoryFleet(709);
+  const { network } = await fleet.start({ nodeId: "a" });
+  for (const prompts of ["1 + 1", 7, undefined, null]) {
+    // deno-lint-ignore no-explicit-any
+    const error = assertThrows(() => network.map("calculator", prompts as any), NetworkError);
+    assertEquals(error.code, "INVALID_ARGUMENT");
+  }
+  // deno-lint-ignore no-explicit-any
+  const items = await Array.fromAsync(network.map("calculator", ["1 + 1", 2 as any]));
+  assertEquals(
+    items.map((item) => "result" in item ? item.result.output : item.error.message),
+    ["2", "Cannot run an agent: the prompt is of the type number, expected a string."],
+  );
+});

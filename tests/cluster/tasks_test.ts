@@ -6,7 +6,7 @@ import { UNKNOWN_DEVICE } from "../../src/device/capabilities.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { type AgentOptions, createAgent, describeAgent } from "../../src/agents/agent.ts";
 import { createTool } from "../../src/agents/tool.ts";
-import type { Workload } from "../../src/agents/requirements.ts";
+import type { Requirements, Workload } from "../../src/agents/requirements.ts";
 import type { RunEvent, RunResult } from "../../src/agents/run_event.ts";
 import { type ErrorCode, NetworkError } from "../../src/base/errors.ts";
 import type { CapabilityOverrides } from "../../src/device/capabilities.ts";
@@ -432,6 +432,29 @@ Deno.test("runAll runs on every node that has the agent, and one that fails does
   ]);
 });
 
+Deno.test("runAll with requirements asks every device that meets them, and nobody else", async () => {
+  await using fleet = new MemoryFleet(115);
+  const agents = [
+    createAgent({ name: "probe", description: "", run: ({ nodeId }) => `ran on ${nodeId}` }),
+  ];
+  const labels = ["gpu-room"];
+  const { a } = await startAll(fleet, {
+    a: { agents },
+    b: { agents, labels },
+    c: { agents, labels },
+  });
+  const all = (requirements: Requirements) =>
+    a.network.runAll("x", { initialAgent: "probe", requirements });
+  const outcomes = await fleet.wait(all({ labels }));
+  assertEquals(
+    outcomes.map((one) => "result" in one ? one.result.output : one.error.message).toSorted(),
+    ["ran on b", "ran on c"],
+  );
+  const error = await assertRejects(() => all({ labels: ["cellar"] }), NetworkError);
+  assertEquals(error.code, "UNAVAILABLE");
+  assertStringIncludes(error.message, "a: does not have the label cellar; b: does not");
+});
+
 Deno.test("runAll with a node that is killed meanwhile tells the others' answers and its loss", async () => {
   await using fleet = new MemoryFleet(113);
   const { a, b, held } = await startThree(fleet);
@@ -459,6 +482,12 @@ Deno.test("runAll rejects when the request itself is wrong", async () => {
     () => a.network.runAll("x", { initialAgent: "monitor", timeoutMs: 0 }),
     NetworkError,
     "timeoutMs is 0, expected 1 to 604800000",
+  );
+  await assertRejects(
+    // deno-lint-ignore no-explicit-any
+    () => a.network.run(7 as any, { initialAgent: "monitor" }),
+    NetworkError,
+    "the prompt is of the type number, expected a string",
   );
 });
 
@@ -492,7 +521,9 @@ const ROUTERS: Record<string, [CustomRouter, chosen: string, report?: string]> =
 };
 
 for (const [what, [customRouter, chosen, report]] of Object.entries(ROUTERS)) {
-  const then = report === undefined ? `its task runs on ${chosen}` : "that is told in the log";
+  const then = report === undefined
+    ? `its task runs on ${chosen}`
+    : "that is told in the log and as the reason";
   Deno.test(`a custom router that ${what}: ${then}`, async () => {
     await using fleet = new MemoryFleet(115);
     const log = recordingLogger();
@@ -513,7 +544,11 @@ for (const [what, [customRouter, chosen, report]] of Object.entries(ROUTERS)) {
     assertEquals(reason === "the custom router chose it", isItsChoice, reason);
     const warnings = log.lines("warn").filter((line) => line.includes("custom router"));
     assertEquals(warnings.length, report === undefined ? 0 : 1);
-    if (report !== undefined) assertStringIncludes(warnings[0], report);
+    assertEquals(reason.startsWith("the custom router failed ("), report !== undefined, reason);
+    if (report !== undefined) {
+      assertStringIncludes(warnings[0], report);
+      assertStringIncludes(reason, report);
+    }
   });
 }
 

@@ -5,7 +5,10 @@ import { freeUdpPort, hanzo, programArgs, ready, TestMachine } from "../support/
 import { startProcess } from "../support/process.ts";
 import { withTempDir } from "../support/temp.ts";
 
-const COMMANDS = ["up", "run", "status", "peers", "agents", "detect", "demo", "version"];
+const COMMANDS = [
+  ...["up", "run", "map", "status", "tasks", "cancel", "drain", "peers", "agents", "key", "detect"],
+  ...["demo", "version"],
+];
 
 Deno.test("--help lists every command, and each command's --help has an example", async () => {
   const { code, stdout } = await hanzo(["--help"]);
@@ -45,6 +48,9 @@ Deno.test("wrong usage ends with 2 and one line that says what is right", async 
     [["run", "x", "--strategy=best"], "expected capability-based, least-loaded, latency-aware"],
     [["run", "x", "--all", "--node=B"], "--all and --node exclude each other"],
     [["run", "x", "--context=/no/such/file"], "there is no file /no/such/file"],
+    [["run", "x", "--context=/"], "Cannot read /: it is a directory. Name a file."],
+    [["run", "x", "--tflops=much"], '--tflops is "much", expected a number'],
+    [["run", "x", "--all", "--hedge=5"], "leave out --hedge"],
     [["detect", "--capabilities=/no/such/file"], "/no/such/file"],
   ];
   await withTempDir(async (directory) => {
@@ -100,6 +106,27 @@ Deno.test("what fails ends with 1, one line without a stack, and with --json an 
     const twice = await machine.ask("A", "up", "--network-interface=lo");
     assertStringIncludes(twice.stderr, "it runs already on this machine");
   });
+});
+
+Deno.test({
+  name: "a disk that is full fails a command, and a reader who has had enough does not",
+  ignore: Deno.build.os !== "linux",
+  fn: async () => {
+    const into = async (where: string, ...args: string[]) => {
+      const { code, stderr } = await new Deno.Command("bash", {
+        args: ["-c", `"$@" ${where}; exit \${PIPESTATUS[0]}`, "bash", Deno.execPath()]
+          .concat(programArgs(...args)),
+        env: { DENO_NO_UPDATE_CHECK: "1" },
+        stdin: "null",
+      }).output();
+      return [code, new TextDecoder().decode(stderr)];
+    };
+    const full = "hanzo-network: Cannot write to stdout: the disk is full. Make room there.\n";
+    assertEquals(await into("> /dev/full", "version", "--json"), [1, full]);
+    for (const args of [["version"], ["--help"], ["run", "--help"]]) {
+      assertEquals(await into("| true", ...args), [0, ""], args.join(" "));
+    }
+  },
 });
 
 Deno.test("a port that was not asked for and is taken moves to the next free one, and says so", async () => {

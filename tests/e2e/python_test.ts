@@ -54,6 +54,18 @@ Deno.test({
         assertEquals((await wrong.status).code, 1);
         assertEquals(wrong.stderrText(), "INVALID_ARGUMENT: How far? Give a number.\n");
       }
+      for (
+        const [args, code, said] of [
+          [[], 2, "usage: python_client.py DIRECTORY HOST:PORT"],
+          [[`${directory}/none`, grpc], 1, "Cannot read the files of the client: "],
+          [[files, "127.0.0.1:1"], 1, "UNAVAILABLE: "],
+        ] as const
+      ) {
+        await using wrong = start("python_client.py", ...args);
+        assertEquals((await wrong.status).code, code);
+        assertStringIncludes(wrong.stderrText(), said);
+        assertEquals(wrong.stderrText().trim().split("\n").length, 1, wrong.stderrText());
+      }
       {
         await using cancelled = client("100000", "count", "cancel");
         assertEquals((await cancelled.status).code, 1);

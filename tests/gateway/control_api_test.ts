@@ -426,3 +426,25 @@ Deno.test("events end when the node stops", async () => {
   await api.fleet.wait(api.node.network.stop());
   assertEquals(await soon(reading, "the end of the events"), ": connected\n\n");
 });
+
+Deno.test("what would send work elsewhere than was meant is refused, not left out", async () => {
+  await using api = await TestApi.start([shout]);
+  const run = async (body: object) => {
+    const response = await api.fetch("/control/v1/run", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ agent: "shout", prompt: "a", ...body }),
+    });
+    return await errorOf(response);
+  };
+  const [status, code, message] = await run({ requirements: { label: ["gpu-room"] } });
+  assertEquals([status, code], [400, "INVALID_ARGUMENT"]);
+  assertStringIncludes(message, 'requirements: Unrecognized key: "label"');
+  for (
+    const extra of [{ node: "a" }, { hedgeAfterMs: 1 }, { hedgeAfterMs: 0 }, { explain: true }]
+  ) {
+    const [status, , message] = await run({ all: true, ...extra });
+    assertEquals(status, 400, message);
+    assertStringIncludes(message, `Leave out "${Object.keys(extra)[0]}"`);
+  }
+});

@@ -174,12 +174,8 @@ Deno.test("what no peer would take is refused when the network is made, not sile
       [[agent("a", "x".repeat(5_000))], "agents.2.description"],
       [tooMany, "agents"],
       [
-        [createAgent({
-          name: "a",
-          description: "",
-          run: () => "",
-          requirements: { memory: -1 },
-        })],
+        // Not made by createAgent, which would have refused it.
+        [{ ...agent("a"), requirements: { memory: -1 } }],
         "agents.2.requirements.memory",
       ],
     ] as const

@@ -76,7 +76,7 @@ export const command: Command = {
       bar.show([]);
     }
     const { done, failed } = progress;
-    if (done < prompts.length) throw new Error("The node ended the answer before the last prompt.");
+    if (done < prompts.length) throw node.brokenOff();
     const summary = `${done} of ${prompts.length} done${failed > 0 ? `, ${failed} failed` : ""}`;
     if (!terminal.json) terminal.error(terminal.style("dim", summary));
     return failed > 0 ? 1 : 0;

@@ -8,7 +8,7 @@ import type { NodeOutcomeBody, RunBody } from "../../gateway/control_api.ts";
 import { type Command, type Invocation, NODE_OPTIONS, UsageError } from "../command.ts";
 import { LiveRegion } from "../live_region.ts";
 import { findNode, type NodeClient } from "../node_client.ts";
-import { consideredTable } from "../show_tasks.ts";
+import { consideredTable, type ShownChoice } from "../show_tasks.ts";
 import { progressBar } from "../progress_bar.ts";
 import { showMilliseconds } from "../show.ts";
 import { table } from "../table.ts";
@@ -61,23 +61,34 @@ async function runOne(
 ): Promise<number> {
   let streamed = "";
   let result: RunResult | undefined;
-  const considered: Consideration[][] = [];
-  for await (const event of node.run(body, signal)) {
-    if (event.type === "result") result = event.result;
-    if (event.type === "routed" && event.considered) considered.push(event.considered);
-    if (terminal.json) continue;
-    if (event.type === "token") {
-      streamed += event.text;
-      terminal.write(safeText(event.text));
-    } else if (event.type === "fallback") {
-      terminal.error(terminal.style("yellow", `${event.nodeId} failed: ${safeText(event.reason)}`));
-    } else if (event.type === "agent-result") {
-      const { agent, nodeId } = event;
-      terminal.error(terminal.style("dim", `asked ${safeText(agent)} on ${safeText(nodeId)}`));
+  const choices: (ShownChoice & { considered: Consideration[] })[] = [];
+  try {
+    for await (const event of node.run(body, signal)) {
+      if (event.type === "result") result = event.result;
+      if (event.type === "routed" && event.considered) {
+        const { nodeId, reason, considered } = event;
+        choices.push({ nodeId, reason, considered });
+      }
+      if (terminal.json) continue;
+      if (event.type === "token") {
+        streamed += event.text;
+        terminal.write(safeText(event.text));
+      } else if (event.type === "fallback") {
+        const why = `${event.nodeId} failed: ${safeText(event.reason)}`;
+        terminal.error(terminal.style("yellow", why));
+      } else if (event.type === "agent-result") {
+        const { agent, nodeId } = event;
+        terminal.error(terminal.style("dim", `asked ${safeText(agent)} on ${safeText(nodeId)}`));
+      }
     }
+  } catch (thrown) {
+    // Why it broke off is told in a line of its own.
+    if (streamed !== "" && !streamed.endsWith("\n")) terminal.line();
+    throw thrown;
   }
-  if (result === undefined) throw new Error("The node ended the answer without a result.");
+  if (result === undefined) throw node.brokenOff();
   if (terminal.json) {
+    const considered = choices.map((choice) => choice.considered);
     terminal.value(considered.length === 0 ? result : { ...result, considered });
     return 0;
   }
@@ -89,9 +100,10 @@ async function runOne(
   terminal.error(
     terminal.style("dim", `${agent} on ${nodeId} in ${showMilliseconds(durationMs)}: ${reason}`),
   );
-  for (const [i, attempt] of considered.entries()) {
-    if (considered.length > 1) terminal.error(`Attempt ${i + 1}:`);
-    for (const line of consideredTable(attempt, terminal.columns)) terminal.error(line);
+  for (const [i, choice] of choices.entries()) {
+    if (choices.length > 1) terminal.error(`Attempt ${i + 1}:`);
+    const lines = consideredTable(choice.considered, choice, terminal.columns);
+    for (const line of lines) terminal.error(line);
   }
   return 0;
 }

@@ -311,7 +311,9 @@ async function loadAgents(files: readonly string[]): Promise<(Agent | AgentNetwo
     } catch (cause) {
       throw new NetworkError(
         "INVALID_ARGUMENT",
-        `Cannot load the agents of ${file}: ${describeError(cause)}`,
+        cause instanceof Deno.errors.NotFound
+          ? `Cannot load the agents of ${file}: there is no such file. Name a module, such as ./agents.ts.`
+          : `Cannot load the agents of ${file}: ${describeError(cause)}`,
         { cause },
       );
     }
