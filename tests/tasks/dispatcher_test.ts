@@ -53,6 +53,16 @@ Deno.test("a run tells its events in order, and its result says where, why, and 
   });
 });
 
+Deno.test("a device that says again and again that it has begun is heard once", async () => {
+  const fleet = new Fleet(["a"]);
+  fleet.run();
+  const run = await fleet.ask("a");
+  for (let i = 0; i < 10; i++) run.begin();
+  run.answer({ output: "done" });
+  await fleet.settle();
+  assertEquals(fleet.told(), ["routed a", "started a"]);
+});
+
 Deno.test("this device runs a task like any other", async () => {
   const fleet = new Fleet(["here", "a"]);
   const outcome = fleet.run({ prompt: "question", context: "document" });
