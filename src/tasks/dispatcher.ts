@@ -22,7 +22,8 @@ import { ServiceTimeTable } from "./service_times.ts";
 import { SilenceWatch } from "./silence.ts";
 import { type Tracer, traceRun } from "./tracing.ts";
 import type { RunRequest } from "./run_request.ts";
-import { type RunMeans, TaskRun } from "./task_run.ts";
+import type { RunMeans } from "./run_means.ts";
+import { TaskRun } from "./task_run.ts";
 
 /** What a {@linkcode Dispatcher} is made of. */
 export interface DispatcherOptions {

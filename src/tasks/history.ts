@@ -80,7 +80,10 @@ export interface RecentTask {
   readonly taskId: string;
   /** The agent that was asked for. */
   readonly agent: string;
-  /** The nodes that were asked, one for each attempt: the last one's answer is the outcome. */
+  /**
+   * The nodes that were asked, one for each attempt: the last one's answer is the outcome or, with
+   * hedging, the one's before.
+   */
   readonly nodeIds: readonly string[];
   /** `"ok"`, or the code of the error that the caller got. */
   readonly outcome: TaskOutcome;

@@ -1,57 +1,22 @@
 /** One task on its way to its one result: attempt after attempt, until a device answers. */
 
 import type { EmitRunEvent, RunEvent, RunResult } from "../agents/run_event.ts";
-import type { RunStateStore } from "../agents/run_state_store.ts";
 import { Cancellation } from "../base/cancellation.ts";
-import { type Clock, sleep } from "../base/clock.ts";
-import type { Deadlines } from "../base/deadlines.ts";
+import { sleep } from "../base/clock.ts";
 import { describeError, type ErrorCode, NetworkError } from "../base/errors.ts";
-import type { Logger } from "../base/log.ts";
-import type { Random } from "../base/random.ts";
 import { tflopsOf } from "../routing/candidate.ts";
 import { considerations } from "../routing/explain.ts";
 import type { Route } from "../routing/router.ts";
-import type { Circuits } from "./circuits.ts";
-import { type Executor, HERE } from "./executor.ts";
-import { mayTryAgain, outcomeOf, type Progress, Unanswered } from "./failure.ts";
+import { HERE } from "./executor.ts";
+import { mayTryAgain, outcomeOf, Unanswered } from "./failure.ts";
 import { Hedge, Lost, type Won } from "./hedge.ts";
-import type { AskedTask, Stoppable, TaskHistory } from "./history.ts";
+import type { AskedTask, Stoppable } from "./history.ts";
 import { type CallingLink, RemoteBounds, runRemotely } from "./remote.ts";
-import type { RetryBudget } from "./retry_budget.ts";
-import type { ServiceTimeTable } from "./service_times.ts";
 import type { RunRequest } from "./run_request.ts";
-import type { SilenceWatch, WatchedAttempt } from "./silence.ts";
+import type { WatchedAttempt } from "./silence.ts";
 import { type AttemptEvent, deadlineExceeded, type Served, type Task } from "./task.ts";
-import type { Priority } from "./waiting_line.ts";
-
-/** What all runs of a node share. */
-export interface RunMeans {
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly random: Random;
-  readonly circuits: Circuits;
-  readonly executor: Executor;
-  readonly history: TaskHistory;
-  readonly times: ServiceTimeTable;
-  readonly budget: RetryBudget;
-  readonly silence: SilenceWatch;
-  readonly deadlines: Deadlines;
-  /** The link to a peer, if one is open. */
-  readonly link: (nodeId: string) => CallingLink | undefined;
-  /**
-   * The device for the next attempt; undefined when nobody is left that has not been tried.
-   *
-   * @throws {NetworkError} `UNAVAILABLE` when no device can do it, tried or not.
-   */
-  readonly route: (
-    request: RunRequest,
-    tried: ReadonlySet<string>,
-  ) => Route | undefined | Promise<Route | undefined>;
-  /** Whether a device that was not tried, and is none of doubt, can do it now. */
-  readonly hasAnother: (request: RunRequest, tried: ReadonlySet<string>) => boolean;
-  /** Whether no device is to take another one's place any more. */
-  readonly isStopped: () => boolean;
-}
+import { AskedOf, Attempt } from "./attempt.ts";
+import type { RunMeans } from "./run_means.ts";
 
 /** Attempts at one task at most. */
 const MAX_ATTEMPTS = 3;
@@ -64,57 +29,6 @@ const NOBODY: ReadonlySet<string> = new Set();
 
 /** What a device fails with that nobody can reach, or that was lost. */
 const OUT_OF_REACH: ReadonlySet<ErrorCode> = new Set(["UNAVAILABLE", "UNKNOWN_OUTCOME"]);
-
-/** An attempt: a device that was chosen, and how far it has come. */
-class Attempt implements Stoppable, Progress {
-  readonly number: number;
-  readonly route: Route;
-  /** When it was chosen, by the monotonic clock. */
-  readonly chosenAt: number;
-  /** Whether the next one is in the retry budget already. */
-  isNextPaid = false;
-  begun = false;
-  emitted = false;
-  lost = 0;
-  stop: Stoppable["stop"];
-
-  constructor(number: number, route: Route, now: number) {
-    this.number = number;
-    this.route = route;
-    this.chosenAt = now;
-  }
-
-  get nodeId(): string {
-    return this.route.candidate.nodeId;
-  }
-}
-
-/** What a device is asked; a class, since one is made for every task (see routing/rank.ts). */
-class AskedOf implements Task {
-  readonly taskId: string;
-  readonly attempt: number;
-  readonly agent: string;
-  readonly prompt: string;
-  readonly context: string;
-  readonly timeoutMs: number;
-  readonly priority: Priority;
-  readonly hops: number;
-  readonly state: RunStateStore | undefined;
-  readonly traceparent: string | undefined;
-
-  constructor(going: AskedTask, request: RunRequest, attempt: number, remainingMs: number) {
-    this.taskId = going.taskId;
-    this.attempt = attempt;
-    this.agent = going.agent;
-    this.prompt = request.prompt;
-    this.context = request.context;
-    this.timeoutMs = remainingMs;
-    this.priority = going.priority;
-    this.hops = request.hops ?? 0;
-    this.state = request.state;
-    this.traceparent = request.traceparent;
-  }
-}
 
 /** An attempt that failed, of a task that another device may still do. */
 interface Failure {
@@ -332,8 +246,11 @@ export class TaskRun implements WatchedAttempt {
   }
 
   #onEvent(attempt: Attempt, event: AttemptEvent): Promise<void> | void {
+    const hadBegun = attempt.begun;
     attempt.begun = true;
     if (event.type === "started") {
+      // A peer may say it as often as it likes.
+      if (hadBegun) return;
       this.#going.started(this.#means.clock.now());
       return this.#tellStart(attempt);
     }

@@ -436,7 +436,7 @@ Deno.test("whatever comes, in whatever order, slots and queue keep their bounds 
   await fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 1, max: 4 }),
-      fc.array(step, { maxLength: 60 }),
+      fc.array(step, { maxLength: 60, size: "max" }),
       async (slots, steps) => {
         const rig = new Rig(slots);
         const given: Cancellation[] = [];
@@ -517,7 +517,7 @@ Deno.test("whoever asks, gives up, comes back or ends, no slot is lost and none 
   await fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 1, max: 3 }),
-      fc.array(step, { maxLength: 60 }),
+      fc.array(step, { maxLength: 60, size: "max" }),
       async (slots, steps) => {
         const clock = new ManualClock();
         const held = heldAgent();
