@@ -60,7 +60,7 @@ const QUEUE_PER_SLOT = 4;
 /** What prompts, contexts and states of all waiting tasks may take, in UTF-16 units. */
 const MAX_QUEUED_LENGTH = 64 * 1024 * 1024;
 /** Attempts that are remembered, at least, so that none is started twice. */
-const REMEMBERED_ATTEMPTS = 10_000;
+const REMEMBERED_ATTEMPTS = 4_096;
 /** Tasks that may wait for agents that they have asked: these take memory, but no slot. */
 const MAX_ASKING = 1_024;
 /** What a task is guessed to take before the first one has ended. */
