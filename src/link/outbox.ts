@@ -8,7 +8,7 @@ import type { FrameStream } from "./frame_stream.ts";
 const FLUSH_BYTES = 128 * 1024;
 /**
  * Or when so many messages are in it: the other side begins with these while this one goes on.
- * 58,000 empty runs a second with 256 in flight, 40,000 unbounded.
+ * 190,000 empty runs a second with 256 in flight, 125,000 unbounded.
  */
 const FLUSH_MESSAGES = 64;
 

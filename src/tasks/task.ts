@@ -65,6 +65,6 @@ export function deadlineExceeded({ taskId, agent, timeoutMs }: Task): NetworkErr
   return new NetworkError(
     "DEADLINE_EXCEEDED",
     `Task ${taskId} on agent "${agent}" was not done within ${Math.round(timeoutMs)} ms. ` +
-      `Allow more with --timeout.`,
+      `Allow more with timeoutMs, or --timeout.`,
   );
 }
