@@ -450,16 +450,27 @@ export class DistributedNetwork implements AsyncDisposable {
     return this.#life.state === "running" ? this.#parts.trust() : undefined;
   }
 
-  async #run(
+  #run(
     prompt: string,
     options: RunOptions | RoutedRunOptions,
     emit?: EmitRunEvent,
   ): Promise<RunResult> {
-    const { defaultRouting } = this.#parts.options;
-    const { router = defaultRouting.router ?? false } = options;
-    if (router === false) {
-      return await this.#parts.dispatcher.run(this.#request(prompt, options), emit);
+    const { router = this.#parts.options.defaultRouting.router ?? false } = options;
+    if (router !== false) return this.#runAgents(prompt, options, router, emit);
+    try {
+      return this.#parts.dispatcher.run(this.#request(prompt, options), emit);
+    } catch (thrown) {
+      return Promise.reject(thrown);
     }
+  }
+
+  async #runAgents(
+    prompt: string,
+    options: RunOptions | RoutedRunOptions,
+    router: AgentRouter | RouterFunction,
+    emit?: EmitRunEvent,
+  ): Promise<RunResult> {
+    const { defaultRouting } = this.#parts.options;
     const { initialAgent, ...routed } = options as RoutedRunOptions;
     this.#life.needRunning();
     const run = runAgents(this.#parts, stepRequest(prompt, options), {

@@ -122,12 +122,11 @@ export class Dispatcher {
   run(request: RunRequest, emit?: EmitRunEvent): Promise<RunResult> {
     const { newTaskId, tracer } = this.#options;
     const taskId = newTaskId();
-    const run = (request: RunRequest, emit?: EmitRunEvent) =>
-      new TaskRun(taskId, request, emit, this.#means).result();
     const recording = tracer?.();
-    return recording === undefined
-      ? run(request, emit)
-      : traceRun(recording, taskId, request, emit, run);
+    if (recording === undefined) return new TaskRun(taskId, request, emit, this.#means).result();
+    return traceRun(recording, taskId, request, emit, (request, emit) => {
+      return new TaskRun(taskId, request, emit, this.#means).result();
+    });
   }
 
   /**
