@@ -15,15 +15,15 @@ export class RecentSet<T> {
     this.#capacity = capacity;
   }
 
-  has(value: T): boolean {
-    return this.#newer.has(value) || this.#older.has(value);
-  }
-
-  add(value: T): void {
-    if (this.#newer.size >= this.#capacity) {
+  /** Adds it; returns whether it was not there. */
+  add(value: T): boolean {
+    if (this.#older.has(value)) return false;
+    const before = this.#newer.size;
+    if (this.#newer.add(value).size === before) return false;
+    if (before + 1 >= this.#capacity) {
       this.#older = this.#newer;
       this.#newer = new Set();
     }
-    this.#newer.add(value);
+    return true;
   }
 }

@@ -238,7 +238,6 @@ export class Executor {
   ): Served | Promise<Served> {
     cancellation.throwIfRequested();
     const agent = this.#agentFor(task, caller);
-    this.#seen.add(keyOf(task));
     const { clock, slots } = this.#options;
     const attempt = new Attempt(task, emit, cancellation, caller, clock.now());
     if (this.running < slots) {
@@ -285,17 +284,19 @@ export class Executor {
     if (agent === undefined) {
       throw new NetworkError("NOT_FOUND", `Node "${nodeId}" has no agent "${task.agent}".`);
     }
-    if (this.#seen.has(keyOf(task))) {
+    let displaced: Waiting | undefined;
+    if (this.running >= this.#options.slots && this.#queueIsFullFor(task)) {
+      displaced = this.#queue.displacedBy({ caller, priority: task.priority });
+      if (displaced === undefined || !this.#fitsWithout(displaced, task)) throw this.#busy();
+    }
+    // Who is refused may come again, so it is noted only now.
+    if (!this.#seen.add(keyOf(task))) {
       throw new NetworkError(
         "FAILED_PRECONDITION",
         `Attempt ${task.attempt} of task ${task.taskId} was started here already.`,
       );
     }
-    if (this.running >= this.#options.slots && this.#queueIsFullFor(task)) {
-      const displaced = this.#queue.displacedBy({ caller, priority: task.priority });
-      if (displaced === undefined || !this.#fitsWithout(displaced, task)) throw this.#busy();
-      displaced.refuse();
-    }
+    displaced?.refuse();
     return agent;
   }
 
