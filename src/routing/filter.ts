@@ -29,10 +29,10 @@ export function unmet(candidate: Candidate, needs: Readonly<Requirements>): stri
         tooLittle("INT8", flops.int8, has.flops.int8, "TOPS"))) ??
     (needs.gpu === true && has.gpus.length === 0 ? "has no GPU" : undefined) ??
     (needs.chip !== undefined && !chipMatches(candidate, needs.chip)
-      ? `its chip is not ${needs.chip}`
+      ? `has no chip called ${needs.chip}`
       : undefined) ??
     (needs.vendor !== undefined && !vendorMatches(candidate, needs.vendor)
-      ? `nothing in it is made by ${needs.vendor}`
+      ? `has nothing made by ${needs.vendor}`
       : undefined) ??
     (needs.model !== undefined && !candidate.models.has(needs.model)
       ? `does not have the model ${needs.model}`
@@ -49,7 +49,7 @@ function tooLittle(
 ): string | undefined {
   if (needed === undefined || (has !== null && has >= needed)) return undefined;
   return has === null
-    ? `its ${what} is unknown, ${needed} ${unit} are needed`
+    ? `does not say its ${what}, ${needed} ${unit} are needed`
     : `has ${has} ${unit} of ${what}, ${needed} are needed`;
 }
 
