@@ -163,7 +163,7 @@ export type { ClientCertificate } from "./src/security/client_certificate.ts";
 export type { Eviction } from "./src/security/eviction.ts";
 export type { KnownNode } from "./src/security/known_nodes.ts";
 export { scanQr } from "./src/security/scan.ts";
-export type { RunningTask } from "./src/tasks/executor.ts";
+export type { RunningTask } from "./src/tasks/held_attempt.ts";
 export type { MapItem, MapOrder, MapProgress, Prompts } from "./src/tasks/map_prompts.ts";
 export type { TaskOutcome } from "./src/tasks/history.ts";
 export type { Priority } from "./src/tasks/waiting_line.ts";

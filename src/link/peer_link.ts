@@ -11,7 +11,6 @@ import type { PeerCredential } from "../security/trust.ts";
 import {
   type CallSink,
   checkBody,
-  CREDIT_WINDOW,
   creditOf,
   type IncomingCall,
   MAX_FRAME_BYTES,
@@ -30,6 +29,7 @@ import { decodeFrame } from "./frame_codec.ts";
 import type { FrameStream } from "./frame_stream.ts";
 import { Outbox } from "./outbox.ts";
 import { ServedCall } from "./served_call.ts";
+import { WaitingCall } from "./waiting_call.ts";
 
 /** Calls of one peer that may be open at a time. */
 const MAX_INCOMING_CALLS = 4096;
@@ -87,36 +87,6 @@ export interface LinkOptions {
  * - `closed`: over; nothing is sent or delivered any more.
  */
 export type LinkState = "greeting" | "open" | "retiring" | "closed";
-
-/** A call that this side made and that has not ended. */
-class WaitingCall implements OutgoingCall {
-  readonly id: number;
-  readonly sink: CallSink;
-  /** Bytes that the other side may still send. */
-  credit: number = CREDIT_WINDOW;
-  /** Bytes consumed and not yet granted again. */
-  #consumed = 0;
-  readonly #post: (message: OutgoingMessage) => void;
-
-  /** @param post Sends on the call's behalf; nothing once the call has ended. */
-  constructor(id: number, sink: CallSink, post: (message: OutgoingMessage) => void) {
-    this.id = id;
-    this.sink = sink;
-    this.#post = post;
-  }
-
-  cancel(): void {
-    this.#post({ kind: Kind.Cancel, call: this.id });
-  }
-
-  consumed(bytes: number): void {
-    this.#consumed += creditOf(bytes);
-    if (this.#consumed * 2 < CREDIT_WINDOW) return;
-    this.#post({ kind: Kind.Credit, call: this.id, credit: this.#consumed });
-    this.credit += this.#consumed;
-    this.#consumed = 0;
-  }
-}
 
 /** See the top of the file. */
 export class PeerLink {

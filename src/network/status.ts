@@ -5,7 +5,7 @@ import type { AgentDescription } from "../agents/agent.ts";
 import type { ErrorCode } from "../base/errors.ts";
 import type { DeviceCapabilities } from "../device/capabilities.ts";
 import type { PeerEventType, PeerState } from "../membership/peer.ts";
-import type { RunningTask } from "../tasks/executor.ts";
+import type { RunningTask } from "../tasks/held_attempt.ts";
 import type { TaskOutcome } from "../tasks/history.ts";
 import type { Priority } from "../tasks/waiting_line.ts";
 

@@ -9,7 +9,8 @@ import type { Clock } from "../base/clock.ts";
 import { Deadlines } from "../base/deadlines.ts";
 import { type ErrorCode, NetworkError } from "../base/errors.ts";
 import { RecentSet } from "../base/recent_set.ts";
-import { type Placed, Roster } from "../base/roster.ts";
+import { Roster } from "../base/roster.ts";
+import { HeldAttempt, type TaskHere, taskHere } from "./held_attempt.ts";
 import {
   type AttemptEvent,
   deadlineExceeded,
@@ -72,88 +73,18 @@ const AGENT_CODES: ReadonlySet<ErrorCode> = new Set([
   "AGENT_FAILED",
 ]);
 
-/** An attempt that runs or waits here. */
-class Attempt implements Waiter, Placed {
-  place = -1;
-  readonly task: Task;
-  readonly caller: string;
-  readonly cancellation: Cancellation;
-  readonly #emit: EmitAttemptEvent;
-  /** When it came, and then, when it got its slot, by the monotonic clock. */
-  since: number;
-  /** When its time is up, by the monotonic clock. */
-  readonly endsAt: number;
-  /** Agents that it has asked and that have not answered. */
-  asking = 0;
-  #told = false;
-
-  constructor(
-    task: Task,
-    emit: EmitAttemptEvent,
-    cancellation: Cancellation,
-    caller: string,
-    now: number,
-  ) {
-    this.task = task;
-    this.#emit = emit;
-    this.cancellation = cancellation;
-    this.caller = caller;
-    this.since = now;
-    this.endsAt = now + task.timeoutMs;
-  }
-
-  get priority(): Priority {
-    return this.task.priority;
-  }
-
-  /** Tells that it has begun, once. */
-  begun(): void {
-    if (this.#told) return;
-    this.#told = true;
-    this.#emit({ type: "started" });
-  }
-
-  /** Passes on what its agent tells. */
-  tell(event: AttemptEvent): Promise<void> | void {
-    this.begun();
-    return this.#emit(event);
-  }
-}
-
 interface Waiting extends Waiter {
-  readonly attempt: Attempt;
+  readonly attempt: HeldAttempt;
   /** Gives it the slot that has become free. */
   start(): void;
   /** Lets it go, to make room. */
   refuse(): void;
 }
 
-/** A task that runs here. */
-export interface RunningTask {
-  /** The task's id. */
-  readonly taskId: string;
-  /** Which attempt at it this is, from 1. */
-  readonly attempt: number;
-  /** The agent that runs. */
-  readonly agent: string;
-  /** For how long already, in milliseconds; 0 while it waits. */
-  readonly runningMs: number;
-}
-
-/** A task that runs or waits here. */
-export interface TaskHere extends RunningTask {
-  readonly state: "running" | "waiting";
-  /** Who has sent it. */
-  readonly caller: string;
-  readonly priority: Priority;
-  /** Since when it runs or waits, by the monotonic clock, in milliseconds. */
-  readonly since: number;
-}
-
 /** See the top of the file. */
 export class Executor {
   readonly #options: ExecutorOptions;
-  readonly #running = new Roster<Attempt>();
+  readonly #running = new Roster<HeldAttempt>();
   readonly #deadlines: Deadlines;
   readonly #queue = new WaitingLine<Waiting>();
   readonly #seen = new RecentSet<string>(REMEMBERED_ATTEMPTS);
@@ -239,7 +170,7 @@ export class Executor {
     cancellation.throwIfRequested();
     const agent = this.#agentFor(task, caller);
     const { clock, slots } = this.#options;
-    const attempt = new Attempt(task, emit, cancellation, caller, clock.now());
+    const attempt = new HeldAttempt(task, emit, cancellation, caller, clock.now());
     if (this.running < slots) {
       this.#running.add(attempt);
       const served = this.#run(attempt, agent);
@@ -268,7 +199,7 @@ export class Executor {
     for (const { cancellation } of this.#all()) cancellation.cancel(reason);
   }
 
-  #all(): Attempt[] {
+  #all(): HeldAttempt[] {
     return [...this.#running, ...[...this.#queue].map(({ attempt }) => attempt)];
   }
 
@@ -319,7 +250,7 @@ export class Executor {
     );
   }
 
-  async #withDeadline(attempt: Attempt, served: Promise<Served>): Promise<Served> {
+  async #withDeadline(attempt: HeldAttempt, served: Promise<Served>): Promise<Served> {
     const { task, cancellation } = attempt;
     const cancelDeadline = this.#deadlines.after(task.timeoutMs, () => {
       cancellation.cancel(deadlineExceeded(task));
@@ -332,7 +263,7 @@ export class Executor {
   }
 
   /** Waits for a slot. */
-  #slot(attempt: Attempt): Promise<void> {
+  #slot(attempt: HeldAttempt): Promise<void> {
     const { task, caller, cancellation } = attempt;
     const length = lengthOf(task);
     this.#queuedLength += length;
@@ -368,7 +299,7 @@ export class Executor {
   }
 
   /** Runs a task that has a slot, and hands the slot on. */
-  #run(attempt: Attempt, agent: Agent): Served | Promise<Served> {
+  #run(attempt: HeldAttempt, agent: Agent): Served | Promise<Served> {
     const { clock, nodeId } = this.#options;
     const { task: { prompt, context, taskId, state: shared }, cancellation } = attempt;
     // Its own: what an attempt changes counts only with its answer.
@@ -407,7 +338,7 @@ export class Executor {
     return answer.then(served, failed);
   }
 
-  #leave(attempt: Attempt, serviceMs: number): void {
+  #leave(attempt: HeldAttempt, serviceMs: number): void {
     this.#running.delete(attempt);
     if (attempt.asking > 0) this.#asking--;
     // Questions that are being stopped end later, and count no more.
@@ -426,7 +357,7 @@ export class Executor {
 
   /** Asks another agent for one that runs here, which gives its slot to others meanwhile. */
   async #ask(
-    attempt: Attempt,
+    attempt: HeldAttempt,
     asker: Agent,
     question: Pick<AgentQuestion, "agent" | "prompt" | "options" | "signal">,
   ): Promise<RunResult> {
@@ -460,15 +391,6 @@ export class Executor {
       if (attempt.asking > 0 && --attempt.asking === 0) this.#asking--;
     }
   }
-}
-
-function taskHere(
-  { task, caller, since }: Attempt,
-  state: TaskHere["state"],
-  runningMs: number,
-): TaskHere {
-  const { taskId, attempt, agent, priority } = task;
-  return { taskId, attempt, agent, runningMs, state, caller, priority, since };
 }
 
 /** Nearly all are first attempts: their key need not be made. */

@@ -12,7 +12,7 @@ import type {
   PeerStatus,
   TaskStatus,
 } from "../../src/network/status.ts";
-import type { RunningTask } from "../../src/tasks/executor.ts";
+import type { RunningTask } from "../../src/tasks/held_attempt.ts";
 import { eventually } from "../support/eventually.ts";
 import { heldAgent } from "../support/task_rig.ts";
 import { soon } from "../support/soon.ts";
