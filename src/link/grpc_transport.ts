@@ -23,6 +23,7 @@ import { GrpcFrameStream } from "./grpc_frame_stream.ts";
 import { type GrpcService, proving } from "./grpc_service.ts";
 import { MAX_FRAME_BYTES } from "./call.ts";
 import { type MessageLimit, messageLimits } from "./message_limits.ts";
+import { RECEIVE_WINDOW_BYTES, widenReceiveWindow } from "./receive_window.ts";
 import { connectTime, notLinked } from "./round_trip.ts";
 import { guardSession, type SessionGuard } from "./session_guard.ts";
 import { type LinkSecurity, peerCredential } from "./tls_gate.ts";
@@ -32,13 +33,12 @@ const LINK_PATH = "/hanzo.network.v1.Network/Link";
 const CHANNEL_OPTIONS: grpc.ChannelOptions = {
   "grpc.max_receive_message_length": MAX_FRAME_BYTES,
   "grpc.max_send_message_length": MAX_FRAME_BYTES,
-  // gRPC's default of 64 KiB halves the throughput of 4 KiB calls.
-  "grpc-node.flow_control_window": 4 * 1024 * 1024,
 };
 
 /** What every client of a node wants of gRPC. */
 export const CLIENT_OPTIONS: grpc.ChannelOptions = {
   ...CHANNEL_OPTIONS,
+  "grpc-node.flow_control_window": RECEIVE_WINDOW_BYTES,
   // A link goes to a device of the owner's, never through a proxy of the environment's.
   "grpc.enable_http_proxy": 0,
   // Each link has a connection of its own, so that closing the one closes the other.
@@ -285,6 +285,7 @@ async function listen(
         const details = "This connection has a link, or its host too many.";
         return call.emit("error", { code: grpc.status.RESOURCE_EXHAUSTED, details });
       }
+      widenReceiveWindow(call);
       // The dialler counts the link as made when these arrive.
       call.sendMetadata(new grpc.Metadata());
       accept(

@@ -11,6 +11,12 @@ const FLUSH_BYTES = 128 * 1024;
  * 190,000 empty runs a second with 256 in flight, 125,000 unbounded.
  */
 const FLUSH_MESSAGES = 64;
+/**
+ * Or with calls, when a quarter of those that have no answer are in it, and at least so many: what
+ * is answered together is asked together again, and while all is in one frame, one side rests.
+ * 105,000 empty runs a second with 16 in flight, 60,000 without. Fewer cost more than they bring.
+ */
+const MIN_FLUSH_CALLS = 4;
 
 /** Answers that the other side may leave waiting: to 16 calls of the longest, taken one by one. */
 const MAX_UNTAKEN_BYTES = 256 * 1024 * 1024;
@@ -18,12 +24,21 @@ const MAX_UNTAKEN_BYTES = 256 * 1024 * 1024;
 /** What the other side has asked for, as often as it likes. */
 const ANSWERS: ReadonlySet<Kind> = new Set([Kind.Item, Kind.End, Kind.Pong]);
 
+/** What an {@linkcode Outbox} is made of. */
+export interface OutboxOptions {
+  readonly stream: FrameStream;
+  /** How busy this node is now. */
+  load(): ReportedLoad;
+  /** Calls of this side that have no answer yet. */
+  callsWaiting(): number;
+  /** The other side asks on and on, and takes no answer. */
+  onUntaken(): void;
+}
+
 /** Gathers what is posted in one turn of the event loop into one frame. */
 export class Outbox {
-  readonly #stream: FrameStream;
-  readonly #load: () => ReportedLoad;
+  readonly #options: OutboxOptions;
   readonly #writer = new FrameWriter();
-  readonly #onUntaken: () => void;
   readonly #frames: { readonly bytes: Uint8Array; readonly answerBytes: number }[] = [];
   /** In the frame that is being written, and in those that wait. */
   #answerBytes = 0;
@@ -33,19 +48,16 @@ export class Outbox {
   #turnScheduled = false;
   /** In the frame that is being written. */
   #messages = 0;
+  #calls = 0;
+  /** So many of them make it full. */
+  #flushCalls = MIN_FLUSH_CALLS;
   #writable = true;
   #sealed = false;
   #lastCallPosted = 0;
   #lastCallSent = 0;
 
-  /**
-   * @param load How busy this node is now.
-   * @param onUntaken The other side asks on and on, and takes no answer.
-   */
-  constructor(stream: FrameStream, load: () => ReportedLoad, onUntaken: () => void) {
-    this.#stream = stream;
-    this.#load = load;
-    this.#onUntaken = onUntaken;
+  constructor(options: OutboxOptions) {
+    this.#options = options;
   }
 
   /** Whether something waits that the stream does not take yet. */
@@ -68,8 +80,12 @@ export class Outbox {
     const before = this.#writer.length;
     const bodyBytes = this.#writer.message(message);
     if (ANSWERS.has(message.kind)) this.#answerBytes += this.#writer.length - before;
-    if (message.kind === Kind.Call) this.#lastCallPosted = message.call ?? 0;
-    if (this.#writer.length >= FLUSH_BYTES || ++this.#messages >= FLUSH_MESSAGES) this.flush();
+    this.#messages++;
+    if (message.kind === Kind.Call) {
+      this.#lastCallPosted = message.call ?? 0;
+      this.#calls++;
+    }
+    if (this.#isFull()) this.flush();
     else if (patient) this.#flushWithinTurn();
     else if (!this.#flushScheduled) {
       this.#flushScheduled = true;
@@ -83,7 +99,9 @@ export class Outbox {
   flush(): void {
     this.#flushScheduled = false;
     if (this.#writer.length > 0) {
+      if (this.#calls > 0) this.#setFlushCalls();
       this.#messages = 0;
+      this.#calls = 0;
       this.#writeLoad();
       this.#frames.push({ bytes: this.#writer.take(), answerBytes: this.#answerBytes });
       this.#untakenBytes += this.#answerBytes;
@@ -93,9 +111,9 @@ export class Outbox {
     while (this.#writable && this.#frames.length > 0) {
       const { bytes, answerBytes } = this.#frames.shift()!;
       this.#untakenBytes -= answerBytes;
-      this.#writable = this.#stream.send(bytes);
+      this.#writable = this.#options.stream.send(bytes);
     }
-    if (this.#untakenBytes > MAX_UNTAKEN_BYTES) this.#onUntaken();
+    if (this.#untakenBytes > MAX_UNTAKEN_BYTES) this.#options.onUntaken();
   }
 
   /** The stream takes more again. */
@@ -119,6 +137,18 @@ export class Outbox {
 
   readonly #flushLater = () => this.flush();
 
+  /** Whether the frame that is being written had better leave now. */
+  #isFull(): boolean {
+    if (this.#writer.length >= FLUSH_BYTES || this.#messages >= FLUSH_MESSAGES) return true;
+    return this.#calls >= this.#flushCalls;
+  }
+
+  #setFlushCalls(): void {
+    const quarter = this.#options.callsWaiting() / 4;
+    // Many answers may have come at once; their callers will call again.
+    this.#flushCalls = Math.max(MIN_FLUSH_CALLS, quarter, this.#flushCalls * 7 / 8);
+  }
+
   #flushWithinTurn(): void {
     if (this.#turnScheduled) return;
     this.#turnScheduled = true;
@@ -129,7 +159,7 @@ export class Outbox {
   }
 
   #writeLoad(): void {
-    const load = this.#load();
+    const load = this.#options.load();
     const sent = this.#loadSent;
     const isKnown = sent !== undefined && sent.running === load.running &&
       sent.queued === load.queued && sent.slots === load.slots &&

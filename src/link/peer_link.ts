@@ -115,13 +115,18 @@ export class PeerLink {
     this.#options = options;
     this.#stream = options.stream;
     this.#clock = options.clock;
-    this.#outbox = new Outbox(options.stream, () => {
-      const { running, queued, slots } = options.load();
-      return { running, queued, slots, callsReceived: this.#callsReceived };
-    }, () => {
-      const message = "The peer takes no answers, and asks for more.";
-      // Not here: this may be in the middle of what it asks.
-      queueMicrotask(() => this.#lose(new NetworkError("PROTOCOL", message)));
+    this.#outbox = new Outbox({
+      stream: options.stream,
+      load: () => {
+        const { running, queued, slots } = options.load();
+        return { running, queued, slots, callsReceived: this.#callsReceived };
+      },
+      callsWaiting: () => this.#waiting.size,
+      onUntaken: () => {
+        const message = "The peer takes no answers, and asks for more.";
+        // Not here: this may be in the middle of what it asks.
+        queueMicrotask(() => this.#lose(new NetworkError("PROTOCOL", message)));
+      },
     });
     this.#lastHeard = options.clock.now();
     this.#nextCall = options.dialled ? 1 : 2;

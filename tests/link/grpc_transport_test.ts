@@ -3,9 +3,11 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import * as grpc from "@grpc/grpc-js";
 import { Buffer } from "node:buffer";
+import http2 from "node:http2";
 import { NetworkError } from "../../src/base/errors.ts";
 import { MAX_FRAME_BYTES } from "../../src/link/call.ts";
 import type { FrameListener, FrameStream } from "../../src/link/frame_stream.ts";
+import { RECEIVE_WINDOW_BYTES } from "../../src/link/receive_window.ts";
 import { grpcTransport } from "../../src/link/grpc_transport.ts";
 import { eventually } from "../support/eventually.ts";
 import { skipUnless } from "../support/skip.ts";
@@ -178,6 +180,29 @@ Deno.test("the longest frame that may be arrives", async () => {
   near.stream.close();
   await eventually(() => near.closes.length === 1, { what: "the end" });
   await listener.close();
+});
+
+Deno.test("a link that is served lets four mebibytes come ahead, and nothing else does", async () => {
+  const { listener } = await listen();
+  const session = http2.connect(`http://127.0.0.1:${listener.address.port}`);
+  const settled = await new Promise<http2.Settings>((resolve) => {
+    session.once("remoteSettings", resolve);
+  });
+  const unproved = [settled.initialWindowSize, session.state.remoteWindowSize];
+  const stream = session.request({
+    ":method": "POST",
+    ":path": LINK_PATH,
+    "content-type": "application/grpc",
+    te: "trailers",
+  }, { endStream: false });
+  await new Promise((resolve) => stream.once("response", resolve));
+  const linked = [session.remoteSettings.initialWindowSize, session.state.remoteWindowSize];
+  const closed = new Promise((resolve) => session.once("close", resolve));
+  session.destroy();
+  await closed;
+  await listener.close();
+  assertEquals(unproved, [65_535, 65_535]);
+  assertEquals(linked, [RECEIVE_WINDOW_BYTES, RECEIVE_WINDOW_BYTES]);
 });
 
 Deno.test("an address that cannot be listened on says so", async () => {

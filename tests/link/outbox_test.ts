@@ -4,21 +4,30 @@ import { assert, assertEquals } from "@std/assert";
 import { MAX_BODY_BYTES } from "../../src/link/call.ts";
 import { Kind } from "../../src/link/frame.ts";
 import type { FrameStream } from "../../src/link/frame_stream.ts";
+import { decodeFrame } from "../../src/link/frame_codec.ts";
 import { Outbox } from "../../src/link/outbox.ts";
+
+const IDLE = { running: 0, queued: 0, slots: 1, callsReceived: 0 };
+
+const TAKES_ALL: FrameStream = {
+  remoteHost: "10.0.0.1",
+  credential: undefined,
+  start() {},
+  send: () => true,
+  close() {},
+  reset() {},
+};
 
 /** An outbox to somebody who takes one frame, and how often it was told that this is too much. */
 function stalled(): { outbox: Outbox; told: () => number } {
   let told = 0;
-  const stream: FrameStream = {
-    remoteHost: "10.0.0.1",
-    credential: undefined,
-    start() {},
-    send: () => false,
-    close() {},
-    reset() {},
-  };
-  const idle = { running: 0, queued: 0, slots: 1, callsReceived: 0 };
-  return { outbox: new Outbox(stream, () => idle, () => told++), told: () => told };
+  const outbox = new Outbox({
+    stream: { ...TAKES_ALL, send: () => false },
+    load: () => IDLE,
+    callsWaiting: () => 0,
+    onUntaken: () => told++,
+  });
+  return { outbox, told: () => told };
 }
 
 const body = new Uint8Array(MAX_BODY_BYTES);
@@ -48,4 +57,34 @@ Deno.test("calls of this side wait for as long as they like, however much they a
   }
   assertEquals(told(), 0);
   outbox.close();
+});
+
+/** How many messages went out together, while `inFlight` calls are answered eight at a time. */
+async function framesOf(inFlight: number): Promise<number[]> {
+  const sizes: number[] = [];
+  let waiting = 0;
+  const outbox = new Outbox({
+    stream: { ...TAKES_ALL, send: (frame) => sizes.push(decodeFrame(frame).messages.length) > 0 },
+    load: () => IDLE,
+    callsWaiting: () => waiting,
+    onUntaken() {},
+  });
+  const call = () => outbox.post({ kind: Kind.Call, call: 2 * waiting++ + 1, method: "x" });
+  for (let round = 0; round < 10; round++) {
+    const answered = Math.min(waiting, 8);
+    waiting -= answered;
+    if (round === 9) sizes.length = 0;
+    while (waiting < inFlight) call();
+    await Promise.resolve();
+  }
+  outbox.close();
+  return sizes;
+}
+
+Deno.test("calls leave a quarter of those in flight at a time, so that both sides always work", async () => {
+  assertEquals(await framesOf(2), [2]);
+  assertEquals(await framesOf(8), [4, 4]);
+  assertEquals(await framesOf(16), [4, 4]);
+  assertEquals(await framesOf(32), [8]);
+  assertEquals(await framesOf(256), [8]);
 });
