@@ -8,9 +8,9 @@ import type { Cancellation } from "../base/cancellation.ts";
 import type { Clock } from "../base/clock.ts";
 import { Deadlines } from "../base/deadlines.ts";
 import { type ErrorCode, NetworkError } from "../base/errors.ts";
-import { RecentSet } from "../base/recent_set.ts";
 import { Roster } from "../base/roster.ts";
 import { HeldAttempt, type TaskHere, taskHere } from "./held_attempt.ts";
+import { RecentAttempts } from "./recent_attempts.ts";
 import {
   type AttemptEvent,
   deadlineExceeded,
@@ -87,7 +87,7 @@ export class Executor {
   readonly #running = new Roster<HeldAttempt>();
   readonly #deadlines: Deadlines;
   readonly #queue = new WaitingLine<Waiting>();
-  readonly #seen = new RecentSet<string>(REMEMBERED_ATTEMPTS);
+  readonly #seen = new RecentAttempts(REMEMBERED_ATTEMPTS);
   #queuedLength = 0;
   #averageMs = FIRST_GUESS_MS;
   /** Those of the running that wait for agents that they have asked. */
@@ -221,7 +221,7 @@ export class Executor {
       if (displaced === undefined || !this.#fitsWithout(displaced, task)) throw this.#busy();
     }
     // Who is refused may come again, so it is noted only now.
-    if (!this.#seen.add(keyOf(task))) {
+    if (!this.#seen.add(task.taskId, task.attempt)) {
       throw new NetworkError(
         "FAILED_PRECONDITION",
         `Attempt ${task.attempt} of task ${task.taskId} was started here already.`,
@@ -394,10 +394,6 @@ export class Executor {
 }
 
 /** Nearly all are first attempts: their key need not be made. */
-function keyOf({ taskId, attempt }: Task): string {
-  return attempt === 1 ? taskId : `${taskId}/${attempt}`;
-}
-
 function lengthOf({ prompt, context, state }: Task): number {
   return prompt.length + context.length + (state?.bytes ?? 0);
 }
