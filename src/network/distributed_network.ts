@@ -8,13 +8,7 @@ import { streamRun } from "../agents/run_stream.ts";
 import { NetworkError } from "../base/errors.ts";
 import { safeName } from "../base/safe_text.ts";
 import type { Trust } from "../security/trust.ts";
-import {
-  firstOf,
-  type MapItem,
-  mapPrompts,
-  type Prompts,
-  usualConcurrency,
-} from "../tasks/map_prompts.ts";
+import { firstOf, type MapItem, mapPrompts, type Prompts } from "../tasks/map_prompts.ts";
 import type { RunRequest } from "../tasks/run_request.ts";
 import { TaskCancelled } from "../tasks/task.ts";
 import { runAgents } from "./agent_run.ts";
@@ -306,7 +300,7 @@ export class DistributedNetwork implements AsyncDisposable {
     prompts: Prompts,
     options: MapOptions = {},
   ): AsyncGenerator<MapItem, void, void> {
-    const { candidates, dispatcher, clock, random } = this.#parts;
+    const { dispatcher, clock, random } = this.#parts;
     const { concurrency, order = "input", onProgress, ...rest } = options;
     if (concurrency !== undefined) checkConcurrency(concurrency);
     checkPrompts(prompts);
@@ -318,7 +312,7 @@ export class DistributedNetwork implements AsyncDisposable {
         typeof prompt === "string"
           ? dispatcher.run({ ...request, prompt, timeoutMs, signal })
           : Promise.reject(noPrompt(prompt)),
-      concurrency: () => concurrency ?? usualConcurrency(candidates(), request),
+      concurrency: () => concurrency ?? dispatcher.usualConcurrency(request),
       order,
       timeoutMs: request.timeoutMs,
       signal: request.signal,

@@ -94,8 +94,10 @@ export interface RunAllOptions extends Omit<RunOptions, "nodeId" | "hedgeAfterMs
 /** What `network.map` can be told; `timeoutMs` is for each prompt. */
 export interface MapOptions extends Omit<RunOptions, "initialAgent" | "explain"> {
   /**
-   * How many prompts may run or wait at devices at a time, 1 to 256. By default twice the slots of
-   * all devices that can do it, counted anew before each prompt.
+   * How many prompts may run or wait at devices at a time, 1 to 256. By default one for each slot of
+   * all devices that can do it, and as many more as fill the slots again at once: those that become
+   * free during a round trip, or as many as there are while nothing is known of the agent. Counted
+   * anew before each prompt.
    */
   concurrency?: number;
   /**

@@ -16,6 +16,7 @@ import type { Circuits } from "./circuits.ts";
 import type { Executor } from "./executor.ts";
 import { noDevice } from "./failure.ts";
 import { TaskHistory } from "./history.ts";
+import { usualConcurrency } from "./map_prompts.ts";
 import type { CallingLink } from "./remote.ts";
 import { RetryBudget } from "./retry_budget.ts";
 import { ServiceTimeTable } from "./service_times.ts";
@@ -127,6 +128,15 @@ export class Dispatcher {
     return traceRun(recording, taskId, request, emit, (request, emit) => {
       return new TaskRun(taskId, request, emit, this.#means).result();
     });
+  }
+
+  /** How many of these to run at a time. */
+  usualConcurrency(request: RunRequest): number {
+    return usualConcurrency(
+      this.#options.candidates(),
+      this.#times.of(request.agent.name),
+      request,
+    );
   }
 
   /**

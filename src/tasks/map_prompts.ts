@@ -6,6 +6,7 @@ import { type Clock, sleep } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { Candidate } from "../routing/candidate.ts";
+import type { AgentTimes } from "../routing/expectation.ts";
 import { shortcoming } from "../routing/filter.ts";
 import type { RunRequest } from "./run_request.ts";
 
@@ -199,11 +200,15 @@ export async function firstOf(items: AsyncIterable<MapItem>): Promise<RunResult>
 }
 
 /**
- * How many prompts to run at a time unless it is said: twice the slots of the devices that can do
- * it, so that the next one is there when one has ended; 1 to 256.
+ * How many prompts to run at a time unless it is said, 1 to 256: one for each slot of the devices
+ * that can do it, and those that have to be under way for the next one to be there when one has
+ * ended. As few as that: what waits at a device does not move to another one that is done earlier.
+ *
+ * @param times What was measured of the agent.
  */
 export function usualConcurrency(
   candidates: readonly Candidate[],
+  times: AgentTimes | undefined,
   { agent, requirements, nodeId }: Pick<RunRequest, "agent" | "requirements" | "nodeId">,
 ): number {
   const asked = {
@@ -213,11 +218,17 @@ export function usualConcurrency(
       : bothRequirements(agent.requirements, requirements),
     tried: NOWHERE,
   };
-  const slots = candidates
+  const places = candidates
     .filter((one) => nodeId === undefined || one.nodeId === nodeId)
     .filter((one) => shortcoming(one, asked) === undefined)
-    .reduce((sum, one) => sum + one.slots, 0);
-  return Math.min(MAX_CONCURRENCY, Math.max(1, 2 * slots));
+    .reduce((sum, one) => sum + one.slots + underWay(one, times?.on(one.nodeId)), 0);
+  return Math.min(MAX_CONCURRENCY, Math.max(1, places));
+}
+
+/** How many slots would become free there during a round trip. */
+function underWay({ slots, roundTripMs }: Candidate, serviceMs: number | undefined): number {
+  if (serviceMs === undefined) return slots;
+  return roundTripMs >= serviceMs ? slots : Math.ceil(slots * roundTripMs / serviceMs);
 }
 
 /** Runs a prompt, and again when all devices were full, until its time is up. */

@@ -14,6 +14,7 @@ import {
   type Prompts,
   usualConcurrency,
 } from "../../src/tasks/map_prompts.ts";
+import type { AgentTimes } from "../../src/routing/expectation.ts";
 import { device } from "../support/candidates.ts";
 import { WatchedClock } from "../support/watched_clock.ts";
 
@@ -320,14 +321,21 @@ Deno.test("when all have failed, the first to finish is none of them", async () 
   assertEquals(none.code, "INVALID_ARGUMENT");
 });
 
-Deno.test("so many run at a time as twice the slots of the devices that can do it, 1 to 256", () => {
+Deno.test("so many run at a time as there are slots, and as fill them again at once, 1 to 256", () => {
   const agent = describeAgent(createAgent({ name: "x", description: "", run: () => "" }));
   const one = (nodeId: string, slots: number, agents: string[], memory = 8_192) =>
-    device(nodeId, { memory }, { slots, agents: new Set(agents) });
+    device(nodeId, { memory }, { slots, agents: new Set(agents), roundTripMs: 10 });
   const fleet = [one("a", 2, ["x"]), one("b", 3, ["x"], 1_024), one("c", 4, ["y"])];
-  assertEquals(usualConcurrency(fleet, { agent }), 10);
-  assertEquals(usualConcurrency(fleet, { agent, nodeId: "a" }), 4);
-  assertEquals(usualConcurrency(fleet, { agent, requirements: { memory: 4_096 } }), 4);
-  assertEquals(usualConcurrency([], { agent }), 1);
-  assertEquals(usualConcurrency([one("d", 1_000, ["x"])], { agent }), 256);
+  assertEquals(usualConcurrency(fleet, undefined, { agent }), 10);
+  assertEquals(usualConcurrency(fleet, undefined, { agent, nodeId: "a" }), 4);
+  assertEquals(usualConcurrency(fleet, undefined, { agent, requirements: { memory: 4_096 } }), 4);
+  assertEquals(usualConcurrency([], undefined, { agent }), 1);
+  assertEquals(usualConcurrency([one("d", 1_000, ["x"])], undefined, { agent }), 256);
+
+  const taking = (ms: number): AgentTimes => ({ ms, work: ms, on: () => ms });
+  assertEquals(usualConcurrency(fleet, taking(0), { agent }), 10);
+  assertEquals(usualConcurrency(fleet, taking(15), { agent }), 2 + 2 + 3 + 2);
+  assertEquals(usualConcurrency(fleet, taking(1_000), { agent }), 2 + 1 + 3 + 1);
+  const here = device("e", {}, { slots: 2, agents: new Set(["x"]), roundTripMs: 0 });
+  assertEquals(usualConcurrency([here], taking(1), { agent }), 2);
 });

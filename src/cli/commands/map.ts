@@ -18,7 +18,7 @@ export const command: Command = {
       name: "concurrency",
       kind: "text",
       value: "N",
-      help: `how many run at a time, 1 to ${MAX_CONCURRENCY} (default: twice the free places)`,
+      help: `how many run at a time, 1 to ${MAX_CONCURRENCY} (default: as keeps all busy)`,
     },
     {
       name: "json-lines",
