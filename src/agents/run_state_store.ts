@@ -1,14 +1,18 @@
 /** The state of a run as it is kept: bounded, copied for each attempt, changed by what comes back. */
 
-import { type JsonValue, nestsDeeperThan } from "../base/bounded_json.ts";
+import type { JsonValue } from "../base/bounded_json.ts";
+import {
+  bytesOf,
+  checkDepth,
+  checkKey,
+  jsonOf,
+  jsonText,
+  keyName,
+  tooLarge,
+} from "../base/bounded_value.ts";
 import { NetworkError } from "../base/errors.ts";
-import { safeName } from "../base/safe_text.ts";
 import type { AgentResult, RunData, RunMessage, RunState } from "./run_state.ts";
 
-/** The longest key of a run's data, in bytes of UTF-8. */
-export const MAX_KEY_BYTES = 512;
-/** The longest value, in bytes of JSON. */
-export const MAX_VALUE_BYTES = 2 ** 20;
 /** The largest state, in bytes of JSON: half of what a task may be, for there is a prompt, too. */
 export const MAX_STATE_BYTES = 8 * 2 ** 20;
 /** How deep a value of the data may be nested: some levels of the 64 of a task are its own. */
@@ -165,7 +169,7 @@ export class RunStateStore implements RunState {
       durationMs,
     });
     const action = `keep the answer of agent "${agent}" in the state of the run`;
-    const json = toJson(kept, action);
+    const json = jsonText(kept, action);
     checkDepth(json, MAX_RESULT_DEPTH, action);
     this.#grow(bytesOf(json), action);
     this.#results.push(kept);
@@ -251,22 +255,10 @@ export class RunStateStore implements RunState {
   }
 
   #set(key: string, value: JsonValue): void {
-    const action = `set "${safeName(String(key), 40)}" in the data of the run`;
-    const json = toJson(value, action);
-    const keyBytes = bytesOf(key);
-    const valueBytes = bytesOf(json);
-    if (keyBytes > MAX_KEY_BYTES) {
-      throw tooLarge(action, `its key takes ${keyBytes} bytes, at most ${MAX_KEY_BYTES} may be`);
-    }
-    if (valueBytes > MAX_VALUE_BYTES) {
-      throw tooLarge(
-        action,
-        `its value takes ${valueBytes} bytes, at most ${MAX_VALUE_BYTES} may be. ` +
-          "Keep it in a file, and its path here",
-      );
-    }
-    checkDepth(json, MAX_DEPTH, action);
-    const bytes = bytesOf(JSON.stringify(key)) + valueBytes;
+    const action = `set "${keyName(key)}" in the data of the run`;
+    const json = jsonOf(value, action, MAX_DEPTH);
+    checkKey(key, action);
+    const bytes = bytesOf(JSON.stringify(key)) + bytesOf(json);
     this.#grow(bytes - (this.#entries.get(key)?.bytes ?? 0), action);
     this.#entries.set(key, { json, bytes });
     this.#touched.add(key);
@@ -289,37 +281,4 @@ export class RunStateStore implements RunState {
         "be. Delete what nobody needs any more, or let the agents answer less",
     );
   }
-}
-
-function tooLarge(action: string, why: string): NetworkError {
-  return new NetworkError("RESOURCE_EXHAUSTED", `Cannot ${action}: ${why}.`);
-}
-
-/** What an agent sets is checked by no compiler: it may be a cycle, a function, or hold a BigInt. */
-function toJson(value: unknown, action: string): string {
-  let json: string | undefined;
-  try {
-    json = JSON.stringify(value);
-  } catch (thrown) {
-    throw NetworkError.from(thrown, "INVALID_ARGUMENT", `Cannot ${action}`);
-  }
-  if (json !== undefined) return json;
-  throw new NetworkError(
-    "INVALID_ARGUMENT",
-    `Cannot ${action}: JSON has no ${typeof value}. Give it what JSON can carry, or delete the key.`,
-  );
-}
-
-function checkDepth(json: string, maxDepth: number, action: string): void {
-  if (!nestsDeeperThan(encoder.encode(json), maxDepth)) return;
-  throw new NetworkError(
-    "INVALID_ARGUMENT",
-    `Cannot ${action}: it is nested deeper than ${maxDepth} levels. Make it flatter.`,
-  );
-}
-
-const encoder = new TextEncoder();
-
-function bytesOf(text: string): number {
-  return encoder.encode(text).length;
 }

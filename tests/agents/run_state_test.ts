@@ -1,12 +1,11 @@
 /** What the agents of a run share: copies, changes that come back, bounds. */
 
+import { MAX_KEY_BYTES, MAX_VALUE_BYTES } from "../../src/base/bounded_value.ts";
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import type { RunMessage } from "../../src/agents/run_state.ts";
 import {
-  MAX_KEY_BYTES,
   MAX_STATE_BYTES,
-  MAX_VALUE_BYTES,
   type PlainRunState,
   RunStateStore,
 } from "../../src/agents/run_state_store.ts";

@@ -1,0 +1,147 @@
+/** Reads and writes of one transaction: what people ask for, as rows. */
+
+import type { JsonValue } from "../base/bounded_json.ts";
+import { checkKey, jsonOf, keyName } from "../base/bounded_value.ts";
+import { NetworkError } from "../base/errors.ts";
+import { addedParts, liveItems, shownValue } from "./key_value.ts";
+import { addedPart, type Dot, itemPart, PartKind, type Row, takenBackPart } from "./row.ts";
+import type { RowStore } from "./row_store.ts";
+import type { HybridClock, Stamp } from "./stamp.ts";
+
+/** How deep a value may be nested. */
+export const MAX_DEPTH = 32;
+
+/** What a {@linkcode StateTransaction} stands on. */
+export interface TransactionOptions {
+  readonly store: RowStore;
+  readonly clock: HybridClock;
+  /** Which write this is. */
+  readonly dot: Dot;
+  /** Takes each key before the first change of it. */
+  readonly onTouch: (key: string) => void;
+  /** Keeps a row; throws where there is no room for it. */
+  readonly put: (row: Row) => void;
+}
+
+/**
+ * Several keys of the shared state seen together: others see all that was written here, or nothing.
+ * To be used only while the function that it was given to runs.
+ */
+export class StateTransaction {
+  readonly #options: TransactionOptions;
+
+  /** @internal */
+  constructor(options: TransactionOptions) {
+    this.#options = options;
+  }
+
+  /** See {@linkcode SharedState.get}. */
+  get(key: string): JsonValue | undefined {
+    return shownValue(this.#options.store.rowsOf(key));
+  }
+
+  /** See {@linkcode SharedState.has}. */
+  has(key: string): boolean {
+    return this.get(key) !== undefined;
+  }
+
+  /** See {@linkcode SharedState.list}. */
+  list(key: string): JsonValue[] {
+    const value = this.get(key);
+    return Array.isArray(value) ? value : [];
+  }
+
+  /** See {@linkcode SharedState.set}. */
+  set(key: string, value: JsonValue): void {
+    const action = `set "${keyName(key)}"`;
+    checkKey(key, action);
+    const json = jsonOf(value, action, MAX_DEPTH);
+    this.#replace(key, this.#options.store.rowsOf(key), json);
+  }
+
+  /** See {@linkcode SharedState.delete}. */
+  delete(key: string): boolean {
+    const rows = this.#options.store.rowsOf(key);
+    // Also what is there and not shown: concurrent writes may have left it.
+    const isThere = rows.some(({ part, value }) => part === PartKind.Value && value !== null) ||
+      addedParts(rows).length > 0 || liveItems(rows).length > 0;
+    if (isThere) this.#replace(key, rows, null);
+    return isThere;
+  }
+
+  /** See {@linkcode SharedState.increment}. */
+  increment(key: string, by = 1): number {
+    const action = `add to "${keyName(key)}"`;
+    checkKey(key, action);
+    if (!Number.isFinite(by)) {
+      throw new NetworkError("INVALID_ARGUMENT", `Cannot ${action}: ${by} is no number.`);
+    }
+    const { store, dot } = this.#options;
+    const rows = store.rowsOf(key);
+    const value = shownValue(rows) ?? 0;
+    if (typeof value !== "number") throw unfit(action, value, "number");
+    if (!Number.isFinite(value + by)) {
+      throw new NetworkError("INVALID_ARGUMENT", `Cannot ${action}: the sum would be too large.`);
+    }
+    const mine = `${PartKind.Added}${dot.origin}.`;
+    const own = rows.find(({ part }) => part.startsWith(mine));
+    this.#put(key, own?.part ?? addedPart(dot), JSON.stringify(Number(own?.value ?? 0) + by));
+    return value + by;
+  }
+
+  /** See {@linkcode SharedState.append}. */
+  append(key: string, ...items: readonly JsonValue[]): void {
+    const action = `append to "${keyName(key)}"`;
+    checkKey(key, action);
+    const texts = items.map((item) => jsonOf(item, action, MAX_DEPTH));
+    const value = shownValue(this.#options.store.rowsBefore(key, PartKind.Item));
+    if (value !== undefined && !Array.isArray(value)) throw unfit(action, value, "list");
+    for (const text of texts) {
+      const stamp = this.#options.clock.next();
+      this.#put(key, itemPart(stamp), text, stamp);
+    }
+  }
+
+  /** What was set, and what was added and appended as far as it is known here, gives way. */
+  #replace(key: string, rows: readonly Row[], json: string | null): void {
+    const set = rows.find(({ part }) => part === PartKind.Value);
+    const wasSet = set !== undefined && set.value !== null;
+    if (json !== null || wasSet) {
+      const { origin } = this.#options.dot;
+      const base = set?.origin === origin ? set.base : set && { origin: set.origin, seq: set.seq };
+      this.#put(key, PartKind.Value, json, this.#options.clock.next(), base);
+    }
+    for (const { row: { part, stamp, value } } of addedParts(rows)) {
+      this.#put(key, takenBackPart(part), value, stamp);
+    }
+    for (const { part, value } of rows) {
+      if (part.startsWith(PartKind.Item) && value !== null) this.#put(key, part, null);
+    }
+  }
+
+  #put(
+    key: string,
+    part: string,
+    value: string | null,
+    stamp: Stamp = this.#options.clock.next(),
+    base?: Dot,
+  ): void {
+    const { dot: { origin, seq }, onTouch, put } = this.#options;
+    onTouch(key);
+    put({ key, part, origin, seq, stamp, base, value });
+  }
+}
+
+function unfit(action: string, value: JsonValue, wanted: string): NetworkError {
+  const kind = value === null
+    ? "null"
+    : Array.isArray(value)
+    ? "a list"
+    : typeof value === "object"
+    ? "an object"
+    : `a ${typeof value}`;
+  return new NetworkError(
+    "FAILED_PRECONDITION",
+    `Cannot ${action}: it is ${kind}, and no ${wanted}. Delete it first, or take another key.`,
+  );
+}
