@@ -26,7 +26,7 @@ export function keyName(key: string): string {
  *
  * @param action What was to be done, for the error: `set "x" in the data of the run`.
  * @returns Its bytes.
- * @throws {NetworkError} `INVALID_ARGUMENT` when it is no text, or half of a character;
+ * @throws {NetworkError} `INVALID_ARGUMENT` when it is no text, or has half a character;
  * `RESOURCE_EXHAUSTED` when it is too long.
  */
 export function checkKey(key: string, action: string): number {

@@ -7,7 +7,7 @@ import type { PeerCredential } from "../security/trust.ts";
 import { type NodeDescription, parseNodeDescription } from "../membership/node_description.ts";
 import type { FrontReport } from "./refusals.ts";
 import { dialAny } from "./dial_any.ts";
-import type { Load } from "./frame.ts";
+import type { Body, Load } from "./frame.ts";
 import {
   type Address,
   formatAddress,
@@ -186,8 +186,13 @@ export class LinkPool {
     );
   }
 
+  /** The peers that can be called now. */
+  linked(): string[] {
+    return [...this.#links.keys()].filter((nodeId) => this.get(nodeId) !== undefined);
+  }
+
   /** Sends a one-way message to every peer. */
-  notifyAll(topic: string, body: string): void {
+  notifyAll(topic: string, body: Body): void {
     for (const nodeId of this.#links.keys()) this.get(nodeId)?.notify(topic, body);
   }
 

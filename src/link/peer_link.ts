@@ -236,7 +236,7 @@ export class PeerLink {
   }
 
   /** Sends a one-way message; nothing happens when the link is not open. */
-  notify(topic: string, body: string): void {
+  notify(topic: string, body: Body): void {
     if (this.#state === "open") this.#post({ kind: Kind.Notice, method: topic, body });
   }
 

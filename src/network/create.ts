@@ -52,7 +52,8 @@ import { type Platform, systemPlatform } from "./platform.ts";
 import { programServices } from "./program_services.ts";
 import { reachOf } from "./reach.ts";
 import { Refusers } from "./refusers.ts";
-import { makeTrust, trustMode, verifiesPeers } from "./trusts.ts";
+import { StateHost } from "./state_host.ts";
+import { makeTrust, ownDirectory, trustMode, verifiesPeers } from "./trusts.ts";
 import { VERSION } from "./version.ts";
 
 /** The same array each time, so that it is seen that nothing has changed. */
@@ -188,6 +189,16 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     network: () => network,
   });
 
+  const state = new StateHost({
+    nodeId,
+    clock,
+    random,
+    logger,
+    pool: () => pool,
+    shares: acceptsTasks,
+    directory: ownDirectory(resolved),
+    networks: () => believed().credentials().map(({ tag }) => tag),
+  });
   const pool: LinkPool = new LinkPool({
     transport: platform.links({
       services: neighbours === undefined
@@ -221,18 +232,22 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
         membership.linked(link.peer, addressOf(link));
         circuits.answered(link.peer.nodeId);
         exchange?.linked(link);
+        state.linked(link.peer.nodeId);
       },
       onRelinked: (id) => membership.relinked(id),
       onUnlinked: (id, end) => {
         const reason = "error" in end ? end.error.message : "its link was closed";
         membership.unlinked(id, { goodbye: end.type === "goodbye", reason });
       },
-      onCall: (call, { peer }) => serveCall(call, executor, acceptsTasks, peer.nodeId),
+      onCall: (call, { peer }) => {
+        if (!state.serve(call)) serveCall(call, executor, acceptsTasks, peer.nodeId);
+      },
       onNotice: (topic, body, link) => {
         const { peer } = link;
         if (topic === KEYRING_TOPIC) void exchange?.took(body, link);
         if (topic === DESCRIPTION_TOPIC) takeDescription(body, peer, membership);
         if (topic === RUMOUR_TOPIC) takeRumour(body, peer, membership);
+        state.heard(peer.nodeId, topic, body);
       },
       onConflict: (id, host, bootId) => {
         evicted.forget(id);
@@ -354,6 +369,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
       opened.start(() => {
         settle();
         made.changed();
+        state.renamed();
         programs.reconsider();
         membership.reconsider();
       });
@@ -370,6 +386,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     interfaces: () => platform.datagrams.interfaces(),
     executor,
     dispatcher,
+    state,
     agentPrograms,
     findAgent,
     candidates,

@@ -8,6 +8,7 @@ import { streamRun } from "../agents/run_stream.ts";
 import { NetworkError } from "../base/errors.ts";
 import { safeName } from "../base/safe_text.ts";
 import type { Trust } from "../security/trust.ts";
+import type { SharedState } from "../state/shared_state.ts";
 import { firstOf, type MapItem, mapPrompts, type Prompts } from "../tasks/map_prompts.ts";
 import type { RunRequest } from "../tasks/run_request.ts";
 import { TaskCancelled } from "../tasks/task.ts";
@@ -87,6 +88,15 @@ export class DistributedNetwork implements AsyncDisposable {
   /** The label of this node. */
   get nodeId(): string {
     return this.#parts.options.nodeId;
+  }
+
+  /**
+   * The state that all devices of the network have.
+   *
+   * @throws {NetworkError} `FAILED_PRECONDITION` unless the network runs.
+   */
+  get state(): SharedState {
+    return this.#parts.state.state;
   }
 
   /**

@@ -9,7 +9,7 @@ import type { Executor } from "../tasks/executor.ts";
 import { RUN_METHOD, serveRun } from "../tasks/remote.ts";
 
 /**
- * Answers a call: there is only one, which runs a task.
+ * Answers a call that runs a task, the only one beside those that others have taken.
  *
  * @param acceptsTasks Whether tasks of others are run here.
  */

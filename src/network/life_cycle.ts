@@ -126,6 +126,7 @@ export class LifeCycle {
     const detected = detectSoon(parts);
     await openTracer();
     await openTrust();
+    await parts.state.open();
     const { port } = await listen(parts);
     describe({ listenPort: port });
     await Promise.all([detected, agentPrograms.start()]);
@@ -171,6 +172,7 @@ export class LifeCycle {
     await this.#endWatch?.();
     for (const discovery of discoveries.all) await discovery.stop();
     membership.stop();
+    await parts.state.close();
     await pool.close();
     parts.agentPrograms.stop();
     await trust()?.stop();

@@ -19,6 +19,7 @@ import type { FindAgent } from "./catalog.ts";
 import type { Discoveries } from "./discoveries.ts";
 import type { Evicted } from "./evicted.ts";
 import type { ResolvedOptions } from "./options.ts";
+import type { StateHost } from "./state_host.ts";
 import type { NameConflict, RefusedBy } from "./status.ts";
 
 /** The parts of a node. */
@@ -45,6 +46,7 @@ export interface NetworkParts {
   readonly discoveries: Discoveries;
   readonly executor: Executor;
   readonly dispatcher: Dispatcher;
+  readonly state: StateHost;
   readonly agentPrograms: AgentPrograms;
   readonly findAgent: FindAgent;
   /** The interfaces of this machine now. */

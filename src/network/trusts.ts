@@ -40,9 +40,7 @@ export async function makeTrust(options: ResolvedOptions, clock: Clock): Promise
     return await OwnTlsTrust.open({ files: { cert, key, ca }, verifyPeers, nodeId, clock, logger });
   }
   const directory = usableDirectory(options, mode === "keyed");
-  const own = directory === undefined || !options.isNamed
-    ? undefined
-    : `${directory}/nodes/${nodeId}`;
+  const own = ownDirectory(options);
   if (own !== undefined) await Deno.mkdir(own, { recursive: true, mode: 0o700 });
   const path = own && `${own}/known_nodes.json`;
   const known = await KnownNodes.open({ path, clock, logger });
@@ -59,6 +57,14 @@ export async function makeTrust(options: ResolvedOptions, clock: Clock): Promise
       : await NodeIdentity.keep(`${own}/identity.json`),
     ring: await file?.readOrMake(name) ?? newKeyring(name),
   });
+}
+
+/** The directory of the node's own, if it has a label that lasts and may use one. */
+export function ownDirectory(options: ResolvedOptions): string | undefined {
+  const { dataDirectory: path, nodeId, isNamed } = options;
+  if (!isNamed || path === undefined) return undefined;
+  const missing = missingFlags({ name: "read", path }, { name: "write", path });
+  return missing.length > 0 ? undefined : `${path}/nodes/${nodeId}`;
 }
 
 /** The data directory, if its files may be read and written. */

@@ -2,7 +2,9 @@
 
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { MAX_KEY_BYTES } from "../base/bounded_value.ts";
+import { NetworkError } from "../base/errors.ts";
 import type { Dot, Row } from "./row.ts";
+import { damage } from "./store_error.ts";
 import { Versions } from "./versions.ts";
 
 /** What the tables look like; a file of another version is not touched. */
@@ -30,6 +32,7 @@ const SCHEMA = `
     value TEXT,
     PRIMARY KEY (key, part)
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE networks (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
   CREATE INDEX byDot ON rows (origin, seq);
   PRAGMA user_version = ${SCHEMA_VERSION};
   PRAGMA application_id = ${APPLICATION_ID};
@@ -73,12 +76,12 @@ export class RowStore implements Disposable {
   /** @param path Undefined: in memory, until it is disposed of. */
   constructor(path?: string) {
     const db = this.#db = new DatabaseSync(path ?? ":memory:");
-    // Commits do not wait for the disk: whoever wants them durable syncs the log, off this thread.
-    db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY;");
-    const { user_version: version } = db.prepare("PRAGMA user_version").get() as {
-      user_version: number;
-    };
-    if (version === 0) db.exec(`BEGIN; ${SCHEMA} COMMIT;`);
+    try {
+      prepareTables(db);
+    } catch (thrown) {
+      db.close();
+      throw thrown;
+    }
     this.#row = db.prepare(`SELECT ${COLUMNS} FROM rows WHERE key = ? AND part = ?`);
     this.#rowsOf = db.prepare(`SELECT ${COLUMNS} FROM rows WHERE key = ? ORDER BY part`);
     this.#rowsBefore = db.prepare(
@@ -100,6 +103,28 @@ export class RowStore implements Disposable {
     this.#addOrigin = db.prepare("INSERT INTO origins (name, seen, forgotten) VALUES (?, 0, 0)");
     this.#setSeen = db.prepare("UPDATE origins SET seen = ? WHERE id = ?");
     this.#readOrigins();
+  }
+
+  /** @throws {Error} Of SQLite's when pages or tables are damaged. */
+  check(): void {
+    const { quick_check: result } = this.#db.prepare("PRAGMA quick_check(1)").get() as {
+      quick_check: string;
+    };
+    if (result !== "ok") throw damage(result);
+  }
+
+  /** What the network is called whose state this is; empty for a new one. */
+  networks(): string[] {
+    const all = this.#db.prepare("SELECT name FROM networks").all();
+    return (all as { name: string }[]).map(({ name }) => name);
+  }
+
+  /** From now on it is called so. */
+  setNetworks(names: readonly string[]): void {
+    const add = this.#db.prepare("INSERT OR IGNORE INTO networks VALUES (?)");
+    this.#db.exec("SAVEPOINT naming; DELETE FROM networks");
+    for (const name of names) add.run(name);
+    this.#db.exec("RELEASE naming");
   }
 
   /** How far each origin was seen. */
@@ -254,4 +279,19 @@ export class RowStore implements Disposable {
       value,
     };
   }
+}
+
+function prepareTables(db: DatabaseSync): void {
+  // Commits do not wait for the disk: whoever wants them durable syncs the log, off this thread.
+  db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY;");
+  const { user_version: version } = db.prepare("PRAGMA user_version").get() as {
+    user_version: number;
+  };
+  if (version === 0) return db.exec(`BEGIN; ${SCHEMA} COMMIT;`);
+  if (version === SCHEMA_VERSION) return;
+  throw new NetworkError(
+    "FAILED_PRECONDITION",
+    `Cannot open the shared state: it is of version ${version}, and this program knows ` +
+      `${SCHEMA_VERSION}. Install the newer hanzo-network again.`,
+  );
 }

@@ -9,6 +9,7 @@ import type { Random } from "../base/random.ts";
 import { shownValue } from "./key_value.ts";
 import { type Dot, merge, PartKind, type Row } from "./row.ts";
 import type { RowStore } from "./row_store.ts";
+import { isOfStore, storeError } from "./store_error.ts";
 import { HybridClock, MAX_LEAD_MS } from "./stamp.ts";
 import { StateTransaction } from "./state_transaction.ts";
 import type { Versions } from "./versions.ts";
@@ -279,7 +280,6 @@ export class SharedState {
     }
     this.#group = undefined;
     if (!hasWritten) return group.settled.resolve();
-    const changed = this.#changesOf();
     const delta: Delta = {
       origin: this.#origin,
       after: group.after,
@@ -287,7 +287,9 @@ export class SharedState {
       rows: [...this.#store.rowsSince({ origin: this.#origin, seq: group.after }, this.#seq)],
     };
     this.#versions.advance(this.#origin, this.#seq);
-    this.#lastSync = this.#synced(group, delta, changed);
+    // In the order of what is read: what others have written is told at once, too.
+    for (const change of this.#ownChanges()) this.#changes.emit(change);
+    this.#lastSync = this.#synced(group, delta);
   }
 
   /** Resolves when all that was written so far is durable, or is known not to be. */
@@ -382,7 +384,7 @@ export class SharedState {
     });
   }
 
-  #changesOf(): StateChange[] {
+  #ownChanges(): StateChange[] {
     const nodeId = this.#options.nodeId;
     const changes = [...this.#touched].map(([key, previous]): StateChange => (
       { key, value: this.get(key), previous, nodeId, isConcurrent: false }
@@ -391,15 +393,14 @@ export class SharedState {
     return changes;
   }
 
-  async #synced(group: Group, delta: Delta, changes: readonly StateChange[]): Promise<void> {
+  async #synced(group: Group, delta: Delta): Promise<void> {
     try {
       await this.#options.sync?.();
     } catch (thrown) {
       // It may be on the disk or not; the next one that is written tells.
-      return group.settled.reject(asNetworkError(thrown));
+      return group.settled.reject(storeError(thrown));
     }
     group.settled.resolve();
-    for (const change of changes) this.#changes.emit(change);
     this.#options.onWritten?.(delta);
   }
 
@@ -412,19 +413,19 @@ export class SharedState {
     } catch (thrown) {
       this.#bytes = bytes;
       this.#store.rollback();
-      throw asNetworkError(thrown);
+      throw storeError(thrown);
     }
   }
 
   /** What SQLite throws ends the whole group; what a caller did wrong, nothing but its own write. */
   #failure(thrown: unknown): unknown {
     const group = this.#group;
-    if (!isOfStore(thrown) || group === undefined) return asNetworkError(thrown);
+    if (!isOfStore(thrown) || group === undefined) return storeError(thrown);
     this.#group = undefined;
     this.#store.rollback();
     this.#touched.clear();
     this.#bytes = this.#store.bytes();
-    const error = asNetworkError(thrown);
+    const error = storeError(thrown);
     group.settled.reject(error);
     return error;
   }
@@ -471,20 +472,5 @@ function promised(result: Promise<unknown>): NetworkError {
   return new NetworkError(
     "INVALID_ARGUMENT",
     "Cannot write to the shared state: a transaction cannot wait. Await before it, and pass what came.",
-  );
-}
-
-function isOfStore(thrown: unknown): boolean {
-  return thrown instanceof Error && "code" in thrown && thrown.code === "ERR_SQLITE_ERROR";
-}
-
-function asNetworkError(thrown: unknown): unknown {
-  if (!isOfStore(thrown)) return thrown;
-  const { message, errcode } = thrown as Error & { errcode?: number };
-  const isFull = errcode === 13 || /disk is full/i.test(message);
-  return NetworkError.from(
-    thrown,
-    isFull ? "RESOURCE_EXHAUSTED" : "INTERNAL",
-    isFull ? "Cannot write the shared state. Make room on the disk" : "Cannot use the shared state",
   );
 }

@@ -54,7 +54,7 @@ export class StateTransaction {
   /** See {@linkcode SharedState.set}. */
   set(key: string, value: JsonValue): void {
     const action = `set "${keyName(key)}"`;
-    checkKey(key, action);
+    checkStateKey(key, action);
     const json = jsonOf(value, action, MAX_DEPTH);
     this.#replace(key, this.#options.store.rowsOf(key), json);
   }
@@ -72,7 +72,7 @@ export class StateTransaction {
   /** See {@linkcode SharedState.increment}. */
   increment(key: string, by = 1): number {
     const action = `add to "${keyName(key)}"`;
-    checkKey(key, action);
+    checkStateKey(key, action);
     if (!Number.isFinite(by)) {
       throw new NetworkError("INVALID_ARGUMENT", `Cannot ${action}: ${by} is no number.`);
     }
@@ -92,7 +92,7 @@ export class StateTransaction {
   /** See {@linkcode SharedState.append}. */
   append(key: string, ...items: readonly JsonValue[]): void {
     const action = `append to "${keyName(key)}"`;
-    checkKey(key, action);
+    checkStateKey(key, action);
     const texts = items.map((item) => jsonOf(item, action, MAX_DEPTH));
     const value = shownValue(this.#options.store.rowsBefore(key, PartKind.Item));
     if (value !== undefined && !Array.isArray(value)) throw unfit(action, value, "list");
@@ -130,6 +130,13 @@ export class StateTransaction {
     onTouch(key);
     put({ key, part, origin, seq, stamp, base, value });
   }
+}
+
+function checkStateKey(key: string, action: string): void {
+  checkKey(key, action);
+  // SQLite hands a text back up to its first zero.
+  if (!key.includes("\0")) return;
+  throw new NetworkError("INVALID_ARGUMENT", `Cannot ${action}: its key has a zero in it.`);
 }
 
 function unfit(action: string, value: JsonValue, wanted: string): NetworkError {

@@ -172,8 +172,8 @@ Deno.test("a node's messages per second do not grow with the network", async () 
     return (fleet.links.framesSent + fleet.lan.datagramsSent - before) / size / 10;
   };
   const [small, large] = [await perNode(6), await perNode(40)];
-  // Four pings and as many answers, and 0.4 beacons.
-  assert(large <= 8.5 && large <= small * 1.1, `${small} in 6, ${large} in 40`);
+  // Four pings and as many answers, 0.4 beacons, and 0.4 comparisons of the shared state.
+  assert(large <= 8.9 && large <= small * 1.1, `${small} in 6, ${large} in 40`);
 });
 
 Deno.test("10 % loss with 50 ms jitter for two minutes kills nobody", async () => {

@@ -1,0 +1,165 @@
+/** The replica of the shared state that a node keeps, and its way to those of others. */
+
+import type { Clock } from "../base/clock.ts";
+import { NetworkError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import type { IncomingCall } from "../link/call.ts";
+import type { LinkPool } from "../link/link_pool.ts";
+import { PULL_METHOD, Replicator } from "../state/replicator.ts";
+import { RowStore } from "../state/row_store.ts";
+import { SharedState } from "../state/shared_state.ts";
+import { openStateFile, type StateFile } from "../state/state_file.ts";
+
+/** What a {@linkcode StateHost} is made of. */
+export interface StateHostOptions {
+  readonly nodeId: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly pool: () => Pick<LinkPool, "get" | "linked">;
+  /** Whether it is known who the others are: a state is shared with nobody else. */
+  readonly shares: boolean;
+  /** The node's own directory, if it has one that it may use. */
+  readonly directory: string | undefined;
+  /** What the network is called, by each of its keys; nothing where it has none. */
+  readonly networks: () => readonly string[];
+}
+
+/** See the top of the file. */
+export class StateHost {
+  readonly #options: StateHostOptions;
+  #state: SharedState | undefined;
+  #replicator: Replicator | undefined;
+  #file: StateFile | undefined;
+
+  constructor(options: StateHostOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The state.
+   *
+   * @throws {NetworkError} `FAILED_PRECONDITION` before the start and after the end.
+   */
+  get state(): SharedState {
+    if (this.#state !== undefined) return this.#state;
+    throw new NetworkError(
+      "FAILED_PRECONDITION",
+      "Cannot use the shared state: the network does not run. Call start() first.",
+    );
+  }
+
+  /**
+   * Opens it, and begins to keep it like the others'.
+   *
+   * @throws {NetworkError} When it is there and cannot be used, see `state/state_file.ts`.
+   */
+  async open(): Promise<void> {
+    const { nodeId, clock, random, logger, pool, shares, directory, networks } = this.#options;
+    if (directory === undefined || networks().length === 0) {
+      logger.info("The shared state is kept in memory: what only this node has ends with it.");
+    } else this.#file = await openStateFile({ directory, networks: networks(), logger });
+    const file = this.#file;
+    const state: SharedState = new SharedState({
+      nodeId,
+      store: file?.store ?? new RowStore(),
+      clock,
+      random,
+      sync: file && (() => file.sync()),
+      onWritten: (delta) => this.#replicator?.written(delta),
+    });
+    this.#state = state;
+    if (!shares) return;
+    const replicas = {
+      linked: () => pool().linked(),
+      tell: (id: string, topic: string, body: Uint8Array) => {
+        const link = pool().get(id);
+        if (link !== undefined && !link.isSending) link.notify(topic, body);
+      },
+      ask: (id: string, method: string, body: Uint8Array, onItem: (item: Uint8Array) => void) =>
+        ask(pool(), id, method, body, onItem),
+    };
+    this.#replicator = new Replicator({ state, replicas, clock, random, logger });
+    this.#replicator.start();
+  }
+
+  /** Ends it; what was written is told before. Idempotent. */
+  async close(): Promise<void> {
+    const state = this.#state;
+    this.#state = undefined;
+    await state?.settled();
+    this.#replicator?.stop();
+    this.#replicator = undefined;
+    await state?.close();
+    await this.#file?.close();
+    this.#file = undefined;
+  }
+
+  /** The network has another key. */
+  renamed(): void {
+    this.#file?.belongsTo(this.#options.networks());
+  }
+
+  /** There is a link to that node. */
+  linked(nodeId: string): void {
+    this.#replicator?.linked(nodeId);
+  }
+
+  /** A peer has told something. */
+  heard(nodeId: string, topic: string, body: Uint8Array): void {
+    this.#replicator?.heard(nodeId, topic, body);
+  }
+
+  /** Answers a peer's call; false when it is about something else. */
+  serve(call: IncomingCall): boolean {
+    if (call.method !== PULL_METHOD || this.#replicator === undefined) return false;
+    void stream(call, this.#replicator);
+    return true;
+  }
+}
+
+async function stream(call: IncomingCall, replicator: Replicator): Promise<void> {
+  try {
+    for (const item of replicator.answer(call.body)) {
+      await call.send(item);
+      if (call.cancellation.requested) break;
+    }
+    call.end();
+  } catch (thrown) {
+    call.fail(NetworkError.from(thrown));
+  }
+}
+
+function ask(
+  pool: Pick<LinkPool, "get">,
+  nodeId: string,
+  method: string,
+  body: Uint8Array,
+  onItem: (item: Uint8Array) => void,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const link = pool.get(nodeId);
+    if (link === undefined) {
+      return reject(new NetworkError("UNAVAILABLE", `There is no link to "${nodeId}".`));
+    }
+    let failure: unknown;
+    const call = link.call(method, body, {
+      onItem: (item) => {
+        if (failure !== undefined) return;
+        try {
+          onItem(item);
+          call.consumed(item.length);
+        } catch (thrown) {
+          failure = thrown;
+          call.cancel();
+        }
+      },
+      onEnd: (end) => {
+        if (failure !== undefined) reject(failure);
+        else if (end.ok) resolve();
+        else reject(end.error);
+      },
+    });
+  });
+}
