@@ -87,6 +87,12 @@ export type {
   StepEvent,
   StoppedBy,
 } from "./src/agents/run_event.ts";
+export type {
+  SharedState,
+  StateChange,
+  StateTransaction,
+  WatchOptions,
+} from "./src/state/shared_state.ts";
 export type { AgentResult, RunData, RunMessage, RunState } from "./src/agents/run_state.ts";
 export {
   createTool,

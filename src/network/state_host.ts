@@ -8,7 +8,8 @@ import type { IncomingCall } from "../link/call.ts";
 import type { LinkPool } from "../link/link_pool.ts";
 import { PULL_METHOD, Replicator } from "../state/replicator.ts";
 import { RowStore } from "../state/row_store.ts";
-import { SharedState } from "../state/shared_state.ts";
+import type { SharedState } from "../state/shared_state.ts";
+import { StateReplica } from "../state/state_replica.ts";
 import { openStateFile, type StateFile } from "../state/state_file.ts";
 
 /** What a {@linkcode StateHost} is made of. */
@@ -29,7 +30,7 @@ export interface StateHostOptions {
 /** See the top of the file. */
 export class StateHost {
   readonly #options: StateHostOptions;
-  #state: SharedState | undefined;
+  #state: StateReplica | undefined;
   #replicator: Replicator | undefined;
   #file: StateFile | undefined;
 
@@ -57,11 +58,14 @@ export class StateHost {
    */
   async open(): Promise<void> {
     const { nodeId, clock, random, logger, pool, shares, directory, networks } = this.#options;
-    if (directory === undefined || networks().length === 0) {
+    const names = networks();
+    if (names.length > 0 && directory !== undefined) {
+      this.#file = await openStateFile({ directory, networks: names, logger });
+    } else if (names.length > 0) {
       logger.info("The shared state is kept in memory: what only this node has ends with it.");
-    } else this.#file = await openStateFile({ directory, networks: networks(), logger });
+    }
     const file = this.#file;
-    const state: SharedState = new SharedState({
+    const state: StateReplica = new StateReplica({
       nodeId,
       store: file?.store ?? new RowStore(),
       clock,

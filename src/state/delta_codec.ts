@@ -6,9 +6,9 @@ import { NetworkError } from "../base/errors.ts";
 import { bytesTag, ProtoReader, ProtoWriter, varintTag } from "../base/protobuf.ts";
 import { isLabel } from "../base/safe_text.ts";
 import { addedPart, itemPart, PartKind, type Row, takenBackPart } from "./row.ts";
-import type { Delta } from "./shared_state.ts";
+import type { Delta } from "./state_replica.ts";
 import { COUNT_LIMIT } from "./stamp.ts";
-import { MAX_DEPTH } from "./state_transaction.ts";
+import { MAX_DEPTH } from "./row_transaction.ts";
 import { Versions } from "./versions.ts";
 
 const VERSIONS_SEEN = bytesTag(1);

@@ -12,7 +12,7 @@ import {
   rowBound,
 } from "./delta_codec.ts";
 import type { Row } from "./row.ts";
-import type { Delta, SharedState } from "./shared_state.ts";
+import type { Delta, StateReplica } from "./state_replica.ts";
 import type { Versions } from "./versions.ts";
 
 /** The other replicas, as far as they can be reached. */
@@ -37,7 +37,7 @@ export interface Replicas {
 
 /** What a {@linkcode Replicator} is made of. */
 export interface ReplicatorOptions {
-  readonly state: SharedState;
+  readonly state: StateReplica;
   readonly replicas: Replicas;
   readonly clock: Clock;
   readonly random: Random;

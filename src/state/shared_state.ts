@@ -1,18 +1,6 @@
 /** The state that every device of a network has: what people read, write and watch. */
 
 import type { JsonValue } from "../base/bounded_json.ts";
-import { bytesOf, tooLarge } from "../base/bounded_value.ts";
-import type { Clock } from "../base/clock.ts";
-import { NetworkError } from "../base/errors.ts";
-import { EventBus, type SubscribeOptions } from "../base/event_bus.ts";
-import type { Random } from "../base/random.ts";
-import { shownValue } from "./key_value.ts";
-import { type Dot, merge, PartKind, type Row } from "./row.ts";
-import type { RowStore } from "./row_store.ts";
-import { isOfStore, storeError } from "./store_error.ts";
-import { HybridClock, MAX_LEAD_MS } from "./stamp.ts";
-import { StateTransaction } from "./state_transaction.ts";
-import type { Versions } from "./versions.ts";
 
 /** A key has another value, or another one that shows the same. */
 export interface StateChange {
@@ -28,138 +16,37 @@ export interface StateChange {
   readonly isConcurrent: boolean;
 }
 
-/** What a {@linkcode SharedState} is made of. */
-export interface SharedStateOptions {
-  /** Whose writes these are. */
-  readonly nodeId: string;
-  readonly store: RowStore;
-  readonly clock: Clock;
-  readonly random: Random;
+/** How changes are to be read. */
+export interface WatchOptions {
+  /** Ends the iteration, without an error. */
+  signal?: AbortSignal;
   /**
-   * Resolves as soon as all that was committed so far is on the disk; without it nothing is waited
-   * for.
-   */
-  readonly sync?: () => Promise<void>;
-  /** Takes what was written here, as soon as it is durable, in the order of the numbers. */
-  readonly onWritten?: (written: Delta) => void;
-  /**
-   * What keys, parts and values of all may take, in bytes.
+   * How many changes wait for a reader that is behind; the oldest are dropped beyond it.
    *
-   * @default {67108864}
+   * @default {1024}
    */
-  readonly maxBytes?: number;
+  capacity?: number;
 }
 
-/** All rows that one origin has written in some stretch and that are still there. */
-export interface Delta {
-  readonly origin: string;
-  /** What was written after this number, … */
-  readonly after: number;
-  /** … up to this one. */
-  readonly upTo: number;
-  readonly rows: readonly Row[];
-}
-
-/** What has become of a {@linkcode Delta}. */
-export type Taken =
-  /** It was new, or seen before. */
-  | "taken"
-  /** What comes before it was not seen: it has to be asked for. */
-  | "gap"
-  /** A stamp is too far in the future: it may be taken later. */
-  | "future";
-
-const MAX_BYTES = 64 * 2 ** 20;
-/** Of what others write together this much more is taken: they could not know of each other. */
-const MAX_BYTES_TAKEN = 4;
-const ORIGIN_BYTES = 8;
-
-interface Group {
-  readonly settled: PromiseWithResolvers<void>;
-  readonly after: number;
-}
-
-/** See the top of the file. */
-export class SharedState {
-  readonly #options: SharedStateOptions;
-  readonly #store: RowStore;
-  readonly #clock: HybridClock;
-  readonly #origin: string;
-  readonly #maxBytes: number;
-  readonly #changes = new EventBus<StateChange>();
-  #readers = 0;
-  #versions: Versions;
-  #bytes: number;
-  #seq = 0;
-  /** Of the writes that are not committed. */
-  #group: Group | undefined;
-  /** What they have changed, as it was before; only while somebody reads changes. */
-  readonly #touched = new Map<string, JsonValue | undefined>();
-  #lastSync: Promise<void> = Promise.resolve();
-  #isClosed = false;
-
-  constructor(options: SharedStateOptions) {
-    const { nodeId, store, clock, random, maxBytes = MAX_BYTES } = options;
-    this.#options = options;
-    this.#store = store;
-    this.#maxBytes = maxBytes;
-    this.#origin = `${nodeId}/${random.fill(new Uint8Array(ORIGIN_BYTES)).toHex()}`;
-    this.#clock = new HybridClock(clock, this.#origin);
-    this.#versions = store.versions();
-    this.#bytes = store.bytes();
-    const latest = store.latest();
-    if (latest !== undefined) this.#clock.see(latest);
-  }
-
-  /** In whose name this opening of the store writes. */
-  get origin(): string {
-    return this.#origin;
-  }
-
-  /** How far each origin was seen; what has not been committed is not in it. */
-  get versions(): Versions {
-    return this.#versions;
-  }
-
-  /** What keys, parts and values take, in bytes. */
-  get bytes(): number {
-    return this.#bytes;
-  }
-
+/**
+ * The state that every device of a network has, with a key for each thing. Each device writes to its
+ * own replica, at once and whether others can be reached or not; all that have seen the same writes
+ * show the same, whatever came first. Of values that are set at once one stays, the same everywhere.
+ */
+export interface SharedState {
   /**
    * The value of a key, as of now, a copy of the reader's own; undefined when it has none. What was
    * incremented is a number, what was appended to a list.
    */
-  get(key: string): JsonValue | undefined {
-    return shownValue(this.#store.rowsOf(key));
-  }
-
+  get(key: string): JsonValue | undefined;
   /** Whether a key has a value. */
-  has(key: string): boolean {
-    return this.get(key) !== undefined;
-  }
-
+  has(key: string): boolean;
   /** What was appended to a key, in the same order on all devices; empty when it is no list. */
-  list(key: string): JsonValue[] {
-    const value = this.get(key);
-    return Array.isArray(value) ? value : [];
-  }
-
+  list(key: string): JsonValue[];
   /** The keys that begin with `prefix` and have a value, in the order of their UTF-8. */
-  keys(prefix = ""): string[] {
-    return this.#store.keys(prefix).filter((key) => this.has(key));
-  }
-
+  keys(prefix?: string): string[];
   /** The same with their values. */
-  entries(prefix = ""): [key: string, value: JsonValue][] {
-    const entries: [string, JsonValue][] = [];
-    for (const key of this.#store.keys(prefix)) {
-      const value = this.get(key);
-      if (value !== undefined) entries.push([key, value]);
-    }
-    return entries;
-  }
-
+  entries(prefix?: string): [key: string, value: JsonValue][];
   /**
    * Gives a key a value. It is there at once; the promise resolves when it is durable.
    *
@@ -167,40 +54,28 @@ export class SharedState {
    * `RESOURCE_EXHAUSTED` when the key takes more than 512 bytes, the value 1 MiB, the whole 64 MiB,
    * or the disk is full: nothing was written then.
    */
-  set(key: string, value: JsonValue): Promise<void> {
-    return this.transact((state) => state.set(key, value));
-  }
-
+  set(key: string, value: JsonValue): Promise<void>;
   /**
    * Takes a key's value away, with all that was added and appended as far as it is known here.
    *
    * @returns Whether there was one.
    * @throws {NetworkError} As {@linkcode set}.
    */
-  delete(key: string): Promise<boolean> {
-    return this.transact((state) => state.delete(key));
-  }
-
+  delete(key: string): Promise<boolean>;
   /**
    * Adds to a number, which is 0 where there is none. Of those that add at once, none is lost.
    *
    * @returns What it comes to, as far as it is known here.
    * @throws {NetworkError} As {@linkcode set}; `FAILED_PRECONDITION` when the key shows no number.
    */
-  increment(key: string, by = 1): Promise<number> {
-    return this.transact((state) => state.increment(key, by));
-  }
-
+  increment(key: string, by?: number): Promise<number>;
   /**
    * Appends to a list, which is empty where there is none. Of those that append at once, none is
    * lost; all devices show them in one order.
    *
    * @throws {NetworkError} As {@linkcode set}; `FAILED_PRECONDITION` when the key shows no list.
    */
-  append(key: string, ...items: readonly JsonValue[]): Promise<void> {
-    return this.transact((state) => state.append(key, ...items));
-  }
-
+  append(key: string, ...items: readonly JsonValue[]): Promise<void>;
   /**
    * Reads and writes several keys that nobody sees apart: on every device all of it is there, or
    * nothing. What others write at the same time is neither waited for nor kept from it.
@@ -209,268 +84,31 @@ export class SharedState {
    * @returns What it returns, when that is durable.
    * @throws {NetworkError} As {@linkcode set}; whatever `work` throws.
    */
-  transact<T>(work: (state: StateTransaction) => T): Promise<T> {
-    let group: Group;
-    let result: T;
-    try {
-      group = this.#openGroup();
-      result = this.#write(work);
-    } catch (thrown) {
-      return Promise.reject(this.#failure(thrown));
-    }
-    return group.settled.promise.then(() => result);
-  }
-
+  transact<T>(work: (state: StateTransaction) => T): Promise<T>;
   /**
    * Changes of the keys that begin with `prefix`, of all devices, from now on. A reader that is too
    * slow loses the oldest.
    */
-  subscribe(prefix = "", options: SubscribeOptions = {}): AsyncIterableIterator<StateChange> {
-    this.#readers++;
-    return changesOf(prefix, this.#changes.subscribe(options), () => this.#readers--);
-  }
-
-  /**
-   * Takes what another replica has.
-   *
-   * @param senderSaw How far its sender has seen, where it has said so.
-   * @throws {NetworkError} `PROTOCOL` when it is a lie, or more than anybody may write;
-   * `RESOURCE_EXHAUSTED` when there is no room for it. Nothing of it is kept then.
-   */
-  take({ origin, after, upTo, rows }: Delta, senderSaw?: Versions): Taken {
-    this.#throwIfClosed();
-    if (origin === this.#origin) {
-      throw new NetworkError(
-        "PROTOCOL",
-        "Cannot take what somebody else has written in this name.",
-      );
-    }
-    const seen = this.#versions.of(origin);
-    if (upTo <= seen) return "taken";
-    if (after > seen) return "gap";
-    if (rows.some(({ stamp }) => this.#clock.leadOf(stamp) > MAX_LEAD_MS)) return "future";
-    this.commit();
-    const changes: StateChange[] = [];
-    this.#inTransaction(() => {
-      for (const row of rows) if (row.seq > seen) this.#merge(row, senderSaw, changes);
-      this.#store.setSeen(origin, upTo);
-    });
-    this.#versions.advance(origin, upTo);
-    for (const change of changes) this.#changes.emit(change);
-    return "taken";
-  }
-
-  /** What an origin has written after `seq`, as far as it was seen here. */
-  since({ origin, seq }: Dot): Delta {
-    const upTo = this.#versions.of(origin);
-    return { origin, after: seq, upTo, rows: [...this.#store.rowsSince({ origin, seq }, upTo)] };
-  }
-
-  /** Commits what was written so far; what waits for it goes on when it is durable. */
-  commit(): void {
-    const group = this.#group;
-    if (group === undefined) return;
-    const hasWritten = this.#seq > group.after;
-    try {
-      if (hasWritten) this.#store.setSeen(this.#origin, this.#seq);
-      this.#store.commit();
-    } catch (thrown) {
-      this.#failure(thrown);
-      return;
-    }
-    this.#group = undefined;
-    if (!hasWritten) return group.settled.resolve();
-    const delta: Delta = {
-      origin: this.#origin,
-      after: group.after,
-      upTo: this.#seq,
-      rows: [...this.#store.rowsSince({ origin: this.#origin, seq: group.after }, this.#seq)],
-    };
-    this.#versions.advance(this.#origin, this.#seq);
-    // In the order of what is read: what others have written is told at once, too.
-    for (const change of this.#ownChanges()) this.#changes.emit(change);
-    this.#lastSync = this.#synced(group, delta);
-  }
-
-  /** Resolves when all that was written so far is durable, or is known not to be. */
-  async settled(): Promise<void> {
-    this.commit();
-    await this.#lastSync;
-  }
-
-  /** Takes no more writes, and ends all subscriptions; what was written is durable then. Idempotent. */
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    await this.settled();
-    this.#changes.close();
-    this.#store[Symbol.dispose]();
-  }
-
-  #openGroup(): Group {
-    this.#throwIfClosed();
-    if (this.#group !== undefined) return this.#group;
-    this.#store.begin();
-    const settled = Promise.withResolvers<void>();
-    // Who writes and does not wait must not end the process.
-    settled.promise.catch(() => {});
-    // All that this turn writes becomes durable together.
-    setImmediate(() => this.commit());
-    return this.#group = { settled, after: this.#seq };
-  }
-
-  #write<T>(work: (state: StateTransaction) => T): T {
-    const bytes = this.#bytes;
-    const seq = this.#seq + 1;
-    let hasWritten = false;
-    const touched: string[] = [];
-    const options = {
-      store: this.#store,
-      clock: this.#clock,
-      dot: { origin: this.#origin, seq },
-      onTouch: (key: string) => {
-        if (this.#readers === 0 || this.#touched.has(key)) return;
-        this.#touched.set(key, this.get(key));
-        touched.push(key);
-      },
-      put: (row: Row) => {
-        hasWritten = true;
-        this.#put(row, this.#store.row(row.key, row.part), this.#maxBytes);
-      },
-    };
-    try {
-      const result = this.#store.nested(() => {
-        const result = work(new StateTransaction(options));
-        if (result instanceof Promise) throw promised(result);
-        return result;
-      });
-      if (hasWritten) this.#seq = seq;
-      return result;
-    } catch (thrown) {
-      this.#bytes = bytes;
-      for (const key of touched) this.#touched.delete(key);
-      throw thrown;
-    }
-  }
-
-  #put(row: Row, old: Row | undefined, maxBytes: number): void {
-    const grown = sizeOf(row) - (old === undefined ? 0 : sizeOf(old));
-    if (grown > 0 && this.#bytes + grown > maxBytes) {
-      throw tooLarge(
-        "write to the shared state",
-        `with it the state would take ${this.#bytes + grown} bytes, at most ${maxBytes} may be. ` +
-          "Delete what nobody needs any more",
-      );
-    }
-    this.#store.put(row);
-    this.#bytes += grown;
-  }
-
-  #merge(row: Row, senderSaw: Versions | undefined, changes: StateChange[]): void {
-    this.#clock.see(row.stamp);
-    const old = this.#store.row(row.key, row.part);
-    if (old !== undefined && merge(old, row) === old) return;
-    const isRead = this.#readers > 0;
-    const previous = isRead ? this.get(row.key) : undefined;
-    this.#put(row, old, this.#maxBytes * MAX_BYTES_TAKEN);
-    if (!isRead) return;
-    changes.push({
-      key: row.key,
-      value: this.get(row.key),
-      previous,
-      nodeId: nodeOf(row.origin),
-      isConcurrent: row.part === PartKind.Value && old !== undefined &&
-        isUnseen(old, row, senderSaw),
-    });
-  }
-
-  #ownChanges(): StateChange[] {
-    const nodeId = this.#options.nodeId;
-    const changes = [...this.#touched].map(([key, previous]): StateChange => (
-      { key, value: this.get(key), previous, nodeId, isConcurrent: false }
-    ));
-    this.#touched.clear();
-    return changes;
-  }
-
-  async #synced(group: Group, delta: Delta): Promise<void> {
-    try {
-      await this.#options.sync?.();
-    } catch (thrown) {
-      // It may be on the disk or not; the next one that is written tells.
-      return group.settled.reject(storeError(thrown));
-    }
-    group.settled.resolve();
-    this.#options.onWritten?.(delta);
-  }
-
-  #inTransaction(work: () => void): void {
-    const bytes = this.#bytes;
-    this.#store.begin();
-    try {
-      work();
-      this.#store.commit();
-    } catch (thrown) {
-      this.#bytes = bytes;
-      this.#store.rollback();
-      throw storeError(thrown);
-    }
-  }
-
-  /** What SQLite throws ends the whole group; what a caller did wrong, nothing but its own write. */
-  #failure(thrown: unknown): unknown {
-    const group = this.#group;
-    if (!isOfStore(thrown) || group === undefined) return storeError(thrown);
-    this.#group = undefined;
-    this.#store.rollback();
-    this.#touched.clear();
-    this.#bytes = this.#store.bytes();
-    const error = storeError(thrown);
-    group.settled.reject(error);
-    return error;
-  }
-
-  #throwIfClosed(): void {
-    if (!this.#isClosed) return;
-    throw new NetworkError("FAILED_PRECONDITION", "Cannot use the shared state: it is closed.");
-  }
+  subscribe(prefix?: string, options?: WatchOptions): AsyncIterableIterator<StateChange>;
 }
 
-async function* changesOf(
-  prefix: string,
-  changes: AsyncIterable<StateChange>,
-  onEnd: () => void,
-): AsyncIterableIterator<StateChange> {
-  try {
-    for await (const change of changes) if (change.key.startsWith(prefix)) yield change;
-  } finally {
-    onEnd();
-  }
-}
-
-/** Whether whoever wrote `row` had not seen `old`, which gives way to it. */
-function isUnseen(old: Row, row: Row, senderSaw: Versions | undefined): boolean {
-  if (old.origin === row.origin) return false;
-  if (row.base !== undefined && row.base.origin === old.origin && row.base.seq >= old.seq) {
-    return false;
-  }
-  return senderSaw === undefined || !senderSaw.has(old);
-}
-
-function sizeOf({ key, part, value }: Row): number {
-  return bytesOf(key) + part.length + (value === null ? 0 : bytesOf(value));
-}
-
-/** The node's label, from the name of an origin. */
-export function nodeOf(origin: string): string {
-  return origin.slice(0, origin.lastIndexOf("/"));
-}
-
-/** What comes after the first `await` would not be of the transaction. */
-function promised(result: Promise<unknown>): NetworkError {
-  result.catch(() => {});
-  return new NetworkError(
-    "INVALID_ARGUMENT",
-    "Cannot write to the shared state: a transaction cannot wait. Await before it, and pass what came.",
-  );
+/**
+ * Several keys of the shared state seen together: others see all that was written here, or nothing.
+ * To be used only while the function that it was given to runs.
+ */
+export interface StateTransaction {
+  /** See {@linkcode SharedState.get}. */
+  get(key: string): JsonValue | undefined;
+  /** See {@linkcode SharedState.has}. */
+  has(key: string): boolean;
+  /** See {@linkcode SharedState.list}. */
+  list(key: string): JsonValue[];
+  /** See {@linkcode SharedState.set}. */
+  set(key: string, value: JsonValue): void;
+  /** See {@linkcode SharedState.delete}. */
+  delete(key: string): boolean;
+  /** See {@linkcode SharedState.increment}. */
+  increment(key: string, by?: number): number;
+  /** See {@linkcode SharedState.append}. */
+  append(key: string, ...items: readonly JsonValue[]): void;
 }

@@ -30,8 +30,11 @@ Deno.test("what one node writes all others show at once", async () => {
 Deno.test("a node that comes later gets all that is there", async () => {
   await using fleet = new MemoryFleet(2);
   const [a] = await linkedNodes(fleet, "a");
-  for (let i = 0; i < 3_000; i++) void a.network.state.set(`key/${i}`, "x".repeat(200));
-  await fleet.wait(a.network.state.settled());
+  const writes = Array.from(
+    { length: 3_000 },
+    (_, i) => a.network.state.set(`key/${i}`, "x".repeat(200)),
+  );
+  await fleet.wait(Promise.all(writes));
   const b = await fleet.start({ nodeId: "b" });
   await fleet.advance(3_000);
   assertEquals(b.network.state.keys("key/").length, 3_000);

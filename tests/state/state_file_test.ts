@@ -4,7 +4,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { NetworkError } from "../../src/base/errors.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { systemRandom } from "../../src/base/random.ts";
-import { SharedState } from "../../src/state/shared_state.ts";
+import { StateReplica } from "../../src/state/state_replica.ts";
 import { openStateFile } from "../../src/state/state_file.ts";
 import { recordingLogger } from "../support/recording_logger.ts";
 import { skipUnless } from "../support/skip.ts";
@@ -13,11 +13,11 @@ import { withTempDir } from "../support/temp.ts";
 /** Opens the file in `directory`, uses its state, and closes it. */
 async function using<T>(
   directory: string,
-  use: (state: SharedState) => T | Promise<T>,
+  use: (state: StateReplica) => T | Promise<T>,
   { networks = ["one"], logger = recordingLogger().logger } = {},
 ): Promise<T> {
   const file = await openStateFile({ directory, networks, logger });
-  const state = new SharedState({
+  const state = new StateReplica({
     nodeId: "a",
     store: file.store,
     clock: systemClock,

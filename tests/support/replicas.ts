@@ -3,8 +3,8 @@
 import type { JsonValue } from "../../src/base/bounded_json.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { RowStore } from "../../src/state/row_store.ts";
-import { type Delta, SharedState } from "../../src/state/shared_state.ts";
-import type { StateTransaction } from "../../src/state/state_transaction.ts";
+import { type Delta, StateReplica } from "../../src/state/state_replica.ts";
+import type { StateTransaction } from "../../src/state/shared_state.ts";
 
 /** One of them. */
 export class Replica {
@@ -14,7 +14,7 @@ export class Replica {
   readonly #store = new RowStore();
   #starts = 0;
   #told = 0;
-  state: SharedState;
+  state: StateReplica;
 
   constructor(index: number) {
     this.#index = index;
@@ -76,9 +76,9 @@ export class Replica {
     this.#store[Symbol.dispose]();
   }
 
-  #open(): SharedState {
+  #open(): StateReplica {
     this.#told = 0;
-    return new SharedState({
+    return new StateReplica({
       nodeId: `n${this.#index}`,
       store: this.#store,
       clock: { now: () => 0, wallTime: () => this.wallTime, after: () => () => {} },

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import type { JsonValue } from "../../src/base/bounded_json.ts";
 import { NetworkError } from "../../src/base/errors.ts";
 import type { Dot } from "../../src/state/row.ts";
-import type { Delta, SharedState } from "../../src/state/shared_state.ts";
+import type { Delta, StateReplica } from "../../src/state/state_replica.ts";
 import { heal, Replica } from "./replicas.ts";
 
 /** What one replica does, or what becomes of a message. */
@@ -207,7 +207,7 @@ class ScheduleRun implements Disposable {
     else one.write((tx) => tx.set(key, key === "tally" ? 0 : []));
   }
 
-  #deliver(to: SharedState, which: number, keep: boolean): void {
+  #deliver(to: StateReplica, which: number, keep: boolean): void {
     if (this.#messages.length === 0) return;
     const index = which % this.#messages.length;
     const delta = this.#messages[index];

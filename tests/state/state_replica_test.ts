@@ -6,14 +6,14 @@ import { type ErrorCode, NetworkError } from "../../src/base/errors.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import type { Row } from "../../src/state/row.ts";
 import { RowStore } from "../../src/state/row_store.ts";
-import { SharedState, type SharedStateOptions } from "../../src/state/shared_state.ts";
+import { StateReplica, type StateReplicaOptions } from "../../src/state/state_replica.ts";
 import { MAX_LEAD_MS } from "../../src/state/stamp.ts";
 import { heal, Replica } from "../support/replicas.ts";
 
 const NOW = Date.UTC(2026, 10, 2);
 
-function opened(options: Partial<SharedStateOptions> = {}): SharedState {
-  return new SharedState({
+function opened(options: Partial<StateReplicaOptions> = {}): StateReplica {
+  return new StateReplica({
     nodeId: "a",
     store: new RowStore(),
     clock: { now: () => 0, wallTime: () => NOW, after: () => () => {} },

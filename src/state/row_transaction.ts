@@ -6,12 +6,13 @@ import { NetworkError } from "../base/errors.ts";
 import { addedParts, liveItems, shownValue } from "./key_value.ts";
 import { addedPart, type Dot, itemPart, PartKind, type Row, takenBackPart } from "./row.ts";
 import type { RowStore } from "./row_store.ts";
+import type { StateTransaction } from "./shared_state.ts";
 import type { HybridClock, Stamp } from "./stamp.ts";
 
 /** How deep a value may be nested. */
 export const MAX_DEPTH = 32;
 
-/** What a {@linkcode StateTransaction} stands on. */
+/** What a {@linkcode RowTransaction} stands on. */
 export interface TransactionOptions {
   readonly store: RowStore;
   readonly clock: HybridClock;
@@ -23,35 +24,27 @@ export interface TransactionOptions {
   readonly put: (row: Row) => void;
 }
 
-/**
- * Several keys of the shared state seen together: others see all that was written here, or nothing.
- * To be used only while the function that it was given to runs.
- */
-export class StateTransaction {
+/** See the top of the file. */
+export class RowTransaction implements StateTransaction {
   readonly #options: TransactionOptions;
 
-  /** @internal */
   constructor(options: TransactionOptions) {
     this.#options = options;
   }
 
-  /** See {@linkcode SharedState.get}. */
   get(key: string): JsonValue | undefined {
     return shownValue(this.#options.store.rowsOf(key));
   }
 
-  /** See {@linkcode SharedState.has}. */
   has(key: string): boolean {
     return this.get(key) !== undefined;
   }
 
-  /** See {@linkcode SharedState.list}. */
   list(key: string): JsonValue[] {
     const value = this.get(key);
     return Array.isArray(value) ? value : [];
   }
 
-  /** See {@linkcode SharedState.set}. */
   set(key: string, value: JsonValue): void {
     const action = `set "${keyName(key)}"`;
     checkStateKey(key, action);
@@ -59,7 +52,6 @@ export class StateTransaction {
     this.#replace(key, this.#options.store.rowsOf(key), json);
   }
 
-  /** See {@linkcode SharedState.delete}. */
   delete(key: string): boolean {
     const rows = this.#options.store.rowsOf(key);
     // Also what is there and not shown: concurrent writes may have left it.
@@ -69,7 +61,6 @@ export class StateTransaction {
     return isThere;
   }
 
-  /** See {@linkcode SharedState.increment}. */
   increment(key: string, by = 1): number {
     const action = `add to "${keyName(key)}"`;
     checkStateKey(key, action);
@@ -89,7 +80,6 @@ export class StateTransaction {
     return value + by;
   }
 
-  /** See {@linkcode SharedState.append}. */
   append(key: string, ...items: readonly JsonValue[]): void {
     const action = `append to "${keyName(key)}"`;
     checkStateKey(key, action);
