@@ -1,5 +1,6 @@
 /** Keys and values that programs keep in shared places: JSON, within bounds. */
 
+import { Buffer } from "node:buffer";
 import { type JsonValue, nestsDeeperThan } from "./bounded_json.ts";
 import { NetworkError } from "./errors.ts";
 import { safeName } from "./safe_text.ts";
@@ -13,7 +14,7 @@ const encoder = new TextEncoder();
 
 /** Bytes of UTF-8. */
 export function bytesOf(text: string): number {
-  return encoder.encode(text).length;
+  return Buffer.byteLength(text);
 }
 
 /** A key as errors name it. */

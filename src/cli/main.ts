@@ -35,6 +35,10 @@ const COMMANDS: Record<string, { summary: string; load(): Promise<{ command: Com
   },
   peers: { summary: "List the peers", load: () => import("./commands/peers.ts") },
   agents: { summary: "List the agents of the network", load: () => import("./commands/agents.ts") },
+  state: {
+    summary: "Show and change the state that all devices share",
+    load: () => import("./commands/state.ts"),
+  },
   invite: {
     summary: "Show a code by which another device joins",
     load: () => import("./commands/invite.ts"),

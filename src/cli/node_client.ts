@@ -22,6 +22,14 @@ import type {
   NodeBody,
   RotateBody,
 } from "../gateway/key_routes.ts";
+import type {
+  AddBody,
+  AppendBody,
+  DeleteBody,
+  SetBody,
+  StateChangeLine,
+  StateEntry,
+} from "../gateway/state_routes.ts";
 import { dataDirectory, type RunningNode, runningNodes } from "../network/data_directory.ts";
 import type { Finding } from "../network/diagnosis_facts.ts";
 import type { JoinQrFields } from "../network/join_qr.ts";
@@ -151,6 +159,51 @@ export class NodeClient {
   /** Lets another device have a label. */
   forget(body: NodeBody, signal?: AbortSignal): Promise<KeyList> {
     return this.#answer("keys/forget", signal, body);
+  }
+
+  /** What the shared state holds under keys that begin so. */
+  stateEntries(prefix: string, signal?: AbortSignal): Promise<StateEntry[]> {
+    return this.#answer(`state?${new URLSearchParams({ prefix })}`, signal);
+  }
+
+  /**
+   * What the shared state holds under a key.
+   *
+   * @throws {NetworkError} `NOT_FOUND` when it is nothing.
+   */
+  stateEntry(key: string, signal?: AbortSignal): Promise<StateEntry> {
+    return this.#answer(`state?${new URLSearchParams({ key })}`, signal);
+  }
+
+  /** Gives a key of the shared state a value. */
+  setState(body: SetBody, signal?: AbortSignal): Promise<StateEntry> {
+    return this.#answer("state/set", signal, body);
+  }
+
+  /** Takes a key of the shared state away. */
+  deleteState(body: DeleteBody, signal?: AbortSignal): Promise<{ deleted: boolean }> {
+    return this.#answer("state/delete", signal, body);
+  }
+
+  /** Adds to a number of the shared state. */
+  addState(body: AddBody, signal?: AbortSignal): Promise<StateEntry> {
+    return this.#answer("state/add", signal, body);
+  }
+
+  /** Appends to a list of the shared state. */
+  appendState(body: AppendBody, signal?: AbortSignal): Promise<StateEntry> {
+    return this.#answer("state/append", signal, body);
+  }
+
+  /** Changes of the keys that begin so, from now on; the first line says that it has begun. */
+  async *watchState(
+    prefix: string,
+    signal?: AbortSignal,
+  ): AsyncGenerator<StateChangeLine | undefined, void, void> {
+    const response = await this.#fetch(`state/watch?${new URLSearchParams({ prefix })}`, signal);
+    for await (const line of this.#lines(response, signal)) {
+      yield line === "" ? undefined : JSON.parse(line) as StateChangeLine;
+    }
   }
 
   /**

@@ -13,6 +13,8 @@ import { RoutingStrategy } from "../routing/strategy.ts";
 import { type ErrorBody, errorBody, errorResponse } from "./error_response.ts";
 import { JsonBodies } from "./json_bodies.ts";
 import { keyRoutes } from "./key_routes.ts";
+import { stateRoutes } from "./state_routes.ts";
+import { streamed } from "./streamed.ts";
 
 export type { ErrorBody };
 
@@ -163,6 +165,7 @@ export function controlApi(network: DistributedNetwork): ControlApi {
       return map(network, read, ending);
     },
     ...keyRoutes(network, bodies),
+    ...stateRoutes(network, bodies),
   };
   return async (request, pathname, ending) => {
     const method = request.method === "HEAD" ? "GET" : request.method;
@@ -346,20 +349,4 @@ function events(network: DistributedNetwork, ending: AbortSignal): Response {
     })(),
     "text/event-stream",
   );
-}
-
-function streamed(chunks: AsyncGenerator<string>, contentType: string): Response {
-  const encoder = new TextEncoder();
-  const body = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const { done, value } = await chunks.next();
-      if (done) controller.close();
-      else controller.enqueue(encoder.encode(value));
-    },
-    async cancel() {
-      // What it waits for has been told by then that it is in vain.
-      await chunks.return(undefined);
-    },
-  });
-  return new Response(body, { headers: { "content-type": contentType } });
 }

@@ -69,7 +69,8 @@ export class RowStore implements Disposable {
   readonly #drop: StatementSync;
   readonly #since: StatementSync;
   readonly #from: StatementSync;
-  readonly #keys: StatementSync;
+  readonly #beginNested: StatementSync;
+  readonly #endNested: StatementSync;
   readonly #addOrigin: StatementSync;
   readonly #setSeen: StatementSync;
 
@@ -97,9 +98,8 @@ export class RowStore implements Disposable {
     this.#from = db.prepare(
       `SELECT ${COLUMNS} FROM rows WHERE key >= ? AND key < ? ORDER BY key, part`,
     );
-    this.#keys = db.prepare(
-      "SELECT DISTINCT key FROM rows WHERE key >= ? AND key < ? ORDER BY key",
-    );
+    this.#beginNested = db.prepare("SAVEPOINT nested");
+    this.#endNested = db.prepare("RELEASE nested");
     this.#addOrigin = db.prepare("INSERT INTO origins (name, seen, forgotten) VALUES (?, 0, 0)");
     this.#setSeen = db.prepare("UPDATE origins SET seen = ? WHERE id = ?");
     this.#readOrigins();
@@ -172,11 +172,6 @@ export class RowStore implements Disposable {
     }
   }
 
-  /** Keys with that prefix that have rows, in order. */
-  keys(prefix: string): string[] {
-    return (this.#keys.all(prefix, prefix + BEHIND) as { key: string }[]).map(({ key }) => key);
-  }
-
   /** The rows of `origin` with numbers above `after`, up to `upTo`, in the order of their numbers. */
   *rowsSince({ origin, seq: after }: Dot, upTo: number): IterableIterator<Row> {
     for (const record of this.#since.iterate(this.#idOf(origin), after, upTo)) {
@@ -228,18 +223,21 @@ export class RowStore implements Disposable {
     this.#readOrigins();
   }
 
-  /** Does `work` as one: where it throws, nothing of it stays, and the rest of the transaction does. */
-  nested<T>(work: () => T): T {
-    this.#db.exec("SAVEPOINT nested");
-    try {
-      const result = work();
-      this.#db.exec("RELEASE nested");
-      return result;
-    } catch (thrown) {
-      if (this.#db.isTransaction) this.#db.exec("ROLLBACK TO nested; RELEASE nested");
-      this.#readOrigins();
-      throw thrown;
-    }
+  /** What follows can be undone without what was before it. */
+  beginNested(): void {
+    this.#beginNested.run();
+  }
+
+  /** What was put since {@linkcode beginNested} stays, if the rest does. */
+  endNested(): void {
+    this.#endNested.run();
+  }
+
+  /** What was put since {@linkcode beginNested} never was. */
+  undoNested(): void {
+    // SQLite has ended it all already when the disk is full.
+    if (this.#db.isTransaction) this.#db.exec("ROLLBACK TO nested; RELEASE nested");
+    this.#readOrigins();
   }
 
   [Symbol.dispose](): void {

@@ -20,8 +20,10 @@ export interface TransactionOptions {
   readonly dot: Dot;
   /** Takes each key before the first change of it. */
   readonly onTouch: (key: string) => void;
-  /** Keeps a row; throws where there is no room for it. */
-  readonly put: (row: Row) => void;
+  /** More than one row follows: they count together. */
+  readonly onSeveral: () => void;
+  /** Keeps a row in the place of the old one of that part; throws where there is no room for it. */
+  readonly put: (row: Row, old: Row | undefined) => void;
 }
 
 /** See the top of the file. */
@@ -76,7 +78,8 @@ export class RowTransaction implements StateTransaction {
     }
     const mine = `${PartKind.Added}${dot.origin}.`;
     const own = rows.find(({ part }) => part.startsWith(mine));
-    this.#put(key, own?.part ?? addedPart(dot), JSON.stringify(Number(own?.value ?? 0) + by));
+    const sum = Number(own?.value ?? 0) + by;
+    this.#put(key, own?.part ?? addedPart(dot), JSON.stringify(sum), own);
     return value + by;
   }
 
@@ -86,26 +89,30 @@ export class RowTransaction implements StateTransaction {
     const texts = items.map((item) => jsonOf(item, action, MAX_DEPTH));
     const value = shownValue(this.#options.store.rowsBefore(key, PartKind.Item));
     if (value !== undefined && !Array.isArray(value)) throw unfit(action, value, "list");
+    if (texts.length > 1) this.#options.onSeveral();
     for (const text of texts) {
       const stamp = this.#options.clock.next();
-      this.#put(key, itemPart(stamp), text, stamp);
+      this.#put(key, itemPart(stamp), text, undefined, stamp);
     }
   }
 
   /** What was set, and what was added and appended as far as it is known here, gives way. */
   #replace(key: string, rows: readonly Row[], json: string | null): void {
+    if (rows.length > 1) this.#options.onSeveral();
     const set = rows.find(({ part }) => part === PartKind.Value);
     const wasSet = set !== undefined && set.value !== null;
     if (json !== null || wasSet) {
       const { origin } = this.#options.dot;
       const base = set?.origin === origin ? set.base : set && { origin: set.origin, seq: set.seq };
-      this.#put(key, PartKind.Value, json, this.#options.clock.next(), base);
+      this.#put(key, PartKind.Value, json, set, this.#options.clock.next(), base);
     }
     for (const { row: { part, stamp, value } } of addedParts(rows)) {
-      this.#put(key, takenBackPart(part), value, stamp);
+      const takenBack = takenBackPart(part);
+      this.#put(key, takenBack, value, rows.find((one) => one.part === takenBack), stamp);
     }
-    for (const { part, value } of rows) {
-      if (part.startsWith(PartKind.Item) && value !== null) this.#put(key, part, null);
+    for (const row of rows) {
+      const { part, value } = row;
+      if (part.startsWith(PartKind.Item) && value !== null) this.#put(key, part, null, row);
     }
   }
 
@@ -113,12 +120,13 @@ export class RowTransaction implements StateTransaction {
     key: string,
     part: string,
     value: string | null,
+    old: Row | undefined,
     stamp: Stamp = this.#options.clock.next(),
     base?: Dot,
   ): void {
     const { dot: { origin, seq }, onTouch, put } = this.#options;
     onTouch(key);
-    put({ key, part, origin, seq, stamp, base, value });
+    put({ key, part, origin, seq, stamp, base, value }, old);
   }
 }
 

@@ -64,6 +64,8 @@ const ORIGIN_BYTES = 8;
 interface Group {
   readonly settled: PromiseWithResolvers<void>;
   readonly after: number;
+  /** By key and part. */
+  readonly rows: Map<string, Row>;
 }
 
 /** See the top of the file. */
@@ -127,44 +129,45 @@ export class StateReplica implements SharedState {
   }
 
   keys(prefix = ""): string[] {
-    return this.#store.keys(prefix).filter((key) => this.has(key));
+    return this.entries(prefix).map(([key]) => key);
   }
 
   entries(prefix = ""): [key: string, value: JsonValue][] {
     const entries: [string, JsonValue][] = [];
-    for (const key of this.#store.keys(prefix)) {
-      const value = this.get(key);
-      if (value !== undefined) entries.push([key, value]);
+    let rows: Row[] = [];
+    const end = () => {
+      const value = shownValue(rows);
+      if (value !== undefined) entries.push([rows[0].key, value]);
+    };
+    for (const row of this.#store.rowsFrom(prefix)) {
+      if (rows.length > 0 && rows[0].key !== row.key) {
+        end();
+        rows = [];
+      }
+      rows.push(row);
     }
+    end();
     return entries;
   }
 
   set(key: string, value: JsonValue): Promise<void> {
-    return this.transact((state) => state.set(key, value));
+    return this.#written((state) => state.set(key, value), false);
   }
 
   delete(key: string): Promise<boolean> {
-    return this.transact((state) => state.delete(key));
+    return this.#written((state) => state.delete(key), false);
   }
 
   increment(key: string, by = 1): Promise<number> {
-    return this.transact((state) => state.increment(key, by));
+    return this.#written((state) => state.increment(key, by), false);
   }
 
   append(key: string, ...items: readonly JsonValue[]): Promise<void> {
-    return this.transact((state) => state.append(key, ...items));
+    return this.#written((state) => state.append(key, ...items), false);
   }
 
   transact<T>(work: (state: StateTransaction) => T): Promise<T> {
-    let group: Group;
-    let result: T;
-    try {
-      group = this.#openGroup();
-      result = this.#write(work);
-    } catch (thrown) {
-      return Promise.reject(this.#failure(thrown));
-    }
-    return group.settled.promise.then(() => result);
+    return this.#written(work, true);
   }
 
   subscribe(prefix = "", options: SubscribeOptions = {}): AsyncIterableIterator<StateChange> {
@@ -226,7 +229,7 @@ export class StateReplica implements SharedState {
       origin: this.#origin,
       after: group.after,
       upTo: this.#seq,
-      rows: [...this.#store.rowsSince({ origin: this.#origin, seq: group.after }, this.#seq)],
+      rows: [...group.rows.values()].sort((one, other) => one.seq - other.seq),
     };
     this.#versions.advance(this.#origin, this.#seq);
     // In the order of what is read: what others have written is told at once, too.
@@ -249,6 +252,18 @@ export class StateReplica implements SharedState {
     this.#store[Symbol.dispose]();
   }
 
+  #written<T>(work: (state: StateTransaction) => T, isLong: boolean): Promise<T> {
+    let group: Group;
+    let result: T;
+    try {
+      group = this.#openGroup();
+      result = this.#write(work, group, isLong);
+    } catch (thrown) {
+      return Promise.reject(this.#failure(thrown));
+    }
+    return group.settled.promise.then(() => result);
+  }
+
   #openGroup(): Group {
     this.#throwIfClosed();
     if (this.#group !== undefined) return this.#group;
@@ -258,37 +273,45 @@ export class StateReplica implements SharedState {
     settled.promise.catch(() => {});
     // All that this turn writes becomes durable together.
     setImmediate(() => this.commit());
-    return this.#group = { settled, after: this.#seq };
+    return this.#group = { settled, after: this.#seq, rows: new Map() };
   }
 
-  #write<T>(work: (state: StateTransaction) => T): T {
+  #write<T>(work: (state: StateTransaction) => T, group: Group, isLong: boolean): T {
     const bytes = this.#bytes;
     const seq = this.#seq + 1;
-    let hasWritten = false;
+    const rows: Row[] = [];
     const touched: string[] = [];
+    // A row alone is there or not: nothing has to be undone, which costs a tenth of a write.
+    let isNested = false;
     const options = {
       store: this.#store,
       clock: this.#clock,
       dot: { origin: this.#origin, seq },
+      onSeveral: () => {
+        if (isNested) return;
+        isNested = true;
+        this.#store.beginNested();
+      },
       onTouch: (key: string) => {
         if (this.#readers === 0 || this.#touched.has(key)) return;
         this.#touched.set(key, this.get(key));
         touched.push(key);
       },
-      put: (row: Row) => {
-        hasWritten = true;
-        this.#put(row, this.#store.row(row.key, row.part), this.#maxBytes);
+      put: (row: Row, old: Row | undefined) => {
+        this.#put(row, old, this.#maxBytes);
+        rows.push(row);
       },
     };
     try {
-      const result = this.#store.nested(() => {
-        const result = work(new RowTransaction(options));
-        if (result instanceof Promise) throw promised(result);
-        return result;
-      });
-      if (hasWritten) this.#seq = seq;
+      if (isLong) options.onSeveral();
+      const result = work(new RowTransaction(options));
+      if (result instanceof Promise) throw promised(result);
+      if (isNested) this.#store.endNested();
+      if (rows.length > 0) this.#seq = seq;
+      for (const row of rows) group.rows.set(`${row.key}\0${row.part}`, row);
       return result;
     } catch (thrown) {
+      if (isNested) this.#store.undoNested();
       this.#bytes = bytes;
       for (const key of touched) this.#touched.delete(key);
       throw thrown;

@@ -441,6 +441,7 @@ class Machine {
       map: () => ["map", "-", "--agent=calculator", `--data-dir=${data}`],
       cancel: () => ["cancel", "01", `--data-dir=${data}`],
       key: () => ["key", "list", `--data-dir=${data}`],
+      state: () => ["state", "add", "visits", `--data-dir=${data}`],
       join: async () => {
         const { uri } = await (await this.client(this.data)).invite({});
         return ["join", uri, `--data-dir=${data}`];
