@@ -122,6 +122,6 @@ export async function* jsonLines<T>(response: Response): AsyncGenerator<T> {
   for await (const text of response.body!.pipeThrough(new TextDecoderStream())) {
     const lines = (rest + text).split("\n");
     rest = lines.pop()!;
-    for (const line of lines) yield JSON.parse(line);
+    for (const line of lines) if (line !== "") yield JSON.parse(line);
   }
 }

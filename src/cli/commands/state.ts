@@ -16,7 +16,7 @@ export const command: Command = {
     ...NODE_OPTIONS,
     { name: "text", kind: "flag", help: "with set and append: a VALUE is a text, also 5 or {}" },
   ],
-  example: `hanzo-network state set greeting '{"text": "hello"}'`,
+  example: "hanzo-network state set greeting hello",
   async run({ positionals: [action = "list", ...rest], options, terminal, signal }: Invocation) {
     const act = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
     if (act === undefined) {
