@@ -93,6 +93,7 @@ export type {
   StateTransaction,
   WatchOptions,
 } from "./src/state/shared_state.ts";
+export type { Checkpoint, Restored } from "./src/state/checkpoints.ts";
 export type { AgentResult, RunData, RunMessage, RunState } from "./src/agents/run_state.ts";
 export {
   createTool,

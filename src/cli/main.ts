@@ -39,6 +39,10 @@ const COMMANDS: Record<string, { summary: string; load(): Promise<{ command: Com
     summary: "Show and change the state that all devices share",
     load: () => import("./commands/state.ts"),
   },
+  checkpoint: {
+    summary: "Keep the shared state as it is, and bring it back",
+    load: () => import("./commands/checkpoint.ts"),
+  },
   invite: {
     summary: "Show a code by which another device joins",
     load: () => import("./commands/invite.ts"),

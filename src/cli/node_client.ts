@@ -25,6 +25,7 @@ import type {
 import type {
   AddBody,
   AppendBody,
+  CheckpointBody,
   DeleteBody,
   SetBody,
   StateChangeLine,
@@ -36,6 +37,7 @@ import type { JoinQrFields } from "../network/join_qr.ts";
 import type { KeyList } from "../network/network_keys.ts";
 import type { ClientCertificate } from "../security/client_certificate.ts";
 import type { EndedTask, NetworkStatus, PeerStatus, TaskStatus } from "../network/status.ts";
+import type { Checkpoint, Restored } from "../state/checkpoints.ts";
 import type { MapProgress } from "../tasks/map_prompts.ts";
 import type { OptionValues } from "./command.ts";
 import { directFetch } from "./direct_fetch.ts";
@@ -193,6 +195,26 @@ export class NodeClient {
   /** Appends to a list of the shared state. */
   appendState(body: AppendBody, signal?: AbortSignal): Promise<StateEntry> {
     return this.#answer("state/append", signal, body);
+  }
+
+  /** What was kept of the shared state. */
+  checkpoints(signal?: AbortSignal): Promise<Checkpoint[]> {
+    return this.#answer("checkpoints", signal);
+  }
+
+  /** Keeps the shared state as it is. */
+  saveCheckpoint(body: CheckpointBody, signal?: AbortSignal): Promise<Checkpoint> {
+    return this.#answer("checkpoints/save", signal, body);
+  }
+
+  /** Brings the shared state back as it was. */
+  restoreCheckpoint(body: CheckpointBody, signal?: AbortSignal): Promise<Restored> {
+    return this.#answer("checkpoints/restore", signal, body);
+  }
+
+  /** Removes what was kept. */
+  deleteCheckpoint(body: CheckpointBody, signal?: AbortSignal): Promise<{ deleted: boolean }> {
+    return this.#answer("checkpoints/delete", signal, body);
   }
 
   /** Changes of the keys that begin so, from now on; the first line says that it has begun. */

@@ -1,4 +1,4 @@
-/** The routes under `/control/v1` for the shared state. */
+/** The routes under `/control/v1` for the shared state and its checkpoints. */
 
 import { z } from "zod";
 import type { JsonValue } from "../base/bounded_json.ts";
@@ -43,6 +43,12 @@ export type StateChangeLine = Omit<StateChange, "value" | "previous"> & {
   previous?: JsonValue;
 };
 
+/** What `POST /control/v1/checkpoints/save`, `restore` and `delete` take. */
+export interface CheckpointBody {
+  name: string;
+}
+
+const checkpointSchema: z.ZodType<CheckpointBody> = z.strictObject({ name: z.string() });
 const keySchema = z.string();
 // What they hold is checked where they are kept.
 const valueSchema = z.any().refine((value) => value !== undefined, "a value is missing");
@@ -101,6 +107,19 @@ export function stateRoutes(
       const { key, items } = await read(request, appendSchema);
       await network.state.append(key, ...items);
       return Response.json(entry(key));
+    },
+    "GET /control/v1/checkpoints": async () => Response.json(await network.listCheckpoints()),
+    "POST /control/v1/checkpoints/save": async (request) => {
+      const { name } = await read(request, checkpointSchema);
+      return Response.json(await network.checkpoint(name));
+    },
+    "POST /control/v1/checkpoints/restore": async (request) => {
+      const { name } = await read(request, checkpointSchema);
+      return Response.json(await network.restore(name));
+    },
+    "POST /control/v1/checkpoints/delete": async (request) => {
+      const { name } = await read(request, checkpointSchema);
+      return Response.json({ deleted: await network.deleteCheckpoint(name) });
     },
     // deno-lint-ignore require-await
     "GET /control/v1/state/watch": async ({ url }, ending) => {

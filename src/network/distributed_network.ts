@@ -8,6 +8,7 @@ import { streamRun } from "../agents/run_stream.ts";
 import { NetworkError } from "../base/errors.ts";
 import { safeName } from "../base/safe_text.ts";
 import type { Trust } from "../security/trust.ts";
+import type { Checkpoint, Restored } from "../state/checkpoints.ts";
 import type { SharedState } from "../state/shared_state.ts";
 import { firstOf, type MapItem, mapPrompts, type Prompts } from "../tasks/map_prompts.ts";
 import type { RunRequest } from "../tasks/run_request.ts";
@@ -97,6 +98,40 @@ export class DistributedNetwork implements AsyncDisposable {
    */
   get state(): SharedState {
     return this.#parts.state.state;
+  }
+
+  /**
+   * Keeps the shared state as it is now in a file of this node's; one of that name gives way to it.
+   * When it resolves it is whole and on the disk.
+   *
+   * @param name Any text of 1 to 256 bytes.
+   * @throws {NetworkError} `INVALID_ARGUMENT` for a name that is none; `FAILED_PRECONDITION` where
+   * this node has no directory of its own, or a later version has made one of that name;
+   * `RESOURCE_EXHAUSTED` when the disk is full.
+   */
+  async checkpoint(name: string): Promise<Checkpoint> {
+    return await this.#parts.state.checkpoints.save(name);
+  }
+
+  /**
+   * Brings the shared state back as it was at a checkpoint, on all devices: that is a write like any
+   * other. What is there now is kept as a checkpoint first.
+   *
+   * @throws {NetworkError} `NOT_FOUND`; `FAILED_PRECONDITION` when it is damaged or a later version
+   * has made it: nothing was changed then.
+   */
+  async restore(name: string): Promise<Restored> {
+    return await this.#parts.state.checkpoints.restore(name);
+  }
+
+  /** The checkpoints of this node, the newest first. */
+  async listCheckpoints(): Promise<Checkpoint[]> {
+    return await this.#parts.state.checkpoints.list();
+  }
+
+  /** Removes a checkpoint; resolves to whether there was one. */
+  async deleteCheckpoint(name: string): Promise<boolean> {
+    return await this.#parts.state.checkpoints.delete(name);
   }
 
   /**

@@ -6,6 +6,7 @@ import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { IncomingCall } from "../link/call.ts";
 import type { LinkPool } from "../link/link_pool.ts";
+import { Checkpoints } from "../state/checkpoints.ts";
 import { PULL_METHOD, Replicator } from "../state/replicator.ts";
 import { RowStore } from "../state/row_store.ts";
 import type { SharedState } from "../state/shared_state.ts";
@@ -33,9 +34,17 @@ export class StateHost {
   #state: StateReplica | undefined;
   #replicator: Replicator | undefined;
   #file: StateFile | undefined;
+  readonly #checkpoints: Checkpoints | undefined;
 
   constructor(options: StateHostOptions) {
     this.#options = options;
+    const { directory, nodeId, clock } = options;
+    this.#checkpoints = directory === undefined ? undefined : new Checkpoints({
+      directory: `${directory}/checkpoints`,
+      nodeId,
+      clock,
+      state: () => this.state,
+    });
   }
 
   /**
@@ -48,6 +57,20 @@ export class StateHost {
     throw new NetworkError(
       "FAILED_PRECONDITION",
       "Cannot use the shared state: the network does not run. Call start() first.",
+    );
+  }
+
+  /**
+   * What was kept of it.
+   *
+   * @throws {NetworkError} `FAILED_PRECONDITION` where the node has no directory of its own.
+   */
+  get checkpoints(): Checkpoints {
+    if (this.#checkpoints !== undefined) return this.#checkpoints;
+    throw new NetworkError(
+      "FAILED_PRECONDITION",
+      "Cannot use checkpoints: this node has no directory of its own. Give it a nodeId and a " +
+        "dataDirectory that it may write to.",
     );
   }
 

@@ -16,8 +16,8 @@ export const MAX_DEPTH = 32;
 export interface TransactionOptions {
   readonly store: RowStore;
   readonly clock: HybridClock;
-  /** Which write this is. */
-  readonly dot: Dot;
+  /** Which write the next row is of. */
+  readonly dot: () => Dot;
   /** Takes each key before the first change of it. */
   readonly onTouch: (key: string) => void;
   /** More than one row follows: they count together. */
@@ -69,7 +69,8 @@ export class RowTransaction implements StateTransaction {
     if (!Number.isFinite(by)) {
       throw new NetworkError("INVALID_ARGUMENT", `Cannot ${action}: ${by} is no number.`);
     }
-    const { store, dot } = this.#options;
+    const { store } = this.#options;
+    const dot = this.#options.dot();
     const rows = store.rowsOf(key);
     const value = shownValue(rows) ?? 0;
     if (typeof value !== "number") throw unfit(action, value, "number");
@@ -102,7 +103,7 @@ export class RowTransaction implements StateTransaction {
     const set = rows.find(({ part }) => part === PartKind.Value);
     const wasSet = set !== undefined && set.value !== null;
     if (json !== null || wasSet) {
-      const { origin } = this.#options.dot;
+      const { origin } = this.#options.dot();
       const base = set?.origin === origin ? set.base : set && { origin: set.origin, seq: set.seq };
       this.#put(key, PartKind.Value, json, set, this.#options.clock.next(), base);
     }
@@ -124,7 +125,8 @@ export class RowTransaction implements StateTransaction {
     stamp: Stamp = this.#options.clock.next(),
     base?: Dot,
   ): void {
-    const { dot: { origin, seq }, onTouch, put } = this.#options;
+    const { dot, onTouch, put } = this.#options;
+    const { origin, seq } = dot();
     onTouch(key);
     put({ key, part, origin, seq, stamp, base, value }, old);
   }

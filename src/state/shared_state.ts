@@ -80,7 +80,7 @@ export interface SharedState {
    * Reads and writes several keys that nobody sees apart: on every device all of it is there, or
    * nothing. What others write at the same time is neither waited for nor kept from it.
    *
-   * @param work Returns no promise; where it throws, nothing was written.
+   * @param work Returns no promise; where it throws, nothing was written. It may write 11 MiB.
    * @returns What it returns, when that is durable.
    * @throws {NetworkError} As {@linkcode set}; whatever `work` throws.
    */

@@ -1,7 +1,7 @@
 /** One device's replica of the shared state: what is written here, and what others have written. */
 
 import type { JsonValue } from "../base/bounded_json.ts";
-import { bytesOf, tooLarge } from "../base/bounded_value.ts";
+import { bytesOf, MAX_VALUE_BYTES, tooLarge } from "../base/bounded_value.ts";
 import type { Clock } from "../base/clock.ts";
 import { NetworkError } from "../base/errors.ts";
 import { EventBus, type SubscribeOptions } from "../base/event_bus.ts";
@@ -57,6 +57,10 @@ export type Taken =
   | "future";
 
 const MAX_BYTES = 64 * 2 ** 20;
+/** Of what is never apart: it goes into one message of a link, which takes 16 MiB. */
+const MAX_TRANSACTION_BYTES = 12 * 2 ** 20;
+/** What a row takes on the wire beside its key, part and value, at most. */
+const ROW_OVERHEAD_BYTES = 256;
 /** Of what others write together this much more is taken: they could not know of each other. */
 const MAX_BYTES_TAKEN = 4;
 const ORIGIN_BYTES = 8;
@@ -278,7 +282,8 @@ export class StateReplica implements SharedState {
 
   #write<T>(work: (state: StateTransaction) => T, group: Group, isLong: boolean): T {
     const bytes = this.#bytes;
-    const seq = this.#seq + 1;
+    let seq = this.#seq + 1;
+    let together = 0;
     const rows: Row[] = [];
     const touched: string[] = [];
     // A row alone is there or not: nothing has to be undone, which costs a tenth of a write.
@@ -286,7 +291,7 @@ export class StateReplica implements SharedState {
     const options = {
       store: this.#store,
       clock: this.#clock,
-      dot: { origin: this.#origin, seq },
+      dot: () => ({ origin: this.#origin, seq }),
       onSeveral: () => {
         if (isNested) return;
         isNested = true;
@@ -300,6 +305,12 @@ export class StateReplica implements SharedState {
       put: (row: Row, old: Row | undefined) => {
         this.#put(row, old, this.#maxBytes);
         rows.push(row);
+        together += sizeOf(row) + ROW_OVERHEAD_BYTES;
+        if (together <= MAX_TRANSACTION_BYTES - MAX_VALUE_BYTES) return;
+        if (isLong) throw tooMuchTogether();
+        // A list so long, which is set or deleted: others may see it go piece by piece.
+        seq++;
+        together = 0;
       },
     };
     try {
@@ -429,6 +440,14 @@ function sizeOf({ key, part, value }: Row): number {
 /** The node's label, from the name of an origin. */
 export function nodeOf(origin: string): string {
   return origin.slice(0, origin.lastIndexOf("/"));
+}
+
+function tooMuchTogether(): NetworkError {
+  return tooLarge(
+    "write to the shared state",
+    `a transaction may write ${MAX_TRANSACTION_BYTES - MAX_VALUE_BYTES} bytes, with ` +
+      `${ROW_OVERHEAD_BYTES} for each key. Write in several`,
+  );
 }
 
 /** What comes after the first `await` would not be of the transaction. */

@@ -6,6 +6,7 @@ import { command as agents } from "../../src/cli/commands/agents.ts";
 import { command as doctor } from "../../src/cli/commands/doctor.ts";
 import { command as demo } from "../../src/cli/commands/demo.ts";
 import { command as cancel } from "../../src/cli/commands/cancel.ts";
+import { command as checkpoint } from "../../src/cli/commands/checkpoint.ts";
 import { command as detect } from "../../src/cli/commands/detect.ts";
 import { command as drain } from "../../src/cli/commands/drain.ts";
 import { command as invite } from "../../src/cli/commands/invite.ts";
@@ -27,6 +28,7 @@ const COMMANDS: Record<string, Command> = {
   up,
   run,
   map,
+  checkpoint,
   state,
   status,
   tasks,

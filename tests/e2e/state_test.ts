@@ -52,5 +52,17 @@ Deno.test("what is written on one node is on the other, and a killed one has it 
       { key: "visits", value: 3 },
     ]);
     assertStringIncludes(await state("A", "get", "greeting"), "NOT_FOUND");
+
+    const checkpoint = (...args: string[]) =>
+      hanzo(["checkpoint", ...args, `--data-dir=${directory}`, "--node-id=A"]);
+    assertStringIncludes((await checkpoint("save", "monday")).stdout, "Saved monday: 3 keys.");
+    await state("B", "set", "meanwhile", "no");
+    await shows("A", "meanwhile", "no");
+    assertStringIncludes(
+      (await checkpoint("restore", "monday")).stdout,
+      "Restored monday: 1 key set",
+    );
+    await shows("B", "meanwhile", "yes");
+    assertStringIncludes((await checkpoint("list")).stdout, "before-restore");
   });
 });

@@ -154,6 +154,25 @@ Deno.test("of a transaction that throws nothing stays, and what was written besi
   await state.close();
 });
 
+Deno.test("what is too much for one message is refused, and a list of any length can be deleted", async () => {
+  const state = opened();
+  const large = "x".repeat(1_000_000);
+  await fails("RESOURCE_EXHAUSTED", "Write in several", () =>
+    state.transact((tx) => {
+      for (let i = 0; i < 12; i++) tx.set(`k${i}`, large);
+    }));
+  assertEquals(state.keys(), []);
+  await state.append("log", ...Array.from({ length: 60_000 }, (_, i) => i));
+  const before = state.versions.of(state.origin);
+  await state.delete("log");
+  assertEquals(state.has("log"), false);
+  const { rows } = state.since({ origin: state.origin, seq: before });
+  const sizes = new Map<number, number>();
+  for (const { seq } of rows) sizes.set(seq, (sizes.get(seq) ?? 0) + 1);
+  assert(sizes.size > 1 && Math.max(...sizes.values()) < 50_000, `${[...sizes.values()]}`);
+  await state.close();
+});
+
 Deno.test("a transaction is on another replica in one piece, or not at all", () => {
   using a = new Replica(1);
   using b = new Replica(2);

@@ -1,0 +1,158 @@
+/** Checkpoints: whole or told to be none, whatever becomes of their files. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { type ErrorCode, NetworkError } from "../../src/base/errors.ts";
+import { Checkpoints } from "../../src/state/checkpoints.ts";
+import { heal, Replica } from "../support/replicas.ts";
+import { skipUnless } from "../support/skip.ts";
+import { withTempDir } from "../support/temp.ts";
+
+interface Rig {
+  readonly replica: Replica;
+  readonly checkpoints: Checkpoints;
+  readonly directory: string;
+}
+
+async function withRig(use: (rig: Rig) => Promise<void>): Promise<void> {
+  await withTempDir(async (temp) => {
+    using replica = new Replica(1);
+    const directory = `${temp}/checkpoints`;
+    const clock = { now: () => 0, wallTime: () => replica.wallTime++, after: () => () => {} };
+    const state = () => replica.state;
+    const checkpoints = new Checkpoints({ directory, nodeId: "n1", clock, state });
+    await use({ replica, checkpoints, directory });
+  });
+}
+
+async function fails(code: ErrorCode, says: string, work: () => Promise<unknown>): Promise<void> {
+  assertEquals((await assertRejects(work, NetworkError, says)).code, code);
+}
+
+async function fileIn(directory: string): Promise<string> {
+  const [{ name }] = await Array.fromAsync(Deno.readDir(directory));
+  return `${directory}/${name}`;
+}
+
+Deno.test("a restore brings back keys and values as they were, here and everywhere", async () => {
+  await withRig(async ({ replica, checkpoints }) => {
+    using other = new Replica(2);
+    replica.write((tx) => {
+      tx.set("same", 1);
+      tx.set("changed", { v: 1 });
+      tx.set("__proto__", "data");
+      tx.increment("n", 5);
+      tx.append("l", "a", "b");
+    });
+    heal([replica, other]);
+    const then = replica.shown();
+    const { name, keys, nodeId } = await checkpoints.save("first");
+    assertEquals([name, keys, nodeId], ["first", 5, "n1"]);
+    replica.write((tx) => {
+      tx.set("changed", { v: 2 });
+      tx.delete("__proto__");
+      tx.increment("n");
+      tx.append("l", "c");
+      tx.set("new", true);
+    });
+    heal([replica, other]);
+    const { before, set, deleted } = await checkpoints.restore("first");
+    assertEquals([set, deleted], [4, 1]);
+    heal([replica, other]);
+    assertEquals([replica.shown(), other.shown()], [then, then]);
+    await checkpoints.restore(before);
+    heal([replica, other]);
+    for (const one of [replica, other]) {
+      assertEquals(one.state.get("n"), 6);
+      assertEquals(one.state.get("l"), ["a", "b", "c"]);
+      assertEquals([one.state.get("new"), one.state.has("__proto__")], [true, false]);
+    }
+  });
+});
+
+Deno.test("names are data, and those that there are are listed, the newest first", async () => {
+  await withRig(async ({ checkpoints, directory }) => {
+    const names = ["a", "../../etc/passwd", "/", "ü 😀\n", "x".repeat(256), "auto"];
+    for (const name of names) await checkpoints.save(name);
+    await checkpoints.save("a");
+    const listed = (await checkpoints.list()).map(({ name }) => name);
+    assertEquals(listed, ["a", ...names.slice(1).reverse()]);
+    for await (const { name } of Deno.readDir(directory)) {
+      assert(/^[0-9a-f]{40}\.checkpoint$/.test(name));
+    }
+    for (const name of ["", "x".repeat(257), "\ud800"]) {
+      await fails("INVALID_ARGUMENT", "1 to 256 bytes", () => checkpoints.save(name));
+    }
+    assertEquals([await checkpoints.delete("/"), await checkpoints.delete("/")], [true, false]);
+    await fails("NOT_FOUND", "there is none", () => checkpoints.restore("/"));
+    assertEquals((await checkpoints.list()).length, names.length - 1);
+  });
+});
+
+Deno.test("one that is cut anywhere, or has a bit that is another one, is never restored", async () => {
+  await withRig(async ({ replica, checkpoints, directory }) => {
+    replica.write((tx) => tx.set("k", "good"));
+    await checkpoints.save("c");
+    const path = await fileIn(directory);
+    const good = await Deno.readFile(path);
+    replica.write((tx) => tx.set("k", "now"));
+    const refused = async (bytes: Uint8Array) => {
+      await Deno.writeFile(path, bytes);
+      await fails("FAILED_PRECONDITION", "Cannot restore", () => checkpoints.restore("c"));
+      await checkpoints.list();
+    };
+    for (let length = 0; length < good.length; length++) await refused(good.subarray(0, length));
+    for (let bit = 0; bit < good.length * 8; bit++) {
+      const flipped = good.slice();
+      flipped[bit >> 3] ^= 1 << (bit & 7);
+      await refused(flipped);
+    }
+    await refused(new Uint8Array([...good, 0]));
+    assertEquals(replica.state.get("k"), "now");
+    await Deno.writeFile(path, good);
+    await checkpoints.restore("c");
+    assertEquals(replica.state.get("k"), "good");
+  });
+});
+
+Deno.test("one of a later version is neither restored nor overwritten", async () => {
+  await withRig(async ({ checkpoints, directory }) => {
+    await checkpoints.save("c");
+    const path = await fileIn(directory);
+    const newer = (await Deno.readTextFile(path)).replace('"version":1', '"version":2');
+    await Deno.writeTextFile(path, newer);
+    await fails("FAILED_PRECONDITION", "version 2", () => checkpoints.restore("c"));
+    await fails("FAILED_PRECONDITION", "version 2", () => checkpoints.save("c"));
+    assertEquals(await Deno.readTextFile(path), newer);
+    assertEquals(await checkpoints.list(), []);
+  });
+});
+
+Deno.test("of those that restores have made the newest ten are kept", async () => {
+  await withRig(async ({ checkpoints }) => {
+    await checkpoints.save("mine");
+    for (let i = 0; i < 13; i++) await checkpoints.restore("mine");
+    const all = await checkpoints.list();
+    assertEquals(all.filter(({ isAutomatic }) => isAutomatic).length, 10);
+    assertEquals(all.at(-1)!.name, "mine");
+  });
+});
+
+Deno.test({
+  name: "no symbolic link is followed, neither to read nor to write",
+  ignore: skipUnless(Deno.build.os !== "windows", "symbolic links need a privilege on Windows"),
+  fn: () =>
+    withRig(async ({ replica, checkpoints, directory }) => {
+      await checkpoints.save("c");
+      const path = await fileIn(directory);
+      const elsewhere = `${directory}/../elsewhere`;
+      await Deno.rename(path, elsewhere);
+      await Deno.symlink(elsewhere, path);
+      const before = await Deno.readFile(elsewhere);
+      await fails("FAILED_PRECONDITION", "no regular file", () => checkpoints.restore("c"));
+      replica.write((tx) => tx.set("k", 1));
+      await checkpoints.save("c");
+      assertEquals(await Deno.readFile(elsewhere), before);
+      assert((await Deno.lstat(path)).isFile);
+      await checkpoints.restore("c");
+    }),
+});
