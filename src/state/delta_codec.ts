@@ -12,6 +12,7 @@ import { MAX_DEPTH } from "./row_transaction.ts";
 import { Versions } from "./versions.ts";
 
 const VERSIONS_SEEN = bytesTag(1);
+const VERSIONS_OWN = bytesTag(2);
 const SEEN_ORIGIN = bytesTag(1);
 const SEEN_SEQ = varintTag(2);
 const DELTA_ORIGIN = bytesTag(1);
@@ -34,9 +35,18 @@ const NUMBERS_BOUND = 96;
 const ORIGIN = /^(.{1,64})\/[0-9a-f]{16}$/u;
 const encoder = new TextEncoder();
 
-/** How far each origin was seen, as bytes. */
-export function encodeVersions(versions: Versions): Uint8Array {
+/** How far a replica has seen. */
+export interface Seen {
+  readonly versions: Versions;
+  /** In whose name it writes. */
+  readonly own: string;
+}
+
+/** How far a replica has seen, as bytes. */
+export function encodeSeen({ versions, own }: Seen): Uint8Array {
   const writer = new ProtoWriter();
+  writer.reserve(own.length * 3 + NUMBERS_BOUND);
+  writer.string(VERSIONS_OWN, own);
   for (const [origin, seq] of versions) {
     const bound = origin.length * 3 + NUMBERS_BOUND;
     writer.reserve(bound + NUMBERS_BOUND);
@@ -53,15 +63,15 @@ export function encodeVersions(versions: Versions): Uint8Array {
  *
  * @throws {NetworkError} `PROTOCOL`.
  */
-export function decodeVersions(bytes: Uint8Array): Versions {
+export function decodeSeen(bytes: Uint8Array): Seen {
   const reader = new ProtoReader("what a peer has seen", bytes);
   const versions = new Versions();
+  let own = "";
   while (!reader.atEnd) {
     const tag = reader.number();
-    if (tag !== VERSIONS_SEEN) {
-      reader.skip(tag);
-      continue;
-    }
+    if (tag === VERSIONS_OWN) own = reader.string();
+    else if (tag !== VERSIONS_SEEN) reader.skip(tag);
+    if (tag !== VERSIONS_SEEN) continue;
     const nested = reader.nested();
     let origin = "";
     let seq = 0;
@@ -74,7 +84,8 @@ export function decodeVersions(bytes: Uint8Array): Versions {
     checkOrigin(origin);
     versions.advance(origin, seq);
   }
-  return versions;
+  checkOrigin(own);
+  return { versions, own };
 }
 
 /** A delta as bytes. */

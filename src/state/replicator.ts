@@ -4,15 +4,17 @@ import { type CancelTimer, type Clock, every } from "../base/clock.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
+import { safeName } from "../base/safe_text.ts";
 import {
   decodeDelta,
-  decodeVersions,
+  decodeSeen,
   encodeDelta,
-  encodeVersions,
+  encodeSeen,
   rowBound,
+  type Seen,
 } from "./delta_codec.ts";
 import type { Row } from "./row.ts";
-import type { Delta, StateReplica } from "./state_replica.ts";
+import { type Delta, nodeOf, type StateReplica } from "./state_replica.ts";
 import type { Versions } from "./versions.ts";
 
 /** The other replicas, as far as they can be reached. */
@@ -121,11 +123,11 @@ export class Replicator {
    * @throws {NetworkError} `PROTOCOL` when the question cannot be read.
    */
   *answer(body: Uint8Array): Generator<Uint8Array, void, void> {
-    const asker = decodeVersions(body);
+    const asker = decodeSeen(body).versions;
     const { state } = this.#options;
     state.commit();
     const seen = state.versions.copy();
-    yield encodeVersions(seen);
+    yield encodeSeen({ versions: seen, own: state.origin });
     for (const [origin, upTo] of seen) {
       let after = asker.of(origin);
       while (after < upTo) {
@@ -150,7 +152,10 @@ export class Replicator {
 
   #takeFrom(nodeId: string, body: Uint8Array): void {
     try {
-      if (this.#options.state.take(decodeDelta(body)) === "taken") return;
+      const delta = decodeDelta(body);
+      // What others have written, they tell themselves, or are asked for.
+      if (nodeOf(delta.origin) !== nodeId) throw foreign(delta.origin);
+      if (this.#options.state.take(delta) === "taken") return;
     } catch (thrown) {
       return this.#report(nodeId, thrown);
     }
@@ -174,17 +179,35 @@ export class Replicator {
 
   async #pull(nodeId: string): Promise<void> {
     const { state, replicas } = this.#options;
-    let senderSaw: Versions | undefined;
+    state.commit();
+    const asked = state.versions.copy();
+    let sender: Seen | undefined;
     const onItem = (item: Uint8Array) => {
-      if (senderSaw === undefined) senderSaw = decodeVersions(item);
-      else state.take(decodeDelta(item), senderSaw);
+      if (sender === undefined) {
+        sender = decodeSeen(item);
+        this.#compareOwn(nodeId, sender, asked);
+      } else state.take(decodeDelta(item), sender.versions);
     };
     try {
-      state.commit();
-      await replicas.ask(nodeId, PULL_METHOD, encodeVersions(state.versions), onItem);
+      const body = encodeSeen({ versions: asked, own: state.origin });
+      await replicas.ask(nodeId, PULL_METHOD, body, onItem);
     } catch (thrown) {
       this.#report(nodeId, thrown);
     }
+  }
+
+  /** A node knows how far it is. What was believed to be later, somebody else has made up. */
+  #compareOwn(nodeId: string, { versions, own }: Seen, asked: Versions): void {
+    if (nodeOf(own) !== nodeId) throw foreign(own);
+    const upTo = versions.of(own);
+    if (asked.of(own) <= upTo) return;
+    this.#options.state.disown(own, upTo);
+    this.#options.logger.warn(
+      'Somebody has written to the shared state in the name of "{nodeId}"; it does not count.',
+      { nodeId },
+    );
+    // It was asked for less than is missing.
+    this.#ahead.add(nodeId);
   }
 
   #report(nodeId: string, thrown: unknown): void {
@@ -195,6 +218,13 @@ export class Replicator {
       error: thrown,
     });
   }
+}
+
+function foreign(origin: string): NetworkError {
+  return new NetworkError(
+    "PROTOCOL",
+    `Cannot take what it says of "${safeName(nodeOf(origin), 64)}": it is another one.`,
+  );
 }
 
 /** Divides a delta into such as fit into a message; what was written together stays together. */

@@ -209,6 +209,21 @@ export class StateReplica implements SharedState {
     return "taken";
   }
 
+  /**
+   * An origin has never written what was taken in its name after `upTo`: that is dropped, and all of
+   * it has to be asked for again, because real writes may have been left out for it.
+   */
+  disown(origin: string, upTo: number): void {
+    this.commit();
+    const made = [...this.#store.rowsSince({ origin, seq: upTo }, Number.MAX_SAFE_INTEGER)];
+    this.#inTransaction(() => {
+      for (const { key, part } of made) this.#store.drop(key, part);
+      this.#store.setSeen(origin, 0);
+    });
+    this.#versions.reset(origin, 0);
+    this.#bytes = this.#store.bytes();
+  }
+
   /** What an origin has written after `seq`, as far as it was seen here. */
   since({ origin, seq }: Dot): Delta {
     const upTo = this.#versions.of(origin);

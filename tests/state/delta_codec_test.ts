@@ -5,12 +5,7 @@ import fc from "fast-check";
 import protobuf from "protobufjs";
 import { MAX_VALUE_BYTES } from "../../src/base/bounded_value.ts";
 import { NetworkError } from "../../src/base/errors.ts";
-import {
-  decodeDelta,
-  decodeVersions,
-  encodeDelta,
-  encodeVersions,
-} from "../../src/state/delta_codec.ts";
+import { decodeDelta, decodeSeen, encodeDelta, encodeSeen } from "../../src/state/delta_codec.ts";
 import { addedPart, itemPart, type Row, takenBackPart } from "../../src/state/row.ts";
 import type { Delta } from "../../src/state/state_replica.ts";
 import { COUNT_LIMIT } from "../../src/state/stamp.ts";
@@ -88,17 +83,17 @@ Deno.test("any delta comes out as it went in, and reads as proto/ says", () => {
 });
 
 Deno.test("what was seen comes out as it went in, and reads as proto/ says", () => {
-  const versions = new Versions([["a/0123456789abcdef", 7], ["b/1111111111111111", 2 ** 40]]);
-  const bytes = encodeVersions(versions);
-  assertEquals([...decodeVersions(bytes)], [...versions]);
+  const seen: [string, number][] = [["a/0123456789abcdef", 7], ["b/1111111111111111", 2 ** 40]];
+  const bytes = encodeSeen({ versions: new Versions(seen), own: "a/0123456789abcdef" });
   const fields = read("Versions", bytes);
   assertEquals(fields, {
-    seen: [{ origin: "a/0123456789abcdef", seq: 7 }, {
-      origin: "b/1111111111111111",
-      seq: 2 ** 40,
-    }],
+    seen: seen.map(([origin, seq]) => ({ origin, seq })),
+    own: "a/0123456789abcdef",
   });
-  assertEquals([...decodeVersions(written("Versions", fields))], [...versions]);
+  for (const read of [bytes, written("Versions", fields)]) {
+    const { versions, own } = decodeSeen(read);
+    assertEquals([[...versions], own], [seen, "a/0123456789abcdef"]);
+  }
 });
 
 const ORIGIN = "a/0123456789abcdef";
@@ -144,7 +139,7 @@ Deno.test("bytes of any content are read or refused, and nothing else happens", 
   });
   fc.assert(
     fc.property(fc.oneof(mutated, fc.uint8Array({ maxLength: 200 })), (bytes) => {
-      for (const decode of [decodeDelta, decodeVersions]) {
+      for (const decode of [decodeDelta, decodeSeen]) {
         try {
           decode(bytes);
         } catch (thrown) {
