@@ -16,8 +16,7 @@ const SCHEMA = `
   CREATE TABLE origins (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
-    seen INTEGER NOT NULL,
-    forgotten INTEGER NOT NULL
+    seen INTEGER NOT NULL
   ) STRICT;
   CREATE TABLE rows (
     key TEXT NOT NULL,
@@ -100,7 +99,7 @@ export class RowStore implements Disposable {
     );
     this.#beginNested = db.prepare("SAVEPOINT nested");
     this.#endNested = db.prepare("RELEASE nested");
-    this.#addOrigin = db.prepare("INSERT INTO origins (name, seen, forgotten) VALUES (?, 0, 0)");
+    this.#addOrigin = db.prepare("INSERT INTO origins (name, seen) VALUES (?, 0)");
     this.#setSeen = db.prepare("UPDATE origins SET seen = ? WHERE id = ?");
     this.#readOrigins();
   }

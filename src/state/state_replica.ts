@@ -90,6 +90,7 @@ export class StateReplica implements SharedState {
   readonly #touched = new Map<string, JsonValue | undefined>();
   #lastSync: Promise<void> = Promise.resolve();
   #isClosed = false;
+  #isWriting = false;
 
   constructor(options: StateReplicaOptions) {
     const { nodeId, store, clock, random, maxBytes = MAX_BYTES } = options;
@@ -285,6 +286,7 @@ export class StateReplica implements SharedState {
 
   #openGroup(): Group {
     this.#throwIfClosed();
+    if (this.#isWriting) throw withinAnother();
     if (this.#group !== undefined) return this.#group;
     this.#store.begin();
     const settled = Promise.withResolvers<void>();
@@ -328,6 +330,7 @@ export class StateReplica implements SharedState {
         together = 0;
       },
     };
+    this.#isWriting = true;
     try {
       if (isLong) options.onSeveral();
       const result = work(new RowTransaction(options));
@@ -341,6 +344,8 @@ export class StateReplica implements SharedState {
       this.#bytes = bytes;
       for (const key of touched) this.#touched.delete(key);
       throw thrown;
+    } finally {
+      this.#isWriting = false;
     }
   }
 
@@ -462,6 +467,14 @@ function tooMuchTogether(): NetworkError {
     "write to the shared state",
     `a transaction may write ${MAX_TRANSACTION_BYTES - MAX_VALUE_BYTES} bytes, with ` +
       `${ROW_OVERHEAD_BYTES} for each key. Write in several`,
+  );
+}
+
+/** It would be told to others also when the one around it throws, and is undone. */
+function withinAnother(): NetworkError {
+  return new NetworkError(
+    "FAILED_PRECONDITION",
+    "Cannot write to the shared state: a transaction is under way. Write with what it was given.",
   );
 }
 

@@ -143,6 +143,13 @@ Deno.test("of a transaction that throws nothing stays, and what was written besi
       tx.set("a", 3);
       await Promise.resolve();
     }));
+  let within: Promise<void> | undefined;
+  await state.transact((tx) => {
+    tx.set("c", 1);
+    within = fails("FAILED_PRECONDITION", "under way", () => state.set("d", 1));
+  });
+  await within;
+  await state.delete("c");
   await beside;
   assertEquals(state.entries(), [["a", 1], ["b", 1]]);
   const moved = await state.transact((tx) => {
