@@ -3,7 +3,6 @@
 import type { ServerDuplexStream, ServiceError } from "@grpc/grpc-js";
 import * as grpc from "@grpc/grpc-js";
 import { Buffer } from "node:buffer";
-import type { Socket } from "node:net";
 import type tls from "node:tls";
 import { type Clock, systemClock } from "../base/clock.ts";
 import type { Credentials } from "../security/identity.ts";
@@ -17,6 +16,7 @@ import {
   hostOf,
   type LinkTransport,
 } from "./frame_stream.ts";
+import { cuttable } from "./cut_connection.ts";
 import { Front } from "./front.ts";
 import { installGoawayGuard } from "./goaway_guard.ts";
 import { GrpcFrameStream } from "./grpc_frame_stream.ts";
@@ -140,7 +140,7 @@ function open(
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason);
     let credential: PeerCredential | undefined;
-    const { credentials, cut } = cuttable(
+    const { credentials, cut, giveUp } = cuttable(
       shown === undefined
         ? grpc.credentials.createInsecure()
         : secured(shown, security!, (peer) => credential = peer),
@@ -158,15 +158,7 @@ function open(
     const onAbort = () => {
       call.off("error", onError).on("error", ignore);
       call.cancel();
-      cut();
-      // A channel that is closed before its target was resolved, which takes a turn of the loop and
-      // may begin in the next one, would go on to connect.
-      setImmediate(() =>
-        setImmediate(() => {
-          client.close();
-          reject(signal.reason);
-        })
-      );
+      void giveUp(client).then(() => reject(signal.reason));
     };
     const onError = (cause: ServiceError) => {
       signal.removeEventListener("abort", onAbort);
@@ -215,34 +207,6 @@ function secured(
       },
     },
   );
-}
-
-/**
- * Credentials whose connection can be cut before the other side has answered with HTTP/2. Closing a
- * channel then does not: gRPC keeps the connection that nobody answers, and one that it makes
- * afterwards.
- */
-export function cuttable(
-  credentials: grpc.ChannelCredentials,
-): { credentials: grpc.ChannelCredentials; cut: () => void } {
-  const sockets: Socket[] = [];
-  let isCut = false;
-  const createConnector = credentials._createSecureConnector.bind(credentials);
-  credentials._createSecureConnector = (...args) => {
-    const connector = createConnector(...args);
-    const connect = connector.connect.bind(connector);
-    connector.connect = (socket) => {
-      if (isCut) return Promise.reject(new Error("the dial was aborted"));
-      sockets.push(socket);
-      return connect(socket);
-    };
-    return connector;
-  };
-  const cut = () => {
-    isCut = true;
-    for (const socket of sockets) socket.destroy();
-  };
-  return { credentials, cut };
 }
 
 async function listen(

@@ -7,7 +7,8 @@ import { describeError, NetworkError } from "../base/errors.ts";
 import { safeName } from "../base/safe_text.ts";
 import { type Address, formatAddress } from "./frame_stream.ts";
 import { installGoawayGuard } from "./goaway_guard.ts";
-import { CLIENT_OPTIONS, cuttable } from "./grpc_transport.ts";
+import { cuttable } from "./cut_connection.ts";
+import { CLIENT_OPTIONS } from "./grpc_transport.ts";
 import {
   decodeHealth,
   decodeTopology,

@@ -8,6 +8,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { X509Certificate } from "node:crypto";
+import { setImmediate } from "node:timers";
 import { NetworkError } from "../../src/base/errors.ts";
 import type { FrameListener } from "../../src/link/frame_stream.ts";
 import { grpcTransport } from "../../src/link/grpc_transport.ts";
@@ -101,8 +102,11 @@ class Host implements AsyncDisposable {
   }
 
   /** A link to it, started. */
-  async dial(security?: LinkSecurity, host = "127.0.0.1"): Promise<End> {
-    const { signal } = new AbortController();
+  async dial(
+    security?: LinkSecurity,
+    host = "127.0.0.1",
+    signal = new AbortController().signal,
+  ): Promise<End> {
     const near = endOf(await grpcTransport({ security }).dial({ host, port: this.port }, signal));
     near.start();
     return near;
@@ -383,3 +387,18 @@ Deno.test("where nobody has to show anything links are encrypted and nobody is k
   assertEquals(host.accepted[0].stream.credential, undefined);
   await close(near);
 });
+
+// Each is a test of its own, because what is left over is counted at the end of one.
+for (let tenths = 0; tenths < 40; tenths += 2) {
+  const after = `${tenths / 10} ms`;
+  Deno.test(`a dial that is given up after ${after} leaves neither a socket nor a timer`, async () => {
+    await using host = await Host.listen(server);
+    const controller = new AbortController();
+    const dialling = host.dial(securityOf([member]), "127.0.0.1", controller.signal);
+    const until = performance.now() + tenths / 10;
+    while (performance.now() < until) await new Promise((resolve) => setImmediate(resolve));
+    controller.abort(new NetworkError("CANCELLED", "Enough."));
+    const opened = await dialling.catch(() => undefined);
+    if (opened !== undefined) await close(opened);
+  });
+}
