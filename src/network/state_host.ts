@@ -1,6 +1,6 @@
 /** The replica of the shared state that a node keeps, and its way to those of others. */
 
-import type { Clock } from "../base/clock.ts";
+import { type CancelTimer, type Clock, every } from "../base/clock.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
@@ -28,12 +28,16 @@ export interface StateHostOptions {
   readonly networks: () => readonly string[];
 }
 
+/** How often what has been gone for long is forgotten. */
+const FORGET_MS = 3_600_000;
+
 /** See the top of the file. */
 export class StateHost {
   readonly #options: StateHostOptions;
   #state: StateReplica | undefined;
   #replicator: Replicator | undefined;
   #file: StateFile | undefined;
+  #cancelForgetting: CancelTimer | undefined;
   readonly #checkpoints: Checkpoints | undefined;
 
   constructor(options: StateHostOptions) {
@@ -97,6 +101,15 @@ export class StateHost {
       onWritten: (delta) => this.#replicator?.written(delta),
     });
     this.#state = state;
+    const forget = () => {
+      try {
+        state.forget();
+      } catch (error) {
+        logger.warn("Cannot forget what was deleted from the shared state: {error}", { error });
+      }
+    };
+    forget();
+    this.#cancelForgetting = every(clock, FORGET_MS, forget);
     if (!shares) return;
     const replicas = {
       linked: () => pool().linked(),
@@ -115,6 +128,7 @@ export class StateHost {
   async close(): Promise<void> {
     const state = this.#state;
     this.#state = undefined;
+    this.#cancelForgetting?.();
     await state?.settled();
     this.#replicator?.stop();
     this.#replicator = undefined;
