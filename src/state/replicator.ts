@@ -77,14 +77,7 @@ export class Replicator {
 
   /** Begins to compare. */
   start(): void {
-    this.#cancel ??= every(this.#options.clock, COMPARE_MS, () => {
-      const { replicas, random } = this.#options;
-      const linked = [...replicas.linked()];
-      for (let count = 0; count < COMPARED && linked.length > 0; count++) {
-        const [nodeId] = linked.splice(Math.floor(random.next() * linked.length), 1);
-        this.linked(nodeId);
-      }
-    });
+    this.#cancel ??= every(this.#options.clock, COMPARE_MS, () => this.#compareWithSome());
   }
 
   /** Compares no more; what is under way ends with the links. */
@@ -137,6 +130,16 @@ export class Replicator {
     yield encodeStanding({ versions: seen, forgotten, own: state.origin, all });
     if (all) yield* this.#all();
     else yield* this.#since(asker.versions, seen);
+  }
+
+  /** @param but Not with that node. */
+  #compareWithSome(but?: string): void {
+    const { replicas, random } = this.#options;
+    const linked = replicas.linked().filter((nodeId) => nodeId !== but);
+    for (let count = 0; count < COMPARED && linked.length > 0; count++) {
+      const [nodeId] = linked.splice(Math.floor(random.next() * linked.length), 1);
+      this.linked(nodeId);
+    }
   }
 
   *#all(): Generator<Uint8Array, void, void> {
@@ -231,9 +234,10 @@ export class Replicator {
       await replicas.ask(nodeId, PULL_METHOD, body, onItem);
       if (sender?.all && from === undefined) {
         state.others.join(sender);
-        // It may have waited for this one to know what it has forgotten.
         this.linked(nodeId);
       }
+      // Others may have no link to where it came from.
+      if (!versions.covers(state.position.versions)) this.#compareWithSome(nodeId);
     } catch (thrown) {
       this.#report(nodeId, thrown);
     }
