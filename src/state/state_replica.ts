@@ -120,6 +120,11 @@ export class StateReplica implements SharedState {
     return this.#bytes;
   }
 
+  /** What they may take. */
+  get maxBytes(): number {
+    return this.#maxBytes;
+  }
+
   get(key: string): JsonValue | undefined {
     return shownValue(this.#store.rowsOf(key));
   }

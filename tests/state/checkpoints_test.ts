@@ -19,7 +19,14 @@ async function withRig(use: (rig: Rig) => Promise<void>): Promise<void> {
     const directory = `${temp}/checkpoints`;
     const clock = { now: () => 0, wallTime: () => replica.wallTime++, after: () => () => {} };
     const state = () => replica.state;
-    const checkpoints = new Checkpoints({ directory, nodeId: "n1", clock, state });
+    const checkpoints = new Checkpoints({
+      directory,
+      nodeId: "n1",
+      clock,
+      state,
+      snapshot: () => replica.snapshot(),
+      room: () => replica.state.maxBytes - replica.state.bytes,
+    });
     await use({ replica, checkpoints, directory });
   });
 }
@@ -132,7 +139,7 @@ Deno.test("of those that restores have made the newest ten are kept", async () =
     await checkpoints.save("mine");
     for (let i = 0; i < 13; i++) await checkpoints.restore("mine");
     const all = await checkpoints.list();
-    assertEquals(all.filter(({ isAutomatic }) => isAutomatic).length, 10);
+    assertEquals(all.filter(({ kind }) => kind === "before").length, 10);
     assertEquals(all.at(-1)!.name, "mine");
   });
 });

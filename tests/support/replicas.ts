@@ -3,6 +3,7 @@
 import type { JsonValue } from "../../src/base/bounded_json.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { RowStore } from "../../src/state/row_store.ts";
+import { type StateSnapshot, takeSnapshot } from "../../src/state/state_snapshot.ts";
 import { type Delta, StateReplica } from "../../src/state/state_replica.ts";
 import type { StateTransaction } from "../../src/state/shared_state.ts";
 
@@ -39,6 +40,12 @@ export class Replica {
     if (result === undefined) throw new Error("the transaction did not run");
     if ("error" in result) throw result.error;
     return result.value;
+  }
+
+  /** What it holds now. */
+  snapshot(): StateSnapshot {
+    this.state.commit();
+    return takeSnapshot(this.#store, undefined);
   }
 
   /** What it has written and not told yet. */
