@@ -38,6 +38,7 @@ import type { KeyList } from "../network/network_keys.ts";
 import type { ClientCertificate } from "../security/client_certificate.ts";
 import type { EndedTask, NetworkStatus, PeerStatus, TaskStatus } from "../network/status.ts";
 import type { Checkpoint, Restored } from "../state/checkpoints.ts";
+import type { Imported, ImportOptions } from "../state/state_import.ts";
 import type { MapProgress } from "../tasks/map_prompts.ts";
 import type { OptionValues } from "./command.ts";
 import { directFetch } from "./direct_fetch.ts";
@@ -78,6 +79,8 @@ export async function findNode(options: OptionValues): Promise<NodeClient> {
 
 /** How long a node may take to answer a question about itself. */
 const ANSWER_TIMEOUT_MS = 5_000;
+/** The same where it reads or writes all of the shared state, from and to a slow disk. */
+const LONG_ANSWER_TIMEOUT_MS = 600_000;
 
 /** See the top of the file. */
 export class NodeClient {
@@ -204,17 +207,40 @@ export class NodeClient {
 
   /** Keeps the shared state as it is. */
   saveCheckpoint(body: CheckpointBody, signal?: AbortSignal): Promise<Checkpoint> {
-    return this.#answer("checkpoints/save", signal, body);
+    return this.#answer("checkpoints/save", signal, body, LONG_ANSWER_TIMEOUT_MS);
   }
 
   /** Brings the shared state back as it was. */
   restoreCheckpoint(body: CheckpointBody, signal?: AbortSignal): Promise<Restored> {
-    return this.#answer("checkpoints/restore", signal, body);
+    return this.#answer("checkpoints/restore", signal, body, LONG_ANSWER_TIMEOUT_MS);
   }
 
   /** Removes what was kept. */
   deleteCheckpoint(body: CheckpointBody, signal?: AbortSignal): Promise<{ deleted: boolean }> {
     return this.#answer("checkpoints/delete", signal, body);
+  }
+
+  /** All of the shared state as one document. */
+  async exportState(signal?: AbortSignal): Promise<string> {
+    const response = await this.#fetch("state/export", signal);
+    try {
+      return await response.text();
+    } catch (cause) {
+      throw signal?.aborted ? cancelled(cause) : this.#endedEarly(cause);
+    }
+  }
+
+  /** Writes what such a document holds. */
+  importState(
+    document: string,
+    { replace, dryRun }: ImportOptions,
+    signal?: AbortSignal,
+  ): Promise<Imported> {
+    const query = new URLSearchParams({
+      ...(replace && { replace: "" }),
+      ...(dryRun && { "dry-run": "" }),
+    });
+    return this.#answer(`state/import?${query}`, signal, document, LONG_ANSWER_TIMEOUT_MS);
   }
 
   /** Changes of the keys that begin so, from now on; the first line says that it has begun. */
@@ -295,19 +321,24 @@ export class NodeClient {
     );
   }
 
-  async #answer<T>(path: string, signal?: AbortSignal, body?: object): Promise<T> {
+  async #answer<T>(
+    path: string,
+    signal?: AbortSignal,
+    body?: object | string,
+    patienceMs = ANSWER_TIMEOUT_MS,
+  ): Promise<T> {
     const impatience = new AbortController();
     const both = AbortSignal.any([impatience.signal, ...(signal === undefined ? [] : [signal])]);
     const answer = this.#fetch(path, both, body).then((response) =>
       this.#whole<T>(response, signal)
     );
-    if (await doneWithin(this.#clock, ANSWER_TIMEOUT_MS, answer)) return await answer;
+    if (await doneWithin(this.#clock, patienceMs, answer)) return await answer;
     answer.catch(() => {});
     impatience.abort();
     throw new NetworkError(
       "UNAVAILABLE",
       `Cannot reach the node at ${this.#endpoint.api}: it runs, but has not answered within ` +
-        `${ANSWER_TIMEOUT_MS / 1000} s. Is it stopped, or very busy?`,
+        `${patienceMs / 1000} s. Is it stopped, or very busy?`,
     );
   }
 
@@ -315,17 +346,20 @@ export class NodeClient {
     try {
       return await response.json();
     } catch (cause) {
-      if (signal?.aborted) throw cancelled(cause);
-      throw new NetworkError(
-        "UNAVAILABLE",
-        `Cannot reach the node at ${this.#endpoint.api}: it ended in the middle of its answer. ` +
-          "Is it still running?",
-        { cause },
-      );
+      throw signal?.aborted ? cancelled(cause) : this.#endedEarly(cause);
     }
   }
 
-  async #fetch(path: string, signal?: AbortSignal, body?: object): Promise<Response> {
+  #endedEarly(cause: unknown): NetworkError {
+    return new NetworkError(
+      "UNAVAILABLE",
+      `Cannot reach the node at ${this.#endpoint.api}: it ended in the middle of its answer. ` +
+        "Is it still running?",
+      { cause },
+    );
+  }
+
+  async #fetch(path: string, signal?: AbortSignal, body?: object | string): Promise<Response> {
     const { api, token } = this.#endpoint;
     const url = new URL(`${api}/control/v1/${path}`);
     if (!isGranted({ name: "net", host: url.host })) {
@@ -339,7 +373,7 @@ export class NodeClient {
         headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
         ...(body === undefined
           ? { method: "GET" }
-          : { method: "POST", body: JSON.stringify(body) }),
+          : { method: "POST", body: typeof body === "string" ? body : JSON.stringify(body) }),
       });
     } catch (cause) {
       if (signal?.aborted) throw cancelled(cause);

@@ -3,7 +3,7 @@
 import type { CancelTimer, Clock } from "../base/clock.ts";
 import { describeError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import type { Checkpoint, Checkpoints, KeptCheckpoints } from "./checkpoints.ts";
+import type { Checkpoints, KeptCheckpoints } from "./checkpoints.ts";
 
 /** What {@linkcode AutomaticCheckpoints} are made of. */
 export interface AutomaticCheckpointsOptions {
@@ -27,16 +27,10 @@ export class AutomaticCheckpoints {
   readonly #ending = new AbortController();
   #cancel: CancelTimer | undefined;
   #running: Promise<void> = Promise.resolve();
-  #last: Checkpoint | undefined;
   #problem: string | undefined;
 
   constructor(options: AutomaticCheckpointsOptions) {
     this.#options = options;
-  }
-
-  /** The last checkpoint of this node by interval, as far as it is known. */
-  get last(): Checkpoint | undefined {
-    return this.#last;
   }
 
   /** Why the last one could not be made; undefined when it could. */
@@ -44,18 +38,9 @@ export class AutomaticCheckpoints {
     return this.#problem;
   }
 
-  /** Begins; resolves when it is known how many there are. */
-  async start(): Promise<void> {
-    const { checkpoints, intervalMs, clock } = this.#options;
-    await checkpoints.removeUnfinished();
-    // What keeps it from being listed keeps it from being written, which is told then.
-    const all = await checkpoints.list().catch(() => []);
-    if (intervalMs === 0 || this.#ending.signal.aborted) return;
-    this.#last = all.find(({ kind }) => kind === "interval");
-    const due = this.#last === undefined
-      ? 0
-      : this.#last.createdAt + intervalMs - clock.wallTime();
-    this.#schedule(Math.min(intervalMs, Math.max(due, FIRST_AFTER_MS)));
+  /** Begins. */
+  start(): void {
+    this.#running = this.#begin();
   }
 
   /** Ends; one that is being written is given up, or is whole. Idempotent. */
@@ -65,19 +50,30 @@ export class AutomaticCheckpoints {
     await this.#running;
   }
 
-  /** Resolves when none is being written. */
+  /** Resolves when nothing is being read or written. */
   idle(): Promise<void> {
     return this.#running;
   }
 
+  async #begin(): Promise<void> {
+    const { checkpoints, intervalMs, clock } = this.#options;
+    await checkpoints.removeUnfinished();
+    // What keeps them from being listed keeps the next from being written, which is told then.
+    const all = await checkpoints.list().catch(() => []);
+    const last = all.find(({ kind }) => kind === "interval");
+    const dueMs = last === undefined ? 0 : last.createdAt + intervalMs - clock.wallTime();
+    this.#schedule(Math.min(intervalMs, Math.max(dueMs, FIRST_AFTER_MS)));
+  }
+
   #schedule(afterMs: number): void {
+    if (this.#options.intervalMs === 0 || this.#ending.signal.aborted) return;
     this.#cancel = this.#options.clock.after(afterMs, () => this.#running = this.#save());
   }
 
   async #save(): Promise<void> {
     const { checkpoints, logger, kept, intervalMs } = this.#options;
     try {
-      this.#last = await checkpoints.saveByInterval(kept, this.#ending.signal) ?? this.#last;
+      await checkpoints.saveByInterval(kept, this.#ending.signal);
       if (this.#problem !== undefined) logger.info("Checkpoints by interval are made again.");
       this.#problem = undefined;
       await checkpoints.removeUnfinished();
@@ -91,6 +87,6 @@ export class AutomaticCheckpoints {
       }
       this.#problem = describeError(thrown);
     }
-    if (!this.#ending.signal.aborted) this.#schedule(intervalMs);
+    this.#schedule(intervalMs);
   }
 }

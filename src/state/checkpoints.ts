@@ -15,7 +15,7 @@ import {
   readEntries,
   readHead,
 } from "./checkpoint_file.ts";
-import { changesTo, writeChanges } from "./entry_changes.ts";
+import { changesTo, needRoom, writeChanges } from "./entry_changes.ts";
 import type { SharedState } from "./shared_state.ts";
 import type { StateSnapshot } from "./state_snapshot.ts";
 
@@ -83,9 +83,15 @@ interface Found {
 export class Checkpoints {
   readonly #options: CheckpointsOptions;
   #last: Promise<unknown> = Promise.resolve();
+  #latest: Checkpoint | undefined;
 
   constructor(options: CheckpointsOptions) {
     this.#options = options;
+  }
+
+  /** The last one that was made, as far as it is known without looking. */
+  get latest(): Checkpoint | undefined {
+    return this.#latest;
   }
 
   /**
@@ -145,11 +151,12 @@ export class Checkpoints {
   async restore(name: string): Promise<Restored> {
     const action = `restore checkpoint "${safeName(name, 64)}"`;
     const wanted = await this.#contentOf(name, action);
-    const { name: before } = await this.saveBefore("restore");
     const { snapshot, state, room } = this.#options;
     using now = snapshot();
     const changes = await changesTo(now, wanted, "go");
-    await writeChanges(state(), changes, { action, room: room() });
+    needRoom(changes, { action, room: room() });
+    const { name: before } = await this.saveBefore("restore");
+    await writeChanges(state(), changes);
     return { before, set: changes.set, deleted: changes.deleted };
   }
 
@@ -157,6 +164,7 @@ export class Checkpoints {
   async delete(name: string): Promise<boolean> {
     try {
       await Deno.remove(await this.#pathOf(name));
+      if (this.#latest?.name === name) await this.#find();
       return true;
     } catch (thrown) {
       if (thrown instanceof Deno.errors.NotFound) return false;
@@ -216,7 +224,8 @@ export class Checkpoints {
       throw fileError(action, thrown);
     }
     await writePrivate(path, parts);
-    return shown({ header, bytes: parts.reduce((sum, { length }) => sum + length, 0) });
+    const bytes = parts.reduce((sum, { length }) => sum + length, 0);
+    return this.#latest = shown({ header, bytes });
   }
 
   async #contentOf(name: string, action: string): Promise<Map<string, JsonValue>> {
@@ -258,7 +267,9 @@ export class Checkpoints {
         throw fileError("list the checkpoints", thrown);
       }
     }
-    return found.sort((one, other) => other.header.order - one.header.order);
+    found.sort((one, other) => other.header.order - one.header.order);
+    this.#latest = found.length === 0 ? undefined : shown(found[0]);
+    return found;
   }
 
   async #prune(kind: CheckpointKind, { count, bytes }: KeptCheckpoints): Promise<void> {

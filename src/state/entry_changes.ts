@@ -85,24 +85,27 @@ export async function changesTo(
 }
 
 /**
- * Writes it, in pieces: what others write at the same time stays or goes as it would anyway.
- *
- * @param action For errors: `import the state`.
+ * @param action For the error: `import the state`.
  * @param room How much the state may grow, in bytes.
- * @throws {NetworkError} `RESOURCE_EXHAUSTED` when there is no room for it: nothing was written then.
+ * @throws {NetworkError} `RESOURCE_EXHAUSTED` when it would grow by more.
  */
-export async function writeChanges(
-  state: SharedState,
-  { steps, growth }: EntryChanges,
+export function needRoom(
+  { growth }: EntryChanges,
   { action, room }: { action: string; room: number },
-): Promise<void> {
-  if (growth > Math.max(0, room)) {
-    throw tooLarge(
-      action,
-      `the state would grow by ${growth} bytes, and there is room for ${Math.max(0, room)}. ` +
-        "Nothing was written; delete what nobody needs any more",
-    );
-  }
+): void {
+  const left = Math.max(0, room);
+  if (growth <= left) return;
+  throw tooLarge(
+    action,
+    `the state would grow by ${
+      Math.ceil(growth)
+    } bytes, and there is room for ${left}. Nothing was ` +
+      "written; delete what nobody needs any more",
+  );
+}
+
+/** Writes it, in pieces: what others write at the same time stays or goes as it would anyway. */
+export async function writeChanges(state: SharedState, { steps }: EntryChanges): Promise<void> {
   for (let at = 0; at < steps.length;) {
     const chunk: Step[] = [];
     for (let weight = 0; at < steps.length && (chunk.length === 0 || weight < CHUNK_BYTES); at++) {

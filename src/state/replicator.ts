@@ -65,6 +65,8 @@ export class Replicator {
   readonly #options: ReplicatorOptions;
   /** Those that have something that is missing here. */
   readonly #ahead = new Set<string>();
+  /** Those that were not like this one when they last said how far they have seen, and since when. */
+  readonly #differingSince = new Map<string, number>();
   #cancel: CancelTimer | undefined;
   #isPulling = false;
 
@@ -89,6 +91,13 @@ export class Replicator {
     this.#cancel?.();
     this.#cancel = undefined;
     this.#ahead.clear();
+  }
+
+  /** The linked nodes that have differed from this one in each comparison for so long. */
+  differingFor(ms: number): string[] {
+    const { replicas, clock } = this.#options;
+    const now = clock.now();
+    return replicas.linked().filter((id) => now - (this.#differingSince.get(id) ?? now) >= ms);
   }
 
   /** There is a link to that node: it is told how far this one has seen. */
@@ -144,8 +153,11 @@ export class Replicator {
     const own = hashOf(this.#options.state.versions);
     if (own.length === hash.length && own.every((byte, i) => byte === hash[i])) {
       this.#ahead.delete(nodeId);
+      this.#differingSince.delete(nodeId);
       return;
     }
+    const { clock } = this.#options;
+    if (!this.#differingSince.has(nodeId)) this.#differingSince.set(nodeId, clock.now());
     this.#ahead.add(nodeId);
     void this.#pullAll();
   }
