@@ -1,13 +1,18 @@
 /**
- * Writes to a replica on the disk until it is killed: `state_writer.ts DIRECTORY`. Says of each write
- * that it is durable, and nothing before.
+ * Writes to a replica on the disk, and keeps checkpoints of it, until it is killed: `state_writer.ts
+ * DIRECTORY`. Says of each write and checkpoint that it is durable, and nothing before; and of each
+ * checkpoint, when it is begun, what is to be in it.
  */
 
 import { systemClock } from "../../src/base/clock.ts";
 import { silentLogger } from "../../src/base/log.ts";
 import { systemRandom } from "../../src/base/random.ts";
+import { AutomaticCheckpoints } from "../../src/state/automatic_checkpoints.ts";
+import { type Checkpoint, Checkpoints } from "../../src/state/checkpoints.ts";
 import { StateReplica } from "../../src/state/state_replica.ts";
 import { openStateFile } from "../../src/state/state_file.ts";
+import { takeSnapshot } from "../../src/state/state_snapshot.ts";
+import { contentSum } from "./state_content.ts";
 
 const [directory] = Deno.args;
 const file = await openStateFile({ directory, networks: ["lab"], logger: silentLogger });
@@ -38,4 +43,50 @@ async function write(): Promise<void> {
   }
 }
 
-await Promise.all([write(), write(), write()]);
+let begun = "";
+const checkpoints = new Checkpoints({
+  directory: `${directory}/checkpoints`,
+  nodeId: "writer",
+  clock: systemClock,
+  state: () => state,
+  snapshot: () => {
+    state.commit();
+    begun = contentSum(state.entries());
+    console.log(`begun ${begun}`);
+    return takeSnapshot(file.store, file.path);
+  },
+  room: () => 0,
+});
+
+let last: Promise<unknown> = Promise.resolve();
+
+/** One at a time, so that what was begun last is what was saved. */
+function saved(work: () => Promise<Checkpoint | undefined>): Promise<Checkpoint | undefined> {
+  const saving = last.then(async () => {
+    const made = await work();
+    if (made !== undefined) console.log(`saved ${begun} ${made.name}`);
+    return made;
+  });
+  last = saving;
+  return saving;
+}
+
+/** Two names in turn: one gives way while the other one stays. */
+async function save(): Promise<void> {
+  for (let i = 0;; i++) await saved(() => checkpoints.save(`named/${i % 2}`));
+}
+
+const automatic = new AutomaticCheckpoints({
+  checkpoints: {
+    list: () => Promise.resolve([]),
+    removeUnfinished: () => checkpoints.removeUnfinished(),
+    saveByInterval: (kept) => saved(() => checkpoints.saveByInterval(kept)),
+  },
+  clock: systemClock,
+  logger: silentLogger,
+  intervalMs: 3,
+  kept: { count: 3, bytes: Infinity },
+});
+automatic.start();
+
+await Promise.all([write(), write(), write(), save()]);

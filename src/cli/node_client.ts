@@ -221,13 +221,11 @@ export class NodeClient {
   }
 
   /** All of the shared state as one document. */
-  async exportState(signal?: AbortSignal): Promise<string> {
-    const response = await this.#fetch("state/export", signal);
-    try {
-      return await response.text();
-    } catch (cause) {
-      throw signal?.aborted ? cancelled(cause) : this.#endedEarly(cause);
-    }
+  exportState(signal?: AbortSignal): Promise<string> {
+    return this.#within(LONG_ANSWER_TIMEOUT_MS, signal, async (both) => {
+      const response = await this.#fetch("state/export", both);
+      return await this.#whole(() => response.text(), signal);
+    });
   }
 
   /** Writes what such a document holds. */
@@ -327,11 +325,21 @@ export class NodeClient {
     body?: object | string,
     patienceMs = ANSWER_TIMEOUT_MS,
   ): Promise<T> {
+    return await this.#within(patienceMs, signal, async (both) => {
+      const response = await this.#fetch(path, both, body);
+      return await this.#whole(() => response.json() as Promise<T>, signal);
+    });
+  }
+
+  /** What `work` comes to, if that does not take longer; it is told to stop then. */
+  async #within<T>(
+    patienceMs: number,
+    signal: AbortSignal | undefined,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     const impatience = new AbortController();
     const both = AbortSignal.any([impatience.signal, ...(signal === undefined ? [] : [signal])]);
-    const answer = this.#fetch(path, both, body).then((response) =>
-      this.#whole<T>(response, signal)
-    );
+    const answer = work(both);
     if (await doneWithin(this.#clock, patienceMs, answer)) return await answer;
     answer.catch(() => {});
     impatience.abort();
@@ -342,21 +350,18 @@ export class NodeClient {
     );
   }
 
-  async #whole<T>(response: Response, signal?: AbortSignal): Promise<T> {
+  async #whole<T>(read: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     try {
-      return await response.json();
+      return await read();
     } catch (cause) {
-      throw signal?.aborted ? cancelled(cause) : this.#endedEarly(cause);
+      if (signal?.aborted) throw cancelled(cause);
+      throw new NetworkError(
+        "UNAVAILABLE",
+        `Cannot reach the node at ${this.#endpoint.api}: it ended in the middle of its answer. ` +
+          "Is it still running?",
+        { cause },
+      );
     }
-  }
-
-  #endedEarly(cause: unknown): NetworkError {
-    return new NetworkError(
-      "UNAVAILABLE",
-      `Cannot reach the node at ${this.#endpoint.api}: it ended in the middle of its answer. ` +
-        "Is it still running?",
-      { cause },
-    );
   }
 
   async #fetch(path: string, signal?: AbortSignal, body?: object | string): Promise<Response> {
@@ -383,7 +388,9 @@ export class NodeClient {
         { cause },
       );
     }
-    if (!response.ok) throw toError(await this.#whole(response, signal));
+    if (!response.ok) {
+      throw toError(await this.#whole(() => response.json() as Promise<ErrorBody>, signal));
+    }
     return response;
   }
 }
