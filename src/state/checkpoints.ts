@@ -152,8 +152,7 @@ export class Checkpoints {
     const action = `restore checkpoint "${safeName(name, 64)}"`;
     const wanted = await this.#contentOf(name, action);
     const { snapshot, state, room } = this.#options;
-    using now = snapshot();
-    const changes = await changesTo(now, wanted, "go");
+    const changes = await changesTo(snapshot, wanted, "go");
     needRoom(changes, { action, room: room() });
     const { name: before } = await this.saveBefore("restore");
     await writeChanges(state(), changes);

@@ -30,22 +30,24 @@ interface Step {
 }
 
 /** What is written together: others go on in between. */
-const CHUNK_BYTES = 4 * 2 ** 20;
+const CHUNK_BYTES = 2 ** 20;
 /** Of a list that is longer than a value may be. */
 const ITEMS_BYTES = 2 ** 18;
 /** What a row takes beside its key and value, at most. */
 const ROW_BYTES = 256;
 
 /**
- * Compares.
+ * Compares what there is with what is wanted.
  *
+ * @param take Takes a snapshot of what there is; it is let go of when it has been compared.
  * @param others What becomes of keys that `wanted` does not have.
  */
 export async function changesTo(
-  snapshot: StateSnapshot,
+  take: () => StateSnapshot,
   wanted: ReadonlyMap<string, JsonValue>,
   others: "stay" | "go",
 ): Promise<EntryChanges> {
+  using snapshot = take();
   const steps: Step[] = [];
   const left = new Map(wanted);
   let [set, same, deleted] = [0, 0, 0];
@@ -74,7 +76,7 @@ export async function changesTo(
     set++;
     steps.push(...setting(key, value, json, bytesOf(key)));
     sinceTurn += json.length + ROW_BYTES;
-    if (sinceTurn < CHUNK_BYTES / 4) continue;
+    if (sinceTurn < CHUNK_BYTES) continue;
     sinceTurn = 0;
     await nextTurn();
   }

@@ -97,7 +97,7 @@ export class Replicator {
   differingFor(ms: number): string[] {
     const { replicas, clock } = this.#options;
     const now = clock.now();
-    return replicas.linked().filter((id) => now - (this.#differingSince.get(id) ?? now) >= ms);
+    return replicas.linked().filter((id) => now - (this.#differingSince.get(id) ?? Infinity) >= ms);
   }
 
   /** There is a link to that node: it is told how far this one has seen. */

@@ -58,8 +58,7 @@ export async function importState(
 ): Promise<Imported> {
   const bytes = typeof document === "string" ? new TextEncoder().encode(document) : document;
   const { entries } = await readStateDocument(bytes);
-  using now = snapshot();
-  const changes = await changesTo(now, entries, replace ? "go" : "stay");
+  const changes = await changesTo(snapshot, entries, replace ? "go" : "stay");
   const { set, same, deleted } = changes;
   const action = "import the state";
   needRoom(changes, { action, room: room() });

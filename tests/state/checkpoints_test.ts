@@ -5,6 +5,7 @@ import { type ErrorCode, NetworkError } from "../../src/base/errors.ts";
 import { Checkpoints } from "../../src/state/checkpoints.ts";
 import { heal, Replica } from "../support/replicas.ts";
 import { skipUnless } from "../support/skip.ts";
+import { cannotMount, withSmallDisk } from "../support/small_disk.ts";
 import { withTempDir } from "../support/temp.ts";
 
 interface Rig {
@@ -14,23 +15,25 @@ interface Rig {
   readonly limits: { room: number };
 }
 
-async function withRig(use: (rig: Rig) => Promise<void>): Promise<void> {
-  await withTempDir(async (temp) => {
-    using replica = new Replica(1);
-    const directory = `${temp}/checkpoints`;
-    const clock = { now: () => 0, wallTime: () => replica.wallTime++, after: () => () => {} };
-    const state = () => replica.state;
-    const limits = { room: 64 * 2 ** 20 };
-    const checkpoints = new Checkpoints({
-      directory,
-      nodeId: "n1",
-      clock,
-      state,
-      snapshot: () => replica.snapshot(),
-      room: () => limits.room,
-    });
-    await use({ replica, checkpoints, directory, limits });
+function withRig(use: (rig: Rig) => Promise<void>): Promise<void> {
+  return withTempDir((temp) => useIn(temp, use));
+}
+
+async function useIn(temp: string, use: (rig: Rig) => Promise<void>): Promise<void> {
+  using replica = new Replica(1);
+  const directory = `${temp}/checkpoints`;
+  const clock = { now: () => 0, wallTime: () => replica.wallTime++, after: () => () => {} };
+  const state = () => replica.state;
+  const limits = { room: 64 * 2 ** 20 };
+  const checkpoints = new Checkpoints({
+    directory,
+    nodeId: "n1",
+    clock,
+    state,
+    snapshot: () => replica.snapshot(),
+    room: () => limits.room,
   });
+  await use({ replica, checkpoints, directory, limits });
 }
 
 async function fails(code: ErrorCode, says: string, work: () => Promise<unknown>): Promise<void> {
@@ -262,4 +265,24 @@ Deno.test("one that is given up while it is written leaves nothing", async () =>
     assertEquals(await Array.fromAsync(Deno.readDir(directory)).catch(() => []), []);
     assert(await checkpoints.saveByInterval({ count: 2, bytes: Infinity }) !== undefined);
   });
+});
+
+Deno.test({
+  name: "on a full disk none is made, the one of that name stays, and nothing is left behind",
+  ignore: skipUnless(cannotMount() === undefined, cannotMount() ?? ""),
+  fn: () =>
+    withSmallDisk(64, (disk) =>
+      useIn(disk, async ({ replica, checkpoints, directory }) => {
+        replica.write((tx) => tx.set("k", "good"));
+        const good = await checkpoints.save("c");
+        replica.write((tx) => tx.set("k", "x".repeat(100_000)));
+        await fails("RESOURCE_EXHAUSTED", "disk is full", () => checkpoints.save("c"));
+        const kept = { count: 1, bytes: Infinity };
+        await fails("RESOURCE_EXHAUSTED", "disk is full", () => checkpoints.saveByInterval(kept));
+        // What cannot be kept first is not replaced.
+        await fails("RESOURCE_EXHAUSTED", "disk is full", () => checkpoints.restore("c"));
+        assertEquals(await checkpoints.list(), [good]);
+        assertEquals((await Array.fromAsync(Deno.readDir(directory))).length, 1);
+        assertEquals(replica.state.get("k"), "x".repeat(100_000));
+      })),
 });

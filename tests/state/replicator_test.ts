@@ -155,3 +155,26 @@ Deno.test("who claims that another one has written more keeps nobody from what t
   assertStringIncludes(b.log.lines("warn").join(), 'in the name of "a"');
   assertEquals(b.state.versions.of(origin), a.state.versions.of(origin));
 });
+
+Deno.test("who differs in each comparison is told of after a while, and not any more when it is alike", async () => {
+  const lan = new Lan();
+  const [a, b] = [lan.add("a"), lan.add("b")];
+  await b.state.set("k", 1);
+  await lan.compare();
+  assertEquals(a.replicator.differingFor(0), []);
+  // Nothing that it writes is believed, so that it stays another one.
+  a.state.take = () => "gap";
+  await b.state.set("k", 2);
+  await lan.compare();
+  assertEquals(a.replicator.differingFor(30_000), [], "not for so long");
+  await lan.compare();
+  await lan.compare();
+  assertEquals(a.replicator.differingFor(30_000), ["b"]);
+  lan.isCut = true;
+  assertEquals(a.replicator.differingFor(30_000), [], "it is not linked");
+  lan.isCut = false;
+  a.state.take = StateReplica.prototype.take;
+  await lan.compare();
+  await lan.compare();
+  assertEquals(a.replicator.differingFor(0), []);
+});

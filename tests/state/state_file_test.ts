@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { NetworkError } from "../../src/base/errors.ts";
+import { silentLogger } from "../../src/base/log.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { StateReplica } from "../../src/state/state_replica.ts";
@@ -108,6 +109,25 @@ for (
     });
   });
 }
+
+Deno.test("a damaged file is told of as long as it is there", async () => {
+  await withTempDir(async (directory) => {
+    const damagedPath = async () => {
+      const file = await openStateFile({ directory, networks: ["one"], logger: silentLogger });
+      file.store[Symbol.dispose]();
+      await file.close();
+      return file.damagedPath;
+    };
+    assertEquals(await damagedPath(), undefined);
+    await Deno.writeTextFile(`${directory}/state.db`, "no database".repeat(1_000));
+    const aside = await damagedPath();
+    assert(aside?.startsWith(`${directory}/state.db.damaged-`), aside);
+    await Deno.writeTextFile(`${aside}-wal`, "what belongs to it");
+    assertEquals(await damagedPath(), aside);
+    await Deno.remove(aside!);
+    assertEquals(await damagedPath(), undefined);
+  });
+});
 
 Deno.test("a file of a later version is neither used nor changed", async () => {
   await withTempDir(async (directory) => {

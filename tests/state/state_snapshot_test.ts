@@ -71,7 +71,6 @@ Deno.test("the mark is the same as long as nothing was written, and on all that 
 });
 
 Deno.test("keys are counted that have a value, however it came about", () => {
-  using replica = new Replica(1);
   const store = new RowStore();
   const clock = { now: () => 0, wallTime: () => 1_000, after: () => () => {} };
   const state = new StateReplica({ nodeId: "n", store, clock, random: seededRandom(1) });
