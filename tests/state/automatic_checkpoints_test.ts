@@ -119,6 +119,30 @@ Deno.test("with an interval of 0, and after the end, there are none", async () =
   });
 });
 
+Deno.test("the end leaves no timer behind, which would keep a process", async () => {
+  let waiting = 0;
+  const after = () => {
+    waiting++;
+    return () => waiting--;
+  };
+  const automatic = new AutomaticCheckpoints({
+    checkpoints: {
+      list: () => Promise.resolve([]),
+      saveByInterval: () => Promise.resolve(undefined),
+      removeUnfinished: () => Promise.resolve(),
+    },
+    clock: { now: () => 0, wallTime: () => 0, after },
+    logger: recordingLogger().logger,
+    intervalMs: HOUR,
+    kept: { count: 1, bytes: Infinity },
+  });
+  automatic.start();
+  await automatic.idle();
+  assertEquals(waiting, 1);
+  await automatic.stop();
+  assertEquals(waiting, 0);
+});
+
 Deno.test("what keeps them from being made is told once, until they are made again", async () => {
   await withRig(async ({ replica, directory, start, pass, count, log }) => {
     await Deno.writeTextFile(directory, "a file where the directory is to be");

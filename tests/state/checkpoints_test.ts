@@ -214,6 +214,20 @@ Deno.test("a restore for which there is no room changes nothing", async () => {
   });
 });
 
+Deno.test("a value that another device has written over several lines comes back", async () => {
+  await withRig(async ({ replica, checkpoints }) => {
+    const origin = "n7/0123456789abcdef";
+    const stamp = { time: replica.wallTime, count: 0, writer: origin };
+    const row = { part: "", origin, stamp, base: undefined, seq: 1 };
+    const rows = [{ ...row, key: "k", value: '{\n"a": [1,\r\n2]}' }];
+    replica.state.take({ origin, after: 0, upTo: 1, rows });
+    await checkpoints.save("c");
+    replica.write((tx) => tx.delete("k"));
+    await checkpoints.restore("c");
+    assertEquals(replica.shown(), [["k", { a: [1, 2] }]]);
+  });
+});
+
 Deno.test("what comes last stays, whatever a clock has shown", async () => {
   await withRig(async ({ replica, checkpoints }) => {
     const kept = { count: 3, bytes: Infinity };
@@ -250,7 +264,15 @@ Deno.test("those by interval give way to newer ones, and those that were named t
     const names = (await checkpoints.list()).map((one) => one.name);
     assertEquals(names, [last!.name, "mine", name], "of those that are too large the newest stays");
     assertEquals(checkpoints.latest, last);
-    await checkpoints.delete(last!.name);
+    await checkpoints.restore("mine");
+    replica.write((tx) => tx.set("more", 1));
+    await checkpoints.saveByInterval({ count: 1, bytes: Infinity });
+    const kinds = (await checkpoints.list()).map(({ kind }) => kind);
+    assertEquals(kinds, ["interval", "before", "named", "named"], "each kind is counted apart");
+    const [newest, before] = await checkpoints.list();
+    await checkpoints.delete(before.name);
+    assertEquals(checkpoints.latest, newest);
+    await checkpoints.delete(newest.name);
     assertEquals(checkpoints.latest?.name, "mine");
   });
 });

@@ -6,6 +6,10 @@ import type { JsonValue } from "../../src/base/bounded_json.ts";
 import { type ErrorCode, NetworkError } from "../../src/base/errors.ts";
 import { readStateDocument, stateDocument } from "../../src/state/state_document.ts";
 import { type ImportOptions, importState } from "../../src/state/state_import.ts";
+import { seededRandom } from "../../src/base/random.ts";
+import { RowStore } from "../../src/state/row_store.ts";
+import { StateReplica } from "../../src/state/state_replica.ts";
+import { takeSnapshot } from "../../src/state/state_snapshot.ts";
 import { heal, Replica } from "../support/replicas.ts";
 
 const ORIGIN = { exportedAt: "2026-01-01T00:00:00.000Z", network: "hanzo", nodeId: "n1" };
@@ -35,6 +39,7 @@ const written = (entries: unknown, change: Record<string, unknown> = {}) =>
 async function refused(code: ErrorCode, says: string, document: string): Promise<void> {
   using replica = new Replica(9);
   replica.write((tx) => tx.set("there", 1));
+  await assertRejects(() => imported(replica, document, { dryRun: true }), NetworkError, says);
   const error = await assertRejects(() => imported(replica, document), NetworkError, says);
   assertEquals(error.code, code);
   assertEquals(replica.shown(), [["there", 1]]);
@@ -240,6 +245,25 @@ Deno.test("an import for which there is no room is refused, and nothing is writt
   assertEquals([error.code, replica.shown()], ["RESOURCE_EXHAUSTED", [["a", 1]]]);
   await assertRejects(() => imported(replica, document, { dryRun: true }, 500), NetworkError);
   await imported(replica, document, {}, 1_100);
+});
+
+Deno.test("what becomes less makes room for what becomes more", async () => {
+  const store = new RowStore();
+  const clock = { now: () => 0, wallTime: () => 1_000, after: () => () => {} };
+  const random = seededRandom(1);
+  const state = new StateReplica({ nodeId: "n", store, clock, random, maxBytes: 3_000 });
+  const large = "x".repeat(2_000);
+  await state.set("a", 1);
+  await state.set("z", large);
+  const target = {
+    state,
+    snapshot: () => takeSnapshot(store, undefined),
+    room: () => state.maxBytes - state.bytes,
+    checkpoints: undefined,
+  };
+  await importState(target, written([{ key: "a", value: large }, { key: "z", value: 1 }]), {});
+  assertEquals(state.entries(), [["a", large], ["z", 1]]);
+  await state.close();
 });
 
 Deno.test("values of another device's making are exported in one form", async () => {
