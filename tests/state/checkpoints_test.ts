@@ -130,6 +130,19 @@ Deno.test("one that is cut anywhere, or has a bit that is another one, is never 
   });
 });
 
+Deno.test("a file in the place of another one is none", async () => {
+  await withRig(async ({ checkpoints, directory }) => {
+    await checkpoints.save("a");
+    const path = await fileIn(directory);
+    await Deno.rename(path, `${directory}/aside`);
+    const other = `${directory}/${"0".repeat(40)}.checkpoint`;
+    await Deno.rename(`${directory}/aside`, other);
+    assertEquals(await checkpoints.list(), []);
+    await Deno.rename(other, path);
+    assertEquals((await checkpoints.list()).map(({ name }) => name), ["a"]);
+  });
+});
+
 Deno.test("one of a later version is neither restored nor overwritten", async () => {
   await withRig(async ({ checkpoints, directory }) => {
     await checkpoints.save("c");
