@@ -3,7 +3,7 @@
 import type { AgentDescription } from "../agents/agent.ts";
 import type { RunEvent } from "../agents/run_event.ts";
 import { type Clock, doneWithin, systemClock } from "../base/clock.ts";
-import { ERROR_CODES, NetworkError } from "../base/errors.ts";
+import { NetworkError } from "../base/errors.ts";
 import { isGranted, needGranted } from "../base/permissions.ts";
 import type {
   CancelBody,
@@ -42,6 +42,7 @@ import type { Imported, ImportOptions } from "../state/state_import.ts";
 import type { MapProgress } from "../tasks/map_prompts.ts";
 import type { OptionValues } from "./command.ts";
 import { directFetch } from "./direct_fetch.ts";
+import { lines, toError } from "./node_answers.ts";
 import { environment } from "./option_values.ts";
 
 /** Where an API is and what it asks for. */
@@ -397,25 +398,4 @@ export class NodeClient {
 
 function cancelled(cause: unknown): NetworkError {
   return new NetworkError("CANCELLED", "Cancelled: what was asked for is stopped.", { cause });
-}
-
-async function* lines(response: Response): AsyncGenerator<string> {
-  // The pieces of a line are joined once: a line may be megabytes long.
-  let pieces: string[] = [];
-  for await (const text of response.body!.pipeThrough(new TextDecoderStream())) {
-    const parts = text.split("\n");
-    pieces.push(parts[0]);
-    for (const part of parts.slice(1)) {
-      yield pieces.join("");
-      pieces = [part];
-    }
-  }
-  const rest = pieces.join("");
-  if (rest !== "") yield rest;
-}
-
-function toError({ error: { code, message, retryAfterMs } }: ErrorBody): NetworkError {
-  return new NetworkError(ERROR_CODES.includes(code) ? code : "INTERNAL", message, {
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-  });
 }
