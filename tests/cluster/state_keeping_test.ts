@@ -7,27 +7,49 @@ import { withTempDir } from "../support/temp.ts";
 
 const HOUR = 3_600_000;
 
+/** Lets time pass until something has come, for which files are waited for that know of no such time. */
+async function passUntil(
+  fleet: MemoryFleet,
+  stepMs: number,
+  has: () => boolean,
+  what: string,
+): Promise<void> {
+  await eventually(async () => {
+    await fleet.advance(stepMs);
+    return has();
+  }, { what, intervalMs: 1 });
+}
+
 Deno.test("a node keeps the state every hour in which it has changed, and before an import", async () => {
   await withTempDir(async (dataDirectory) => {
     await using fleet = new MemoryFleet(1);
-    const { network } = await fleet.start({ nodeId: "a", dataDirectory, keptCheckpoints: 2 });
-    const kinds = async () => (await fleet.wait(network.listCheckpoints())).map((one) => one.kind);
-    const last = () => network.getNetworkStatus().sharedState?.lastCheckpoint?.createdAt;
-    let previous: number | undefined;
-    for (let hour = 0; hour < 3; hour++) {
-      await fleet.wait(network.state.increment("hours"));
-      await fleet.advance(HOUR);
-      await eventually(() => last() !== previous, { what: "a checkpoint" });
-      previous = last();
+    const { network } = fleet.create({
+      nodeId: "a",
+      dataDirectory,
+      keptCheckpoints: 2,
+      checkpointIntervalMs: HOUR / 2,
+    });
+    const starting = network.start();
+    await passUntil(fleet, 100, () => network.getNetworkStatus().state === "running", "the start");
+    await starting;
+    const kinds = async () => (await network.listCheckpoints()).map((one) => one.kind);
+    const last = () => network.getNetworkStatus().sharedState?.lastCheckpoint;
+    for (let n = 1; n <= 3; n++) {
+      await network.state.set("n", n);
+      const before = last()?.name;
+      await passUntil(fleet, HOUR / 4, () => last()?.name !== before, "a checkpoint");
     }
     assertEquals(await kinds(), ["interval", "interval"]);
-    const document = await fleet.wait(network.exportState());
-    await fleet.wait(network.state.set("mine", 1));
-    const imported = await fleet.wait(network.importState(document, { replace: true }));
+    const document = await network.exportState();
+    await network.state.set("mine", 1);
+    const imported = await network.importState(document, { replace: true });
     assertEquals(imported.deleted, 1);
     assertEquals(await kinds(), ["before", "interval", "interval"]);
-    await fleet.wait(network.restore(imported.before!));
+    await network.restore(imported.before!);
     assertEquals(network.state.get("mine"), 1);
+    const stopping = network.stop();
+    await passUntil(fleet, 10, () => network.getNetworkStatus().state === "stopped", "the end");
+    await stopping;
   });
 });
 
