@@ -53,7 +53,7 @@ const checkpoints = new Checkpoints({
   state: () => state,
   snapshot: () => {
     state.commit();
-    return told(takeSnapshot(file.store, file.path));
+    return told(takeSnapshot(file.store, state.position, file.path));
   },
   room: () => 0,
 });

@@ -41,6 +41,11 @@ export class EventBus<T> {
   readonly #subscribers = new Set<Subscriber<T>>();
   #closed = false;
 
+  /** Whether anybody reads. */
+  get isRead(): boolean {
+    return this.#subscribers.size > 0;
+  }
+
   /** Gives `event` to every reader; returns at once. After {@linkcode close} it does nothing. */
   emit(event: T): void {
     for (const { queue, capacity, waiting } of this.#subscribers) {

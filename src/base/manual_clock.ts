@@ -27,7 +27,7 @@ interface Timer {
 export class ManualClock implements Clock {
   #now = 0;
   #order = 0;
-  readonly #epoch: number;
+  #epoch: number;
   /** A binary heap, the earliest first: a simulated network has a hundred thousand. */
   readonly #timers: Timer[] = [];
 
@@ -42,6 +42,11 @@ export class ManualClock implements Clock {
 
   wallTime(): number {
     return this.#epoch + this.#now;
+  }
+
+  /** The system's clock is set: {@linkcode wallTime} jumps, and no timer falls due by that. */
+  setWallTime(ms: number): void {
+    this.#epoch = ms - this.#now;
   }
 
   after(delayMs: number, callback: () => void): CancelTimer {

@@ -1,6 +1,6 @@
 /** The replica of the shared state that a node keeps, and its way to those of others. */
 
-import type { Clock } from "../base/clock.ts";
+import { type CancelTimer, type Clock, every } from "../base/clock.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
@@ -43,6 +43,8 @@ const KEPT_BYTES = 256 * 2 ** 20;
 const DIFFERING_MS = 30_000;
 /** Counting keys takes at most this part of the time. */
 const COUNTING_SHARE = 0.01;
+/** How often what has been gone for long is forgotten. */
+const FORGET_MS = 3_600_000;
 
 /** See the top of the file. */
 export class StateHost {
@@ -51,6 +53,7 @@ export class StateHost {
   #replicator: Replicator | undefined;
   #file: StateFile | undefined;
   #store: RowStore | undefined;
+  #cancelForgetting: CancelTimer | undefined;
   readonly #checkpoints: Checkpoints | undefined;
   #automatic: AutomaticCheckpoints | undefined;
   #keyCount = { keys: 0, until: -Infinity };
@@ -116,6 +119,15 @@ export class StateHost {
     });
     this.#state = state;
     this.#saveByInterval();
+    const forget = () => {
+      try {
+        state.forget();
+      } catch (error) {
+        logger.warn("Cannot forget what was deleted from the shared state: {error}", { error });
+      }
+    };
+    forget();
+    this.#cancelForgetting = every(clock, FORGET_MS, forget);
     if (!shares) return;
     const replicas = {
       linked: () => pool().linked(),
@@ -135,6 +147,7 @@ export class StateHost {
     await this.#automatic?.stop();
     const state = this.#state;
     this.#state = undefined;
+    this.#cancelForgetting?.();
     await state?.settled();
     this.#replicator?.stop();
     this.#replicator = undefined;
@@ -228,8 +241,9 @@ export class StateHost {
   }
 
   #snapshot(): StateSnapshot {
-    this.#replica().commit();
-    return takeSnapshot(this.#store!, this.#file?.path);
+    const state = this.#replica();
+    state.commit();
+    return takeSnapshot(this.#store!, state.position, this.#file?.path);
   }
 
   #room(): number {

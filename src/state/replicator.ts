@@ -5,16 +5,15 @@ import { NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { safeName } from "../base/safe_text.ts";
-import {
-  decodeDelta,
-  decodeSeen,
-  encodeDelta,
-  encodeSeen,
-  rowBound,
-  type Seen,
-} from "./delta_codec.ts";
+import { decodeDelta, decodeStretch, encodeDelta, encodeStretch } from "./delta_codec.ts";
+import type { Delta } from "./intake.ts";
+import { nodeOf } from "./origin.ts";
 import type { Row } from "./row.ts";
-import { type Delta, nodeOf, type StateReplica } from "./state_replica.ts";
+import { rowBound } from "./row_codec.ts";
+import type { Position } from "./row_ledger.ts";
+import { type Place, START } from "./row_store.ts";
+import { decodeStanding, encodeStanding, type Standing } from "./standing_codec.ts";
+import type { StateReplica } from "./state_replica.ts";
 import type { Versions } from "./versions.ts";
 
 /** The other replicas, as far as they can be reached. */
@@ -48,7 +47,7 @@ export interface ReplicatorOptions {
 
 /** What was written, as it happens. */
 export const DELTA_TOPIC = "state.delta";
-/** How far somebody has seen: a hash of it. */
+/** How far somebody has seen, as a hash, and the digest of what is shown there. */
 export const SEEN_TOPIC = "state.seen";
 /** Asks for all that was not seen. */
 export const PULL_METHOD = "state.pull";
@@ -59,13 +58,17 @@ const COMPARE_MS = 10_000;
 const COMPARED = 4;
 /** Of one item or notice, about. */
 const CHUNK_BYTES = 128 * 1024;
+/** Of the hash of what was seen; as many of the digest follow. */
+const HASH_BYTES = 8;
 
 /** See the top of the file. */
 export class Replicator {
   readonly #options: ReplicatorOptions;
-  /** Those that have something that is missing here. */
-  readonly #ahead = new Set<string>();
-  /** Those that were not like this one when they last said how far they have seen, and since when. */
+  /** Those that have something that is missing here, and whether all of theirs is wanted. */
+  readonly #ahead = new Map<string, { all: boolean }>();
+  /** Digests that differ although all of theirs was taken: asked for once. */
+  readonly #unequal = new Map<string, string>();
+  /** Those that were not like this one when they last said how they are, and since when. */
   readonly #differingSince = new Map<string, number>();
   #cancel: CancelTimer | undefined;
   #isPulling = false;
@@ -91,6 +94,7 @@ export class Replicator {
     this.#cancel?.();
     this.#cancel = undefined;
     this.#ahead.clear();
+    this.#unequal.clear();
   }
 
   /** The linked nodes that have differed from this one in each comparison for so long. */
@@ -103,7 +107,8 @@ export class Replicator {
   /** There is a link to that node: it is told how far this one has seen. */
   linked(nodeId: string): void {
     const { replicas, state } = this.#options;
-    replicas.tell(nodeId, SEEN_TOPIC, hashOf(state.versions));
+    state.commit();
+    replicas.tell(nodeId, SEEN_TOPIC, summaryOf(state.position));
   }
 
   /** This node has written something. */
@@ -111,7 +116,7 @@ export class Replicator {
     const { replicas } = this.#options;
     const linked = replicas.linked();
     if (linked.length === 0) return;
-    for (const part of partsOf(delta.rows, delta)) {
+    for (const part of partsOf(delta)) {
       const body = encodeDelta(part);
       for (const nodeId of linked) replicas.tell(nodeId, DELTA_TOPIC, body);
     }
@@ -126,39 +131,64 @@ export class Replicator {
   }
 
   /**
-   * Answers {@linkcode PULL_METHOD}: first how far this node has seen, then all that the asker has
-   * not, as of now.
+   * Answers {@linkcode PULL_METHOD}: first how far this node is, then what the asker has not seen, or
+   * all, as of now.
    *
    * @throws {NetworkError} `PROTOCOL` when the question cannot be read.
    */
   *answer(body: Uint8Array): Generator<Uint8Array, void, void> {
-    const asker = decodeSeen(body).versions;
+    const asker = decodeStanding(body);
     const { state } = this.#options;
     state.commit();
-    const seen = state.versions.copy();
-    yield encodeSeen({ versions: seen, own: state.origin });
+    const { versions, forgotten } = state.position;
+    const all = asker.all || !asker.versions.covers(forgotten);
+    const seen = versions.copy();
+    yield encodeStanding({ versions: seen, forgotten, own: state.origin, all });
+    if (all) yield* this.#all();
+    else yield* this.#since(asker.versions, seen);
+  }
+
+  *#all(): Generator<Uint8Array, void, void> {
+    let from: Place | undefined = START;
+    while (from !== undefined) {
+      // Read anew for each: between two of them anything may be written.
+      const stretch = this.#options.state.others.stretch(from, chunk());
+      yield encodeStretch(stretch);
+      from = stretch.to;
+    }
+  }
+
+  *#since(asked: Versions, seen: Versions): Generator<Uint8Array, void, void> {
     for (const [origin, upTo] of seen) {
-      let after = asker.of(origin);
-      while (after < upTo) {
-        // Read anew for each part: between two of them anything may be written.
-        const { rows } = state.since({ origin, seq: after });
-        const [part] = partsOf(rows.filter(({ seq }) => seq <= upTo), { origin, after, upTo });
-        yield encodeDelta(part);
-        after = part.upTo;
+      for (let seq = asked.of(origin); seq < upTo;) {
+        const delta = this.#options.state.others.since({ origin, seq }, chunk());
+        yield encodeDelta(delta);
+        seq = delta.upTo;
       }
     }
   }
 
-  #compare(nodeId: string, hash: Uint8Array): void {
-    const own = hashOf(this.#options.state.versions);
-    if (own.length === hash.length && own.every((byte, i) => byte === hash[i])) {
+  #compare(nodeId: string, summary: Uint8Array): void {
+    const { state, clock } = this.#options;
+    state.commit();
+    const own = summaryOf(state.position);
+    const isSame = (from: number, to: number) =>
+      own.subarray(from, to).every((byte, i) => byte === summary[from + i]);
+    if (isSame(0, own.length)) {
       this.#ahead.delete(nodeId);
+      this.#unequal.delete(nodeId);
       this.#differingSince.delete(nodeId);
       return;
     }
-    const { clock } = this.#options;
     if (!this.#differingSince.has(nodeId)) this.#differingSince.set(nodeId, clock.now());
-    this.#ahead.add(nodeId);
+    if (!isSame(0, HASH_BYTES)) this.#ahead.set(nodeId, { all: false });
+    else {
+      // Both have seen the same, and show something else: what one of them has no more is gone.
+      const both = `${own.toHex()} ${summary.toHex()}`;
+      if (this.#unequal.get(nodeId) === both) return;
+      this.#unequal.set(nodeId, both);
+      this.#ahead.set(nodeId, { all: true });
+    }
     void this.#pullAll();
   }
 
@@ -167,11 +197,11 @@ export class Replicator {
       const delta = decodeDelta(body);
       // What others have written, they tell themselves, or are asked for.
       if (nodeOf(delta.origin) !== nodeId) throw foreign(delta.origin);
-      if (this.#options.state.take(delta) === "taken") return;
+      if (this.#options.state.others.take(delta) === "taken") return;
     } catch (thrown) {
       return this.#report(nodeId, thrown);
     }
-    this.#ahead.add(nodeId);
+    this.#ahead.set(nodeId, { all: false });
     void this.#pullAll();
   }
 
@@ -180,46 +210,59 @@ export class Replicator {
     if (this.#isPulling) return;
     this.#isPulling = true;
     try {
-      for (let [nodeId] = this.#ahead; nodeId !== undefined; [nodeId] = this.#ahead) {
+      for (const [nodeId, { all }] of this.#ahead) {
         this.#ahead.delete(nodeId);
-        await this.#pull(nodeId);
+        await this.#pull(nodeId, all);
       }
     } finally {
       this.#isPulling = false;
     }
   }
 
-  async #pull(nodeId: string): Promise<void> {
+  async #pull(nodeId: string, all: boolean): Promise<void> {
     const { state, replicas } = this.#options;
     state.commit();
-    const asked = state.versions.copy();
-    let sender: Seen | undefined;
+    const versions = state.position.versions.copy();
+    const { forgotten } = state.position;
+    let sender: Standing | undefined;
+    let from: Place | undefined = START;
     const onItem = (item: Uint8Array) => {
       if (sender === undefined) {
-        sender = decodeSeen(item);
-        this.#compareOwn(nodeId, sender, asked);
-      } else state.take(decodeDelta(item), sender.versions);
+        sender = decodeStanding(item);
+        this.#compareOwn(nodeId, sender, versions);
+      } else if (!sender.all) {
+        state.others.take(decodeDelta(item), sender.versions);
+      } else if (from !== undefined) {
+        const stretch = decodeStretch(item, from);
+        state.others.takeStretch(stretch, sender, nodeId);
+        from = stretch.to;
+      }
     };
     try {
-      const body = encodeSeen({ versions: asked, own: state.origin });
+      const body = encodeStanding({ versions, forgotten, own: state.origin, all });
       await replicas.ask(nodeId, PULL_METHOD, body, onItem);
+      if (sender?.all && from === undefined) {
+        state.others.join(sender);
+        // It may have waited for this one to know what it has forgotten.
+        this.linked(nodeId);
+      }
     } catch (thrown) {
       this.#report(nodeId, thrown);
     }
   }
 
   /** A node knows how far it is. What was believed to be later, somebody else has made up. */
-  #compareOwn(nodeId: string, { versions, own }: Seen, asked: Versions): void {
+  #compareOwn(nodeId: string, { versions, own }: Standing, asked: Versions): void {
     if (nodeOf(own) !== nodeId) throw foreign(own);
     const upTo = versions.of(own);
     if (asked.of(own) <= upTo) return;
-    this.#options.state.disown(own, upTo);
+    this.#options.state.others.disown(own, upTo);
     this.#options.logger.warn(
       'Somebody has written to the shared state in the name of "{nodeId}"; it does not count.',
       { nodeId },
     );
     // It was asked for less than is missing.
-    this.#ahead.add(nodeId);
+    this.#ahead.set(nodeId, { all: false });
   }
 
   #report(nodeId: string, thrown: unknown): void {
@@ -239,30 +282,36 @@ function foreign(origin: string): NetworkError {
   );
 }
 
+/** Whether rows still fit into one message. */
+function chunk(): (row: Row) => boolean {
+  let bytes = 0;
+  return (row) => (bytes += rowBound(row)) <= CHUNK_BYTES;
+}
+
 /** Divides a delta into such as fit into a message; what was written together stays together. */
-function* partsOf(
-  rows: readonly Row[],
-  { origin, after, upTo }: Omit<Delta, "rows">,
-): Generator<Delta, void, void> {
+function* partsOf({ origin, after, upTo, rows }: Delta): Generator<Delta, void, void> {
   let from = after;
   let part: Row[] = [];
-  let bytes = 0;
+  let fits = chunk();
   for (const row of rows) {
     const last = part.at(-1);
-    if (last !== undefined && bytes >= CHUNK_BYTES && row.seq !== last.seq) {
+    if (!fits(row) && last !== undefined && row.seq !== last.seq) {
       yield { origin, after: from, upTo: last.seq, rows: part };
       from = last.seq;
       part = [];
-      bytes = 0;
+      fits = chunk();
+      fits(row);
     }
     part.push(row);
-    bytes += rowBound(row);
   }
-  if (from < upTo) yield { origin, after: from, upTo, rows: part };
+  yield { origin, after: from, upTo, rows: part };
 }
 
-/** The same for the same versions, in whatever order: FNV-1a of each, added up, in two halves. */
-function hashOf(versions: Versions): Uint8Array {
+/**
+ * The same for the same versions, in whatever order: FNV-1a of each, added up. Behind it the digest of
+ * what is shown.
+ */
+function summaryOf({ versions, digest }: Position): Uint8Array {
   let sum = 0n;
   for (const [origin, seq] of versions) {
     let hash = 0xcbf29ce484222325n;
@@ -271,7 +320,9 @@ function hashOf(versions: Versions): Uint8Array {
     }
     sum = BigInt.asUintN(64, sum + hash);
   }
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, sum);
+  const bytes = new Uint8Array(2 * HASH_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setBigUint64(0, sum);
+  view.setBigUint64(HASH_BYTES, BigInt(digest));
   return bytes;
 }

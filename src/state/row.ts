@@ -17,8 +17,9 @@ export interface Row extends Dot {
   readonly part: string;
   readonly stamp: Stamp;
   /**
-   * Of a value: the write of another origin that it and its writer's earlier ones stand on; undefined
-   * when there was none.
+   * The write that it stands on. Of a value: the last one of another origin that it and its writer's
+   * earlier ones have taken the place of; undefined when there was none. Of what is gone: the one
+   * that it has ended.
    */
   readonly base: Dot | undefined;
   /** JSON; null when what it is about is gone. */
@@ -29,7 +30,10 @@ export interface Row extends Dot {
 export const PartKind = {
   /** `""`: the value that was set. */
   Value: "",
-  /** `+ORIGIN.NUMBER`: what that origin has added in all, a number; only it writes that. */
+  /**
+   * `+ORIGIN.NUMBER`: what that origin has added in all, a number; only it writes that. Gone as soon as
+   * the node of that origin has seen that all of it was taken back, and adds nothing more to it.
+   */
   Added: "+",
   /** `-ORIGIN.NUMBER`: what of that was taken back, with the stamp of what was there. */
   TakenBack: "-",
@@ -53,6 +57,11 @@ export function addedPart({ origin, seq }: Dot): string {
   return `${PartKind.Added}${origin}.${seq}`;
 }
 
+/** Who has added it. */
+export function originOfAddition(part: string): string {
+  return part.slice(1, part.lastIndexOf("."));
+}
+
 /** Of what an origin has added, what was taken back. */
 export function takenBackPart(added: string): string {
   return PartKind.TakenBack + added.slice(1);
@@ -63,4 +72,43 @@ export function itemPart({ time, count, writer }: Stamp): string {
   // As long as the greatest of each.
   const [high, low] = [time.toString(16).padStart(14, "0"), count.toString(16).padStart(8, "0")];
   return `${PartKind.Item}${high}.${low}.${writer}`;
+}
+
+/** Whether it is of what is shown, and not of what is gone or was added up. */
+export function isShown({ part, value }: Row): boolean {
+  return value !== null && (part === PartKind.Value || part.startsWith(PartKind.Item));
+}
+
+const FNV_PRIME = 0x01000193;
+const FNV_START = 0x811c9dc5;
+
+/**
+ * The same for the same row, and another one for a row of which one bit is another one: FNV-1a over
+ * all of it, in 32 bits.
+ */
+export function sumOf({ key, part, origin, seq, stamp, base, value }: Row): number {
+  let sum = hash(hash(FNV_START, key), part);
+  sum = hash(sum, origin);
+  sum = hashNumber(sum, seq);
+  sum = hashNumber(sum, stamp.time);
+  sum = hashNumber(sum, stamp.count);
+  sum = hash(sum, stamp.writer);
+  if (base !== undefined) sum = hashNumber(hash(sum, base.origin), base.seq);
+  return (value === null ? sum : hash(sum, value)) >>> 0;
+}
+
+/** The same for what is known of an origin, or of a network, see {@linkcode sumOf}. */
+export function sumOfName(name: string, seen = 0, forgotten = 0): number {
+  return hashNumber(hashNumber(hash(FNV_START, name), seen), forgotten) >>> 0;
+}
+
+function hash(sum: number, text: string): number {
+  for (let i = 0; i < text.length; i++) sum = Math.imul(sum ^ text.charCodeAt(i), FNV_PRIME);
+  // Where one text ends and the next one begins.
+  return Math.imul(sum ^ text.length, FNV_PRIME);
+}
+
+function hashNumber(sum: number, number: number): number {
+  sum = Math.imul(sum ^ (number >>> 0), FNV_PRIME);
+  return Math.imul(sum ^ Math.floor(number / 2 ** 32), FNV_PRIME);
 }

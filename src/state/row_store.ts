@@ -2,56 +2,30 @@
 
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { MAX_KEY_BYTES } from "../base/bounded_value.ts";
-import { NetworkError } from "../base/errors.ts";
-import type { Dot, Row } from "./row.ts";
+import { type Dot, type Row, sumOfName } from "./row.ts";
+import {
+  COLUMNS,
+  isSound,
+  isSoundOrigin,
+  type Origin,
+  prepareTables,
+  type Record,
+  type RecordValues,
+} from "./row_tables.ts";
 import { damage } from "./store_error.ts";
 import { Versions } from "./versions.ts";
 
-/** What the tables look like; a file of another version is not touched. */
-const SCHEMA_VERSION = 1;
-/** "HZSt", so that other programs can tell what the file is (SQLite's file format, 1.3.17). */
-const APPLICATION_ID = 0x487a5374;
+/** What digests are less than. */
+export const DIGEST_LIMIT = 2 ** 52;
 
-const SCHEMA = `
-  CREATE TABLE origins (
-    id INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
-    seen INTEGER NOT NULL
-  ) STRICT;
-  CREATE TABLE rows (
-    key TEXT NOT NULL,
-    part TEXT NOT NULL,
-    origin INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    time INTEGER NOT NULL,
-    count INTEGER NOT NULL,
-    writer INTEGER NOT NULL,
-    baseOrigin INTEGER,
-    baseSeq INTEGER,
-    value TEXT,
-    PRIMARY KEY (key, part)
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE networks (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
-  CREATE INDEX byDot ON rows (origin, seq);
-  PRAGMA user_version = ${SCHEMA_VERSION};
-  PRAGMA application_id = ${APPLICATION_ID};
-`;
-
-const COLUMNS = "key, part, origin, seq, time, count, writer, baseOrigin, baseSeq, value";
-
-/** A row as it is in the table: origins by their numbers. */
-interface Record {
-  key: string;
-  part: string;
-  origin: number;
-  seq: number;
-  time: number;
-  count: number;
-  writer: number;
-  baseOrigin: number | null;
-  baseSeq: number | null;
-  value: string | null;
+/** Where in the order of all rows. */
+export interface Place {
+  readonly key: string;
+  readonly part: string;
 }
+
+/** Before all rows. */
+export const START: Place = { key: "", part: "" };
 
 /** Sorts behind every key that begins like the one that it is put behind. */
 const BEHIND = "\u{10ffff}".repeat(MAX_KEY_BYTES / 4 + 1);
@@ -67,11 +41,11 @@ export class RowStore implements Disposable {
   readonly #put: StatementSync;
   readonly #drop: StatementSync;
   readonly #since: StatementSync;
-  readonly #from: StatementSync;
+  readonly #between: StatementSync;
   readonly #beginNested: StatementSync;
   readonly #endNested: StatementSync;
   readonly #addOrigin: StatementSync;
-  readonly #setSeen: StatementSync;
+  readonly #setOrigin: StatementSync;
 
   /** @param path Undefined: in memory, until it is disposed of. */
   constructor(path?: string) {
@@ -88,50 +62,94 @@ export class RowStore implements Disposable {
       `SELECT ${COLUMNS} FROM rows WHERE key = ? AND part < ? ORDER BY part`,
     );
     this.#put = db.prepare(
-      `INSERT OR REPLACE INTO rows (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT OR REPLACE INTO rows (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#drop = db.prepare("DELETE FROM rows WHERE key = ? AND part = ?");
     this.#since = db.prepare(
       `SELECT ${COLUMNS} FROM rows WHERE origin = ? AND seq > ? AND seq <= ? ORDER BY seq`,
     );
-    this.#from = db.prepare(
-      `SELECT ${COLUMNS} FROM rows WHERE key >= ? AND key < ? ORDER BY key, part`,
+    this.#between = db.prepare(
+      `SELECT ${COLUMNS} FROM rows WHERE (key, part) >= (?, ?) AND (key, part) < (?, ?) ` +
+        "ORDER BY key, part",
     );
     this.#beginNested = db.prepare("SAVEPOINT nested");
     this.#endNested = db.prepare("RELEASE nested");
-    this.#addOrigin = db.prepare("INSERT INTO origins (name, seen) VALUES (?, 0)");
-    this.#setSeen = db.prepare("UPDATE origins SET seen = ? WHERE id = ?");
+    this.#addOrigin = db.prepare("INSERT INTO origins (name, sum) VALUES (?, ?)");
+    this.#setOrigin = db.prepare(
+      "UPDATE origins SET seen = ?, forgotten = ?, sum = ? WHERE id = ?",
+    );
     this.#readOrigins();
   }
 
-  /** @throws {Error} Of SQLite's when pages or tables are damaged. */
+  /** @throws {Error} Of SQLite's when pages, tables or names are damaged. */
   check(): void {
-    const { quick_check: result } = this.#db.prepare("PRAGMA quick_check(1)").get() as {
-      quick_check: string;
+    const { integrity_check: result } = this.#db.prepare("PRAGMA integrity_check(1)").get() as {
+      integrity_check: string;
     };
     if (result !== "ok") throw damage(result);
+    this.networks();
+  }
+
+  /**
+   * Lets go of rows that are not as they were written. Nothing counts as seen then, so that others are
+   * asked for everything; and whoever has not seen all that this one had gets everything from it.
+   *
+   * @returns How many there were.
+   */
+  dropDamaged(): number {
+    const damaged = this.#damaged();
+    const origins = this.#origins();
+    if (damaged.length === 0 && origins.every(isSoundOrigin)) return 0;
+    this.begin();
+    for (const { key, part } of damaged) this.#drop.run(key, part);
+    for (const one of origins) {
+      this.setOrigin(one.name, 0, isSoundOrigin(one) ? Math.max(one.seen, one.forgotten) : 0);
+    }
+    this.commit();
+    // Where its key is another one a row is not found by it.
+    if (this.#damaged().length > 0) throw damage("a row is not where it belongs");
+    return Math.max(1, damaged.length);
+  }
+
+  #damaged(): Place[] {
+    // The types of Deno 2.9.6 do not know it.
+    type WithArrays = StatementSync & { setReturnArrays(on: boolean): void };
+    const all = this.#db.prepare(`SELECT ${COLUMNS} FROM rows`) as WithArrays;
+    // Of a hundred thousand rows objects would cost a tenth of a second more.
+    all.setReturnArrays(true);
+    const damaged: Place[] = [];
+    for (const one of all.iterate()) {
+      const values = one as unknown as RecordValues;
+      const [key, part, origin, seq, time, count, writer, baseOrigin, baseSeq, value, sum] = values;
+      const row = this.#rowOf(
+        { key, part, origin, seq, time, count, writer, baseOrigin, baseSeq, value, sum },
+      );
+      if (!isSound(row, sum)) damaged.push({ key, part });
+    }
+    return damaged;
   }
 
   /** What the network is called whose state this is; empty for a new one. */
   networks(): string[] {
-    const all = this.#db.prepare("SELECT name FROM networks").all();
-    return (all as { name: string }[]).map(({ name }) => name);
+    const all = this.#db.prepare("SELECT name, sum FROM networks").all();
+    return (all as { name: string; sum: number }[]).map(({ name, sum }) => {
+      if (sumOfName(name) !== sum) throw damage("a name is not as it was written");
+      return name;
+    });
   }
 
   /** From now on it is called so. */
   setNetworks(names: readonly string[]): void {
-    const add = this.#db.prepare("INSERT OR IGNORE INTO networks VALUES (?)");
+    const add = this.#db.prepare("INSERT OR IGNORE INTO networks VALUES (?, ?)");
     this.#db.exec("SAVEPOINT naming; DELETE FROM networks");
-    for (const name of names) add.run(name);
+    for (const name of names) add.run(name, sumOfName(name));
     this.#db.exec("RELEASE naming");
   }
 
-  /** How far each origin was seen. */
-  versions(): Versions {
-    const rows = this.#db.prepare("SELECT name, seen FROM origins WHERE seen > 0").all();
-    return new Versions(
-      (rows as { name: string; seen: number }[]).map((one) => [one.name, one.seen]),
-    );
+  /** How far each origin was seen, and up to where what is gone of it may be forgotten. */
+  versions(of: "seen" | "forgotten"): Versions {
+    const known = this.#origins().filter((one) => one[of] > 0);
+    return new Versions(known.map((one) => [one.name, one[of]]));
   }
 
   /** The time and count of the latest stamp; undefined without rows. */
@@ -148,18 +166,21 @@ export class RowStore implements Disposable {
 
   /** How many keys have a value: set, appended to, or added to and not all of that taken back. */
   keyCount(): number {
-    const sql = "SELECT count(DISTINCT key) AS keys FROM rows AS one WHERE value IS NOT NULL AND " +
-      "(part = '' OR part LIKE '@%' OR (part LIKE '+%' AND NOT EXISTS (SELECT 1 FROM rows AS back " +
-      "WHERE back.key = one.key AND back.part = '-' || substr(one.part, 2) AND " +
-      "(back.time, back.count) >= (one.time, one.count))))";
+    const sql = `SELECT count(DISTINCT key) AS keys FROM rows AS one WHERE value IS NOT NULL AND
+      (part = '' OR part GLOB '@*' OR (part GLOB '+*' AND NOT EXISTS (SELECT 1 FROM rows AS back
+        WHERE back.key = one.key AND back.part = '-' || substr(one.part, 2)
+          AND (back.time, back.count) >= (one.time, one.count))))`;
     return (this.#db.prepare(sql).get() as { keys: number }).keys;
   }
 
-  /** What keys, parts and values take, in bytes. */
-  bytes(): number {
-    const sql = "SELECT coalesce(sum(octet_length(key) + octet_length(part) + " +
-      "coalesce(octet_length(value), 0)), 0) AS bytes FROM rows";
-    return (this.#db.prepare(sql).get() as { bytes: number }).bytes;
+  /** What all rows come to: their bytes, and the sum of those that are shown ({@linkcode sumOf}). */
+  total(): { bytes: number; digest: number } {
+    const sql = `SELECT
+      coalesce(sum(octet_length(key) + octet_length(part) +
+        coalesce(octet_length(value), 0)), 0) AS bytes,
+      coalesce(sum(sum) FILTER (WHERE value IS NOT NULL AND (part = '' OR part GLOB '@*')), 0)
+        % ${DIGEST_LIMIT} AS digest FROM rows`;
+    return this.#db.prepare(sql).get() as { bytes: number; digest: number };
   }
 
   /** One part of a key. */
@@ -180,10 +201,32 @@ export class RowStore implements Disposable {
   }
 
   /** All rows of the keys with that prefix, in the order of keys and parts. */
-  *rowsFrom(prefix: string): IterableIterator<Row> {
-    for (const record of this.#from.iterate(prefix, prefix + BEHIND)) {
+  rowsFrom(prefix: string): IterableIterator<Row> {
+    return this.rowsBetween({ key: prefix, part: "" }, { key: prefix + BEHIND, part: "" });
+  }
+
+  /** All rows from a place on, in the order of keys and parts. @param to Before it, if anywhere. */
+  *rowsBetween(from: Place, to: Place = { key: BEHIND, part: "" }): IterableIterator<Row> {
+    for (const record of this.#between.iterate(from.key, from.part, to.key, to.part)) {
       yield this.#read(record as unknown as Record);
     }
+  }
+
+  /** What is gone and has a stamp of before then. */
+  goneBefore(time: number): Row[] {
+    const sql = `SELECT ${COLUMNS} FROM rows WHERE value IS NULL AND time < ?`;
+    const records = this.#db.prepare(sql).all(time) as unknown as Record[];
+    return records.map((record) => this.#read(record));
+  }
+
+  /** What was added before then and of which all was taken back: the place of each. */
+  takenBackBefore(time: number): Place[] {
+    const sql = `SELECT added.key, added.part FROM rows AS taken JOIN rows AS added
+      ON added.key = taken.key AND added.part = '+' || substr(taken.part, 2)
+        AND added.time = taken.time AND added.count = taken.count
+        AND added.writer = taken.writer
+      WHERE taken.part GLOB '-*' AND added.value IS NOT NULL AND added.time < ?`;
+    return this.#db.prepare(sql).all(time) as unknown as Place[];
   }
 
   /** The rows of `origin` with numbers above `after`, up to `upTo`, in the order of their numbers. */
@@ -193,8 +236,12 @@ export class RowStore implements Disposable {
     }
   }
 
-  /** Keeps a row, in the place of the one of that part. */
-  put({ key, part, origin, seq, stamp, base, value }: Row): void {
+  /**
+   * Keeps a row, in the place of the one of that part.
+   *
+   * @param sum Its {@linkcode sumOf}.
+   */
+  put({ key, part, origin, seq, stamp, base, value }: Row, sum: number): void {
     const { time, count, writer } = stamp;
     this.#put.run(
       key,
@@ -207,17 +254,18 @@ export class RowStore implements Disposable {
       base === undefined ? null : this.#idOf(base.origin),
       base === undefined ? null : base.seq,
       value,
+      sum,
     );
   }
 
   /** Forgets a row. */
-  drop(key: string, part: string): void {
+  drop({ key, part }: Place): void {
     this.#drop.run(key, part);
   }
 
-  /** An origin was seen up to there. */
-  setSeen(origin: string, seq: number): void {
-    this.#setSeen.run(seq, this.#idOf(origin));
+  /** How far an origin was seen, and up to where what is gone of it may be forgotten. */
+  setOrigin(name: string, seen: number, forgotten: number): void {
+    this.#setOrigin.run(seen, forgotten, sumOfName(name, seen, forgotten), this.#idOf(name));
   }
 
   /** What follows counts together or not at all. */
@@ -261,49 +309,51 @@ export class RowStore implements Disposable {
   #readOrigins(): void {
     this.#ids.clear();
     this.#names.length = 0;
-    const all = this.#db.prepare("SELECT id, name FROM origins").all();
-    for (const { id, name } of all as { id: number; name: string }[]) {
+    for (const { id, name } of this.#origins()) {
       this.#ids.set(name, id);
       this.#names[id] = name;
     }
   }
 
+  #origins(): Origin[] {
+    const sql = "SELECT id, name, seen, forgotten, sum FROM origins";
+    return this.#db.prepare(sql).all() as unknown as Origin[];
+  }
+
   #idOf(origin: string): number {
     const known = this.#ids.get(origin);
     if (known !== undefined) return known;
-    const id = Number(this.#addOrigin.run(origin).lastInsertRowid);
+    const id = Number(
+      this.#addOrigin.run(origin, sumOfName(origin)).lastInsertRowid,
+    );
     this.#ids.set(origin, id);
     this.#names[id] = origin;
     return id;
   }
 
   #read(record: Record): Row {
+    const row = this.#rowOf(record);
+    if (!isSound(row, record.sum)) throw damage("a row is not as it was written");
+    return row;
+  }
+
+  /** Of a damaged row the number may be nobody's. */
+  #nameOf(origin: number): string {
+    return this.#names[origin] ?? "";
+  }
+
+  #rowOf(record: Record): Row {
     const { key, part, origin, seq, time, count, writer, baseOrigin, baseSeq, value } = record;
     return {
       key,
       part,
-      origin: this.#names[origin],
+      origin: this.#nameOf(origin),
       seq,
-      stamp: { time, count, writer: this.#names[writer] },
+      stamp: { time, count, writer: this.#nameOf(writer) },
       base: baseOrigin === null || baseSeq === null
         ? undefined
-        : { origin: this.#names[baseOrigin], seq: baseSeq },
+        : { origin: this.#nameOf(baseOrigin), seq: baseSeq },
       value,
     };
   }
-}
-
-function prepareTables(db: DatabaseSync): void {
-  // Commits do not wait for the disk: whoever wants them durable syncs the log, off this thread.
-  db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY;");
-  const { user_version: version } = db.prepare("PRAGMA user_version").get() as {
-    user_version: number;
-  };
-  if (version === 0) return db.exec(`BEGIN; ${SCHEMA} COMMIT;`);
-  if (version === SCHEMA_VERSION) return;
-  throw new NetworkError(
-    "FAILED_PRECONDITION",
-    `Cannot open the shared state: it is of version ${version}, and this program knows ` +
-      `${SCHEMA_VERSION}. Install the newer hanzo-network again.`,
-  );
 }

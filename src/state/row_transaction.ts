@@ -5,7 +5,7 @@ import { checkKey, jsonOf, keyName } from "../base/bounded_value.ts";
 import { NetworkError } from "../base/errors.ts";
 import { addedParts, liveItems, shownValue } from "./key_value.ts";
 import { addedPart, type Dot, itemPart, PartKind, type Row, takenBackPart } from "./row.ts";
-import type { RowStore } from "./row_store.ts";
+import type { Place, RowStore } from "./row_store.ts";
 import type { StateTransaction } from "./shared_state.ts";
 import type { HybridClock, Stamp } from "./stamp.ts";
 
@@ -78,7 +78,7 @@ export class RowTransaction implements StateTransaction {
       throw new NetworkError("INVALID_ARGUMENT", `Cannot ${action}: the sum would be too large.`);
     }
     const mine = `${PartKind.Added}${dot.origin}.`;
-    const own = rows.find(({ part }) => part.startsWith(mine));
+    const own = rows.find(({ part, value }) => part.startsWith(mine) && value !== null);
     const sum = Number(own?.value ?? 0) + by;
     this.#put(key, own?.part ?? addedPart(dot), JSON.stringify(sum), own);
     return value + by;
@@ -97,6 +97,12 @@ export class RowTransaction implements StateTransaction {
     }
   }
 
+  /** Nothing more is added to what was added there by a node itself, and all of which is taken back. */
+  endAddition({ key, part }: Place): void {
+    const row = this.#options.store.row(key, part);
+    if (row !== undefined) this.#end(row);
+  }
+
   /** What was set, and what was added and appended as far as it is known here, gives way. */
   #replace(key: string, rows: readonly Row[], json: string | null): void {
     if (rows.length > 1) this.#options.onSeveral();
@@ -113,8 +119,13 @@ export class RowTransaction implements StateTransaction {
     }
     for (const row of rows) {
       const { part, value } = row;
-      if (part.startsWith(PartKind.Item) && value !== null) this.#put(key, part, null, row);
+      if (part.startsWith(PartKind.Item) && value !== null) this.#end(row);
     }
+  }
+
+  #end(row: Row): void {
+    const base = { origin: row.origin, seq: row.seq };
+    this.#put(row.key, row.part, null, row, this.#options.clock.next(), base);
   }
 
   #put(

@@ -69,7 +69,7 @@ export async function openStateFile(options: StateFileOptions): Promise<StateFil
 
 async function openUndamaged(path: string, logger: Logger): Promise<RowStore> {
   try {
-    return await open(path);
+    return await open(path, logger);
   } catch (thrown) {
     if (!isDamage(thrown)) throw notOpened(path, thrown);
     const aside = `${path}${DAMAGED}${new Date().toISOString().replaceAll(":", "-")}`;
@@ -78,7 +78,7 @@ async function openUndamaged(path: string, logger: Logger): Promise<RowStore> {
       error: describeError(thrown),
       mend: `What others have comes back from them; the damaged file is ${aside}`,
     });
-    return await open(path).catch((thrown) => {
+    return await open(path, logger).catch((thrown) => {
       throw notOpened(path, thrown);
     });
   }
@@ -93,12 +93,20 @@ async function damagedIn(directory: string): Promise<string | undefined> {
   return last && `${directory}/${last}`;
 }
 
-async function open(path: string): Promise<RowStore> {
+async function open(path: string, logger: Logger): Promise<RowStore> {
   // SQLite gives its companions the mode of the file.
   (await Deno.open(path, { create: true, write: true, mode: 0o600 })).close();
   const store = new RowStore(path);
   try {
     store.check();
+    const damaged = store.dropDamaged();
+    if (damaged > 0) {
+      logger.error(
+        "Of the shared state here {damaged} entries are damaged, and left out. What others have of " +
+          "them comes back from them; look whether the disk fails.",
+        { damaged },
+      );
+    }
     return store;
   } catch (thrown) {
     store[Symbol.dispose]();

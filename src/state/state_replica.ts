@@ -1,19 +1,23 @@
 /** One device's replica of the shared state: what is written here, and what others have written. */
 
 import type { JsonValue } from "../base/bounded_json.ts";
-import { bytesOf, MAX_VALUE_BYTES, tooLarge } from "../base/bounded_value.ts";
+import { MAX_VALUE_BYTES, tooLarge } from "../base/bounded_value.ts";
 import type { Clock } from "../base/clock.ts";
 import { NetworkError } from "../base/errors.ts";
-import { EventBus, type SubscribeOptions } from "../base/event_bus.ts";
+import type { SubscribeOptions } from "../base/event_bus.ts";
 import type { Random } from "../base/random.ts";
+import { ChangeFeed } from "./change_feed.ts";
+import { forgetGone } from "./forgetting.ts";
+import { type Delta, Intake } from "./intake.ts";
 import { shownValue } from "./key_value.ts";
-import { type Dot, merge, PartKind, type Row } from "./row.ts";
+import { newOrigin, nodeOf } from "./origin.ts";
+import { originOfAddition, type Row } from "./row.ts";
+import { type Position, RowLedger, sizeOf } from "./row_ledger.ts";
 import type { RowStore } from "./row_store.ts";
-import { isOfStore, storeError } from "./store_error.ts";
-import { HybridClock, MAX_LEAD_MS } from "./stamp.ts";
 import { RowTransaction } from "./row_transaction.ts";
 import type { SharedState, StateChange, StateTransaction } from "./shared_state.ts";
-import type { Versions } from "./versions.ts";
+import { HybridClock } from "./stamp.ts";
+import { isOfStore, storeError } from "./store_error.ts";
 
 /** What a {@linkcode StateReplica} is made of. */
 export interface StateReplicaOptions {
@@ -37,33 +41,13 @@ export interface StateReplicaOptions {
   readonly maxBytes?: number;
 }
 
-/** All rows that one origin has written in some stretch and that are still there. */
-export interface Delta {
-  readonly origin: string;
-  /** What was written after this number, … */
-  readonly after: number;
-  /** … up to this one. */
-  readonly upTo: number;
-  readonly rows: readonly Row[];
-}
-
-/** What has become of a {@linkcode Delta}. */
-export type Taken =
-  /** It was new, or seen before. */
-  | "taken"
-  /** What comes before it was not seen: it has to be asked for. */
-  | "gap"
-  /** A stamp is too far in the future: it may be taken later. */
-  | "future";
-
 const MAX_BYTES = 64 * 2 ** 20;
 /** Of what is never apart: it goes into one message of a link, which takes 16 MiB. */
 const MAX_TRANSACTION_BYTES = 12 * 2 ** 20;
 /** What a row takes on the wire beside its key, part and value, at most. */
 const ROW_OVERHEAD_BYTES = 256;
-/** Of what others write together this much more is taken: they could not know of each other. */
-const MAX_BYTES_TAKEN = 4;
-const ORIGIN_BYTES = 8;
+/** How long what is gone is kept, so that whoever was away for less asks for what differs only. */
+const KEPT_MS = 24 * 3_600_000;
 
 interface Group {
   readonly settled: PromiseWithResolvers<void>;
@@ -75,19 +59,16 @@ interface Group {
 /** See the top of the file. */
 export class StateReplica implements SharedState {
   readonly #options: StateReplicaOptions;
+  readonly #ledger: RowLedger;
   readonly #store: RowStore;
   readonly #clock: HybridClock;
   readonly #origin: string;
-  readonly #maxBytes: number;
-  readonly #changes = new EventBus<StateChange>();
-  #readers = 0;
-  #versions: Versions;
-  #bytes: number;
+  readonly #changes = new ChangeFeed((key) => this.get(key));
+  /** What others have written. */
+  readonly others: Intake;
   #seq = 0;
   /** Of the writes that are not committed. */
   #group: Group | undefined;
-  /** What they have changed, as it was before; only while somebody reads changes. */
-  readonly #touched = new Map<string, JsonValue | undefined>();
   #lastSync: Promise<void> = Promise.resolve();
   #isClosed = false;
   #isWriting = false;
@@ -96,13 +77,21 @@ export class StateReplica implements SharedState {
     const { nodeId, store, clock, random, maxBytes = MAX_BYTES } = options;
     this.#options = options;
     this.#store = store;
-    this.#maxBytes = maxBytes;
-    this.#origin = `${nodeId}/${random.fill(new Uint8Array(ORIGIN_BYTES)).toHex()}`;
+    this.#ledger = new RowLedger(store, maxBytes);
+    this.#origin = newOrigin(nodeId, random);
     this.#clock = new HybridClock(clock, this.#origin);
-    this.#versions = store.versions();
-    this.#bytes = store.bytes();
     const latest = store.latest();
     if (latest !== undefined) this.#clock.see(latest);
+    this.others = new Intake({
+      ledger: this.#ledger,
+      clock: this.#clock,
+      origin: this.#origin,
+      changes: this.#changes,
+      onBegin: () => {
+        this.#throwIfClosed();
+        this.commit();
+      },
+    });
   }
 
   /** In whose name this opening of the store writes. */
@@ -110,19 +99,19 @@ export class StateReplica implements SharedState {
     return this.#origin;
   }
 
-  /** How far each origin was seen; what has not been committed is not in it. */
-  get versions(): Versions {
-    return this.#versions;
+  /** How far it is; what has not been committed is not in it. */
+  get position(): Position {
+    return this.#ledger;
   }
 
   /** What keys, parts and values take, in bytes. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#ledger.bytes;
   }
 
   /** What they may take. */
   get maxBytes(): number {
-    return this.#maxBytes;
+    return this.#options.maxBytes ?? MAX_BYTES;
   }
 
   get(key: string): JsonValue | undefined {
@@ -181,59 +170,22 @@ export class StateReplica implements SharedState {
   }
 
   subscribe(prefix = "", options: SubscribeOptions = {}): AsyncIterableIterator<StateChange> {
-    this.#readers++;
-    return changesOf(prefix, this.#changes.subscribe(options), () => this.#readers--);
+    return this.#changes.subscribe(prefix, options);
   }
 
-  /**
-   * Takes what another replica has.
-   *
-   * @param senderSaw How far its sender has seen, where it has said so.
-   * @throws {NetworkError} `PROTOCOL` when it is a lie, or more than anybody may write;
-   * `RESOURCE_EXHAUSTED` when there is no room for it. Nothing of it is kept then.
-   */
-  take({ origin, after, upTo, rows }: Delta, senderSaw?: Versions): Taken {
+  /** Forgets what has been gone for a day. */
+  forget(): void {
     this.#throwIfClosed();
-    if (origin === this.#origin) {
-      throw new NetworkError(
-        "PROTOCOL",
-        "Cannot take what somebody else has written in this name.",
-      );
+    const { clock, nodeId } = this.#options;
+    const before = clock.wallTime() - KEPT_MS;
+    const ended = this.#store.takenBackBefore(before)
+      .filter(({ part }) => nodeOf(originOfAddition(part)) === nodeId);
+    if (ended.length > 0) {
+      this.#written((state) => ended.forEach((place) => state.endAddition(place)), false)
+        .catch(() => {});
     }
-    const seen = this.#versions.of(origin);
-    if (upTo <= seen) return "taken";
-    if (after > seen) return "gap";
-    if (rows.some(({ stamp }) => this.#clock.leadOf(stamp) > MAX_LEAD_MS)) return "future";
     this.commit();
-    const changes: StateChange[] = [];
-    this.#inTransaction(() => {
-      for (const row of rows) if (row.seq > seen) this.#merge(row, senderSaw, changes);
-      this.#store.setSeen(origin, upTo);
-    });
-    this.#versions.advance(origin, upTo);
-    for (const change of changes) this.#changes.emit(change);
-    return "taken";
-  }
-
-  /**
-   * An origin has never written what was taken in its name after `upTo`: that is dropped, and all of
-   * it has to be asked for again, because real writes may have been left out for it.
-   */
-  disown(origin: string, upTo: number): void {
-    this.commit();
-    const made = [...this.#store.rowsSince({ origin, seq: upTo }, Number.MAX_SAFE_INTEGER)];
-    this.#inTransaction(() => {
-      for (const { key, part } of made) this.#store.drop(key, part);
-      this.#store.setSeen(origin, 0);
-    });
-    this.#versions.reset(origin, 0);
-    this.#bytes = this.#store.bytes();
-  }
-
-  /** What an origin has written after `seq`, as far as it was seen here. */
-  since({ origin, seq }: Dot): Delta {
-    const upTo = this.#versions.of(origin);
-    return { origin, after: seq, upTo, rows: [...this.#store.rowsSince({ origin, seq }, upTo)] };
+    forgetGone(this.#ledger, before);
   }
 
   /** Commits what was written so far; what waits for it goes on when it is durable. */
@@ -242,7 +194,7 @@ export class StateReplica implements SharedState {
     if (group === undefined) return;
     const hasWritten = this.#seq > group.after;
     try {
-      if (hasWritten) this.#store.setSeen(this.#origin, this.#seq);
+      if (hasWritten) this.#ledger.setSeen(this.#origin, this.#seq);
       this.#store.commit();
     } catch (thrown) {
       this.#failure(thrown);
@@ -256,9 +208,9 @@ export class StateReplica implements SharedState {
       upTo: this.#seq,
       rows: [...group.rows.values()].sort((one, other) => one.seq - other.seq),
     };
-    this.#versions.advance(this.#origin, this.#seq);
+    this.#ledger.versions.advance(this.#origin, this.#seq);
     // In the order of what is read: what others have written is told at once, too.
-    for (const change of this.#ownChanges()) this.#changes.emit(change);
+    this.#changes.tellOwn(this.#options.nodeId);
     this.#lastSync = this.#synced(group, delta);
   }
 
@@ -277,7 +229,7 @@ export class StateReplica implements SharedState {
     this.#store[Symbol.dispose]();
   }
 
-  #written<T>(work: (state: StateTransaction) => T, isLong: boolean): Promise<T> {
+  #written<T>(work: (state: RowTransaction) => T, isLong: boolean): Promise<T> {
     let group: Group;
     let result: T;
     try {
@@ -302,8 +254,8 @@ export class StateReplica implements SharedState {
     return this.#group = { settled, after: this.#seq, rows: new Map() };
   }
 
-  #write<T>(work: (state: StateTransaction) => T, group: Group, isLong: boolean): T {
-    const bytes = this.#bytes;
+  #write<T>(work: (state: RowTransaction) => T, group: Group, isLong: boolean): T {
+    const totals = this.#ledger.totals();
     let seq = this.#seq + 1;
     let together = 0;
     const rows: Row[] = [];
@@ -320,12 +272,10 @@ export class StateReplica implements SharedState {
         this.#store.beginNested();
       },
       onTouch: (key: string) => {
-        if (this.#readers === 0 || this.#touched.has(key)) return;
-        this.#touched.set(key, this.get(key));
-        touched.push(key);
+        if (this.#changes.touch(key)) touched.push(key);
       },
       put: (row: Row, old: Row | undefined) => {
-        this.#put(row, old, this.#maxBytes);
+        this.#ledger.put(row, old);
         rows.push(row);
         together += sizeOf(row) + ROW_OVERHEAD_BYTES;
         if (together <= MAX_TRANSACTION_BYTES - MAX_VALUE_BYTES) return;
@@ -346,52 +296,12 @@ export class StateReplica implements SharedState {
       return result;
     } catch (thrown) {
       if (isNested) this.#store.undoNested();
-      this.#bytes = bytes;
-      for (const key of touched) this.#touched.delete(key);
+      this.#ledger.backTo(totals);
+      this.#changes.untouch(touched);
       throw thrown;
     } finally {
       this.#isWriting = false;
     }
-  }
-
-  #put(row: Row, old: Row | undefined, maxBytes: number): void {
-    const grown = sizeOf(row) - (old === undefined ? 0 : sizeOf(old));
-    if (grown > 0 && this.#bytes + grown > maxBytes) {
-      throw tooLarge(
-        "write to the shared state",
-        `with it the state would take ${this.#bytes + grown} bytes, at most ${maxBytes} may be. ` +
-          "Delete what nobody needs any more",
-      );
-    }
-    this.#store.put(row);
-    this.#bytes += grown;
-  }
-
-  #merge(row: Row, senderSaw: Versions | undefined, changes: StateChange[]): void {
-    this.#clock.see(row.stamp);
-    const old = this.#store.row(row.key, row.part);
-    if (old !== undefined && merge(old, row) === old) return;
-    const isRead = this.#readers > 0;
-    const previous = isRead ? this.get(row.key) : undefined;
-    this.#put(row, old, this.#maxBytes * MAX_BYTES_TAKEN);
-    if (!isRead) return;
-    changes.push({
-      key: row.key,
-      value: this.get(row.key),
-      previous,
-      nodeId: nodeOf(row.origin),
-      isConcurrent: row.part === PartKind.Value && old !== undefined &&
-        isUnseen(old, row, senderSaw),
-    });
-  }
-
-  #ownChanges(): StateChange[] {
-    const nodeId = this.#options.nodeId;
-    const changes = [...this.#touched].map(([key, previous]): StateChange => (
-      { key, value: this.get(key), previous, nodeId, isConcurrent: false }
-    ));
-    this.#touched.clear();
-    return changes;
   }
 
   async #synced(group: Group, delta: Delta): Promise<void> {
@@ -405,27 +315,14 @@ export class StateReplica implements SharedState {
     this.#options.onWritten?.(delta);
   }
 
-  #inTransaction(work: () => void): void {
-    const bytes = this.#bytes;
-    this.#store.begin();
-    try {
-      work();
-      this.#store.commit();
-    } catch (thrown) {
-      this.#bytes = bytes;
-      this.#store.rollback();
-      throw storeError(thrown);
-    }
-  }
-
   /** What SQLite throws ends the whole group; what a caller did wrong, nothing but its own write. */
   #failure(thrown: unknown): unknown {
     const group = this.#group;
     if (!isOfStore(thrown) || group === undefined) return storeError(thrown);
     this.#group = undefined;
     this.#store.rollback();
-    this.#touched.clear();
-    this.#bytes = this.#store.bytes();
+    this.#changes.untouch();
+    this.#ledger.recount();
     const error = storeError(thrown);
     group.settled.reject(error);
     return error;
@@ -435,36 +332,6 @@ export class StateReplica implements SharedState {
     if (!this.#isClosed) return;
     throw new NetworkError("FAILED_PRECONDITION", "Cannot use the shared state: it is closed.");
   }
-}
-
-async function* changesOf(
-  prefix: string,
-  changes: AsyncIterable<StateChange>,
-  onEnd: () => void,
-): AsyncIterableIterator<StateChange> {
-  try {
-    for await (const change of changes) if (change.key.startsWith(prefix)) yield change;
-  } finally {
-    onEnd();
-  }
-}
-
-/** Whether whoever wrote `row` had not seen `old`, which gives way to it. */
-function isUnseen(old: Row, row: Row, senderSaw: Versions | undefined): boolean {
-  if (old.origin === row.origin) return false;
-  if (row.base !== undefined && row.base.origin === old.origin && row.base.seq >= old.seq) {
-    return false;
-  }
-  return senderSaw === undefined || !senderSaw.has(old);
-}
-
-function sizeOf({ key, part, value }: Row): number {
-  return bytesOf(key) + part.length + (value === null ? 0 : bytesOf(value));
-}
-
-/** The node's label, from the name of an origin. */
-export function nodeOf(origin: string): string {
-  return origin.slice(0, origin.lastIndexOf("/"));
 }
 
 function tooMuchTogether(): NetworkError {

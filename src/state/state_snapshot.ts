@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { shownValue } from "./key_value.ts";
 import { PartKind, type Row } from "./row.ts";
+import type { Position } from "./row_ledger.ts";
 import { RowStore } from "./row_store.ts";
 
 /** A key and what it shows, as JSON on one line. */
@@ -24,21 +25,25 @@ const PIECE_BYTES = 256 * 1024;
 const ROW_WEIGHT = 512;
 
 /**
- * Takes one; what is not committed is not in it.
+ * Takes one; all must be committed.
  *
+ * @param position How far the replica is that writes to `store`.
  * @param path The file of `store`, which is read beside all who write to it; undefined where it is in
  * memory: then all of it is read at once.
  */
-export function takeSnapshot(store: RowStore, path: string | undefined): StateSnapshot {
+export function takeSnapshot(
+  store: RowStore,
+  position: Pick<Position, "versions" | "digest">,
+  path: string | undefined,
+): StateSnapshot {
   const reader = path === undefined ? store : new RowStore(path);
   const close = () => reader === store ? undefined : reader[Symbol.dispose]();
   try {
     if (reader !== store) reader.freeze();
-    const versions = [...reader.versions()];
     const read = reader === store ? [...piecesOf(store)] : undefined;
     return {
-      mark: markOf(versions),
-      isBlank: versions.length === 0,
+      mark: markOf(position),
+      isBlank: position.versions.size === 0,
       pieces: () => read ?? piecesOf(reader),
       [Symbol.dispose]: close,
     };
@@ -53,9 +58,10 @@ export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-function markOf(versions: readonly [origin: string, seq: number][]): string {
-  const sorted = versions.map(([origin, seq]) => `${origin} ${seq}`).sort();
-  return createHash("sha256").update(sorted.join("\n")).digest("hex");
+function markOf({ versions, digest }: Pick<Position, "versions" | "digest">): string {
+  const sorted = [...versions].map(([origin, seq]) => `${origin} ${seq}`).sort();
+  // Those that have seen the same may show something else: what one of them has forgotten.
+  return createHash("sha256").update([...sorted, digest].join("\n")).digest("hex");
 }
 
 function* piecesOf(store: RowStore): Generator<EntryText[], void, void> {

@@ -43,6 +43,11 @@ export class Versions {
     return true;
   }
 
+  /** All that `other` says was seen, was. */
+  join(other: Versions): void {
+    for (const [origin, seq] of other) this.advance(origin, seq);
+  }
+
   /** A copy that stays as it is. */
   copy(): Versions {
     return new Versions(this.#seen);

@@ -233,7 +233,7 @@ Deno.test("a value that another device has written over several lines comes back
     const stamp = { time: replica.wallTime, count: 0, writer: origin };
     const row = { part: "", origin, stamp, base: undefined, seq: 1 };
     const rows = [{ ...row, key: "k", value: '{\n"a": [1,\r\n2]}' }];
-    replica.state.take({ origin, after: 0, upTo: 1, rows });
+    replica.state.others.take({ origin, after: 0, upTo: 1, rows });
     await checkpoints.save("c");
     replica.write((tx) => tx.delete("k"));
     await checkpoints.restore("c");

@@ -5,9 +5,16 @@ import fc from "fast-check";
 import protobuf from "protobufjs";
 import { MAX_VALUE_BYTES } from "../../src/base/bounded_value.ts";
 import { NetworkError } from "../../src/base/errors.ts";
-import { decodeDelta, decodeSeen, encodeDelta, encodeSeen } from "../../src/state/delta_codec.ts";
+import {
+  decodeDelta,
+  decodeStretch,
+  encodeDelta,
+  encodeStretch,
+} from "../../src/state/delta_codec.ts";
+import type { Delta, Stretch } from "../../src/state/intake.ts";
 import { addedPart, itemPart, type Row, takenBackPart } from "../../src/state/row.ts";
-import type { Delta } from "../../src/state/state_replica.ts";
+import { START } from "../../src/state/row_store.ts";
+import { decodeStanding, encodeStanding } from "../../src/state/standing_codec.ts";
 import { COUNT_LIMIT } from "../../src/state/stamp.ts";
 import { Versions } from "../../src/state/versions.ts";
 
@@ -82,17 +89,48 @@ Deno.test("any delta comes out as it went in, and reads as proto/ says", () => {
   }));
 });
 
-Deno.test("what was seen comes out as it went in, and reads as proto/ says", () => {
-  const seen: [string, number][] = [["a/0123456789abcdef", 7], ["b/1111111111111111", 2 ** 40]];
-  const bytes = encodeSeen({ versions: new Versions(seen), own: "a/0123456789abcdef" });
-  const fields = read("Versions", bytes);
+const anyStretch: fc.Arbitrary<Stretch> = fc.record({
+  from: fc.constant(START),
+  to: fc.option(fc.record({ key, part: fc.constant("@x") }), { nil: undefined }),
+  rows: fc.array(origin.chain(rowsOf), { maxLength: 6 }),
+});
+
+Deno.test("any stretch comes out as it went in, and reads as proto/ says", () => {
+  fc.assert(fc.property(anyStretch, (stretch) => {
+    const bytes = encodeStretch(stretch);
+    assertEquals(decodeStretch(bytes, START), stretch);
+    const fields = read("Stretch", bytes);
+    assertEquals(fields.toKey, stretch.to?.key);
+    assertEquals(decodeStretch(written("Stretch", fields), START), stretch);
+  }));
+});
+
+Deno.test("how far somebody is comes out as it went in, and reads as proto/ says", () => {
+  const [a, b, c] = ["a/0123456789abcdef", "b/1111111111111111", "c/2222222222222222"];
+  const standing = {
+    versions: new Versions([[a, 7], [b, 2 ** 40]]),
+    forgotten: new Versions([[b, 2 ** 39], [c, 3]]),
+    own: a,
+    all: true,
+  };
+  const bytes = encodeStanding(standing);
+  const fields = read("Standing", bytes);
   assertEquals(fields, {
-    seen: seen.map(([origin, seq]) => ({ origin, seq })),
-    own: "a/0123456789abcdef",
+    origins: [
+      { name: a, seen: 7 },
+      { name: b, seen: 2 ** 40, forgotten: 2 ** 39 },
+      { name: c, forgotten: 3 },
+    ],
+    own: a,
+    all: true,
   });
-  for (const read of [bytes, written("Versions", fields)]) {
-    const { versions, own } = decodeSeen(read);
-    assertEquals([[...versions], own], [seen, "a/0123456789abcdef"]);
+  for (const read of [bytes, written("Standing", fields)]) {
+    const { versions, forgotten, ...rest } = decodeStanding(read);
+    assertEquals([[...versions], [...forgotten]], [
+      [...standing.versions],
+      [...standing.forgotten],
+    ]);
+    assertEquals(rest, { own: a, all: true });
   }
 });
 
@@ -113,7 +151,12 @@ const LIES: readonly (readonly [what: string, row: Record<string, unknown>])[] =
   ["what another one has added", { ...GOOD, part: "+b/1111111111111111.1" }],
   ["an addition that is no number", { ...GOOD, part: `+${ORIGIN}.1`, value: '"x"' }],
   ["an addition that is endless", { ...GOOD, part: `+${ORIGIN}.1`, value: "1e999" }],
-  ["an addition that is gone", { ...GOOD, part: `+${ORIGIN}.1`, value: undefined }],
+  ["another one's addition that is gone", {
+    ...GOOD,
+    part: "+b/1111111111111111.1",
+    value: undefined,
+  }],
+  ["another one's row", { ...GOOD, origin: "b/1111111111111111" }],
   ["an item in another one's place", {
     ...GOOD,
     part: `@${"0".repeat(14)}.${"0".repeat(8)}.${ORIGIN}`,
@@ -130,6 +173,8 @@ for (const [what, row] of LIES) {
   });
 }
 
+const decodeAny = (bytes: Uint8Array) => decodeStretch(bytes, START);
+
 Deno.test("bytes of any content are read or refused, and nothing else happens", () => {
   const mutated = anyDelta.chain((delta) =>
     fc.tuple(fc.constant(encodeDelta(delta)), fc.array(fc.tuple(fc.nat(), fc.nat(255))))
@@ -139,7 +184,7 @@ Deno.test("bytes of any content are read or refused, and nothing else happens", 
   });
   fc.assert(
     fc.property(fc.oneof(mutated, fc.uint8Array({ maxLength: 200 })), (bytes) => {
-      for (const decode of [decodeDelta, decodeSeen]) {
+      for (const decode of [decodeDelta, decodeStanding, decodeAny]) {
         try {
           decode(bytes);
         } catch (thrown) {

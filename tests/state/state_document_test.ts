@@ -257,7 +257,7 @@ Deno.test("what becomes less makes room for what becomes more", async () => {
   await state.set("z", large);
   const target = {
     state,
-    snapshot: () => takeSnapshot(store, undefined),
+    snapshot: () => takeSnapshot(store, state.position, undefined),
     room: () => state.maxBytes - state.bytes,
     checkpoints: undefined,
   };
@@ -271,7 +271,7 @@ Deno.test("values of another device's making are exported in one form", async ()
   const origin = "n7/0123456789abcdef";
   const stamp = { time: replica.wallTime, count: 0, writer: origin };
   const row = { part: "", origin, stamp, base: undefined };
-  replica.state.take({
+  replica.state.others.take({
     origin,
     after: 0,
     upTo: 2,

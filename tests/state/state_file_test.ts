@@ -1,10 +1,12 @@
 /** The replica on the disk: it lasts, it is of one network, and damage is never taken for good. */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import type { JsonValue } from "../../src/base/bounded_json.ts";
 import { NetworkError } from "../../src/base/errors.ts";
 import { silentLogger } from "../../src/base/log.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { systemRandom } from "../../src/base/random.ts";
+import { RowStore } from "../../src/state/row_store.ts";
 import { StateReplica } from "../../src/state/state_replica.ts";
 import { openStateFile } from "../../src/state/state_file.ts";
 import { recordingLogger } from "../support/recording_logger.ts";
@@ -41,7 +43,7 @@ Deno.test("what was written is there the next time, in another name", async () =
     });
     await using(directory, async (state) => {
       assertEquals(state.entries(), [["k", { v: 1 }], ["l", [3]], ["n", 2]]);
-      assertEquals(state.versions.of(origin), 3);
+      assertEquals(state.position.versions.of(origin), 3);
       assert(state.origin !== origin);
       assertEquals(await state.increment("n"), 3);
     });
@@ -126,6 +128,63 @@ Deno.test("a damaged file is told of as long as it is there", async () => {
     assertEquals(await damagedPath(), aside);
     await Deno.remove(aside!);
     assertEquals(await damagedPath(), undefined);
+  });
+});
+
+/** What another replica has is in this one, as a pull would bring it. */
+function takeAll(to: StateReplica, from: StateReplica): void {
+  from.commit();
+  const { position } = from;
+  const standing = { versions: position.versions.copy(), forgotten: position.forgotten.copy() };
+  to.others.takeStretch(from.others.stretch(), standing, "b");
+  to.others.join(standing);
+}
+
+Deno.test("whatever bit is another one: what is read was written, and others make it whole", async () => {
+  await withTempDir(async (directory) => {
+    const other = new StateReplica({
+      nodeId: "b",
+      store: new RowStore(),
+      clock: systemClock,
+      random: systemRandom,
+    });
+    for (let i = 0; i < 60; i++) void other.set(`theirs/${i}`, `theirs ${i}`);
+    await using(directory, async (state) => {
+      takeAll(state, other);
+      for (let i = 0; i < 60; i++) void state.set(`own/${i}`, `own ${i}`);
+      for (let i = 0; i < 5; i++) void state.append("list", i);
+      await state.settled();
+      takeAll(other, state);
+    });
+    const good = Object.fromEntries(other.entries());
+    const path = `${directory}/state.db`;
+    const bytes = await Deno.readFile(path);
+    let mended = 0;
+    for (let at = 101; at < bytes.length; at += 151) {
+      const flipped = bytes.slice();
+      flipped[at] ^= 1 << (at % 8);
+      for await (const { name } of Deno.readDir(directory)) {
+        await Deno.remove(`${directory}/${name}`);
+      }
+      await Deno.writeFile(path, flipped);
+      const log = recordingLogger();
+      await using(directory, (state) => {
+        const shown = state.entries();
+        for (const [key, value] of shown) {
+          const items = good.list as JsonValue[];
+          if (key === "list") assert((value as JsonValue[]).every((one) => items.includes(one)));
+          else assertEquals(value, good[key], `${key} with another bit at ${at}`);
+        }
+        const isWhole = shown.length === Object.keys(good).length;
+        if (!isWhole) mended++;
+        assert(isWhole || log.lines("error").length > 0, `not told of a bit at ${at}`);
+        takeAll(state, other);
+        takeAll(other, state);
+        assertEquals(Object.fromEntries(state.entries()), good, `after a bit at ${at}`);
+      }, { networks: ["one"], logger: log.logger });
+      assertEquals(Object.fromEntries(other.entries()), good, `elsewhere, after a bit at ${at}`);
+    }
+    assert(mended > 10, `${mended}`);
   });
 });
 

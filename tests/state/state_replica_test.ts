@@ -170,10 +170,10 @@ Deno.test("what is too much for one message is refused, and a list of any length
     }));
   assertEquals(state.keys(), []);
   await state.append("log", ...Array.from({ length: 60_000 }, (_, i) => i));
-  const before = state.versions.of(state.origin);
+  const before = state.position.versions.of(state.origin);
   await state.delete("log");
   assertEquals(state.has("log"), false);
-  const { rows } = state.since({ origin: state.origin, seq: before });
+  const { rows } = state.others.since({ origin: state.origin, seq: before });
   const sizes = new Map<number, number>();
   for (const { seq } of rows) sizes.set(seq, (sizes.get(seq) ?? 0) + 1);
   assert(sizes.size > 1 && Math.max(...sizes.values()) < 50_000, `${[...sizes.values()]}`);
@@ -189,7 +189,7 @@ Deno.test("a transaction is on another replica in one piece, or not at all", () 
   });
   const news = a.news();
   assertEquals(new Set(news.rows.map(({ seq }) => seq)).size, 1);
-  b.state.take(news);
+  b.state.others.take(news);
   assertEquals([b.state.get("x"), b.state.get("y")], [1, 1]);
 });
 
@@ -251,18 +251,18 @@ Deno.test("a stamp beyond all clocks is not taken, and taken as soon as it is no
     value: "1",
   };
   const delta = { origin, after: 0, upTo: 1, rows: [row] };
-  assertEquals(a.state.take(delta), "future");
-  assertEquals([a.state.has("k"), a.state.versions.of(origin)], [false, 0]);
+  assertEquals(a.state.others.take(delta), "future");
+  assertEquals([a.state.has("k"), a.state.position.versions.of(origin)], [false, 0]);
   a.wallTime += 2 * 365 * 86_400_000;
-  assertEquals(a.state.take(delta), "taken");
+  assertEquals(a.state.others.take(delta), "taken");
   assertEquals(a.state.get("k"), 1);
 });
 
 Deno.test("nobody writes in the name of this opening", () => {
   const state = opened();
   const delta = { origin: state.origin, after: 0, upTo: 9, rows: [] };
-  assertEquals(assertThrows(() => state.take(delta), NetworkError).code, "PROTOCOL");
-  assertEquals(state.versions.of(state.origin), 0);
+  assertEquals(assertThrows(() => state.others.take(delta), NetworkError).code, "PROTOCOL");
+  assertEquals(state.position.versions.of(state.origin), 0);
 });
 
 Deno.test("a disk that fails is told to all who have written since, and what is read was written", async () => {

@@ -24,7 +24,7 @@ Deno.test("a snapshot of a file is as of its moment, whatever is written while i
       tx.delete("gone");
     });
     const then = state.entries();
-    using snapshot = takeSnapshot(store, path);
+    using snapshot = takeSnapshot(store, state.position, path);
     await state.set("aaa", "new before anything is read");
     let pieces = 0;
     const read: [string, unknown][] = [];
@@ -40,7 +40,7 @@ Deno.test("a snapshot of a file is as of its moment, whatever is written while i
     }
     assertEquals(read, then);
     assert(pieces > 3, `${pieces} pieces: nobody had a turn`);
-    using next = takeSnapshot(store, path);
+    using next = takeSnapshot(store, state.position, path);
     assert(next.mark !== snapshot.mark);
     assertEquals([...next.pieces()].flat().map(([key]) => key), state.keys());
     await state.close();

@@ -2,9 +2,11 @@
 
 import type { JsonValue } from "../../src/base/bounded_json.ts";
 import { seededRandom } from "../../src/base/random.ts";
-import { RowStore } from "../../src/state/row_store.ts";
+import type { Position } from "../../src/state/row_ledger.ts";
+import { type Place, RowStore, START } from "../../src/state/row_store.ts";
+import type { Delta } from "../../src/state/intake.ts";
+import { StateReplica } from "../../src/state/state_replica.ts";
 import { type StateSnapshot, takeSnapshot } from "../../src/state/state_snapshot.ts";
-import { type Delta, StateReplica } from "../../src/state/state_replica.ts";
 import type { StateTransaction } from "../../src/state/shared_state.ts";
 
 /** One of them. */
@@ -45,13 +47,16 @@ export class Replica {
   /** What it holds now. */
   snapshot(): StateSnapshot {
     this.state.commit();
-    return takeSnapshot(this.#store, undefined);
+    return takeSnapshot(this.#store, this.state.position, undefined);
   }
 
   /** What it has written and not told yet. */
   news(): Delta {
     this.state.commit();
-    const delta = this.state.since({ origin: this.state.origin, seq: this.#told });
+    const { origin, position } = this.state;
+    // What is told is told at once: nothing of it is forgotten.
+    const seq = Math.max(this.#told, position.forgotten.of(origin));
+    const delta = this.state.others.since({ origin, seq });
     this.#told = delta.upTo;
     return delta;
   }
@@ -62,13 +67,26 @@ export class Replica {
     this.state = this.#open();
   }
 
-  /** Asks another one for all that it has not seen. */
+  /** Asks another one for what it has not seen, or for all. */
   pull(from: Replica): void {
+    this.state.commit();
     from.state.commit();
-    for (const [origin] of from.state.versions) {
+    const { position: own, others } = this.state;
+    const theirs = copyOf(from.state.position);
+    const isUnequal = isSame({ ...copyOf(own), digest: 0 }, { ...theirs, digest: 0 }) &&
+      own.digest !== theirs.digest;
+    if (isUnequal || !own.versions.covers(theirs.forgotten)) {
+      for (let place: Place | undefined = START; place !== undefined;) {
+        const stretch = from.state.others.stretch(place, fewRows());
+        others.takeStretch(stretch, theirs, "peer");
+        place = stretch.to;
+      }
+      return others.join(theirs);
+    }
+    for (const [origin] of theirs.versions) {
       if (origin === this.state.origin) continue;
-      const delta = from.state.since({ origin, seq: this.state.versions.of(origin) });
-      this.state.take(delta, from.state.versions);
+      const delta = from.state.others.since({ origin, seq: own.versions.of(origin) });
+      others.take(delta, theirs.versions);
     }
   }
 
@@ -94,9 +112,28 @@ export class Replica {
   }
 }
 
+function copyOf({ versions, forgotten, digest }: Position): Position {
+  return { versions: versions.copy(), forgotten: forgotten.copy(), digest };
+}
+
+/** So that all of a few keys takes several stretches. */
+function fewRows(): () => boolean {
+  let rows = 0;
+  return () => ++rows <= 3;
+}
+
+/** How often each may ask each until they are alike: who asks first knows least. */
+const MOST_ROUNDS = 6;
+
 /** Lets each ask each until nobody has anything that another one lacks. */
 export function heal(replicas: readonly Replica[]): void {
-  for (const one of replicas) for (const other of replicas) if (one !== other) one.pull(other);
-  // Who asked first has not seen what was written after it.
-  for (const one of replicas) for (const other of replicas) if (one !== other) one.pull(other);
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    for (const one of replicas) for (const other of replicas) if (one !== other) one.pull(other);
+    if (replicas.every((one) => isSame(one.state.position, replicas[0].state.position))) return;
+  }
+}
+
+function isSame(one: Position, other: Position): boolean {
+  return one.versions.covers(other.versions) && other.versions.covers(one.versions) &&
+    one.digest === other.digest;
 }

@@ -4,7 +4,8 @@ import fc from "fast-check";
 import type { JsonValue } from "../../src/base/bounded_json.ts";
 import { NetworkError } from "../../src/base/errors.ts";
 import type { Dot } from "../../src/state/row.ts";
-import type { Delta, StateReplica } from "../../src/state/state_replica.ts";
+import type { Delta } from "../../src/state/intake.ts";
+import type { StateReplica } from "../../src/state/state_replica.ts";
 import { heal, Replica } from "./replicas.ts";
 
 /** What one replica does, or what becomes of a message. */
@@ -24,6 +25,9 @@ export type Step =
   | { readonly do: "deliver"; readonly which: number; readonly to: number; readonly keep: boolean }
   | { readonly do: "pull"; readonly at: number; readonly from: number }
   | { readonly do: "restart"; readonly at: number }
+  | { readonly do: "forget"; readonly at: number }
+  /** More than a day passes; some forget what has been gone for one. */
+  | { readonly do: "day"; readonly forget: readonly number[] }
   | { readonly do: "clock"; readonly at: number; readonly ms: number };
 
 /** Steps of so many replicas. */
@@ -80,6 +84,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("pull" as const), at, from: fc.nat(6) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("restart" as const), at }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("forget" as const), at }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant("day" as const),
+      forget: fc.array(at, { maxLength: 4 }),
+    }),
+  },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -135,6 +147,7 @@ class ScheduleRun implements Disposable {
 
   /** @param item What is appended, if anything is. */
   perform(step: Step, item: string): void {
+    if (step.do === "day") return this.#day(step.forget);
     const one = this.#at("at" in step ? step.at : step.to);
     const { state } = one;
     switch (step.do) {
@@ -166,6 +179,8 @@ class ScheduleRun implements Disposable {
       }
       case "restart":
         return one.restart();
+      case "forget":
+        return state.forget();
       case "clock":
         return void (one.wallTime += step.ms);
     }
@@ -188,20 +203,25 @@ class ScheduleRun implements Disposable {
     for (const one of this.#replicas) one[Symbol.dispose]();
   }
 
+  #day(forget: readonly number[]): void {
+    for (const one of this.#replicas) one.wallTime += 90_000_000;
+    for (const at of forget) this.#at(at).state.forget();
+  }
+
   #at(index: number): Replica {
     return this.#replicas[index % this.#replicas.length];
   }
 
   #added({ state }: Replica, key: string, what: number | string): void {
     state.commit();
-    const dot = { origin: state.origin, seq: state.versions.of(state.origin) };
+    const dot = { origin: state.origin, seq: state.position.versions.of(state.origin) };
     this.#additions.push({ ...dot, key, what, isGone: false });
   }
 
   #reset(one: Replica, key: "tally" | "queue", by: "set" | "delete"): void {
     one.state.commit();
     for (const addition of this.#additions) {
-      if (addition.key === key && one.state.versions.has(addition)) addition.isGone = true;
+      if (addition.key === key && one.state.position.versions.has(addition)) addition.isGone = true;
     }
     if (by === "delete") one.write((tx) => tx.delete(key));
     else one.write((tx) => tx.set(key, key === "tally" ? 0 : []));
@@ -212,7 +232,7 @@ class ScheduleRun implements Disposable {
     const index = which % this.#messages.length;
     const delta = this.#messages[index];
     if (!keep) this.#messages.splice(index, 1);
-    if (delta.origin !== to.origin) to.take(delta);
+    if (delta.origin !== to.origin) to.others.take(delta);
   }
 }
 
