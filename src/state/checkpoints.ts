@@ -155,7 +155,7 @@ export class Checkpoints {
     const changes = await changesTo(snapshot, wanted, "go");
     needRoom(changes, { action, room: room() });
     const { name: before } = await this.saveBefore("restore");
-    await writeChanges(state(), changes);
+    await writeChanges(state(), changes, before);
     return { before, set: changes.set, deleted: changes.deleted };
   }
 

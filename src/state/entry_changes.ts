@@ -106,23 +106,55 @@ export function needRoom(
   );
 }
 
-/** Writes it, in pieces: what others write at the same time stays or goes as it would anyway. */
-export async function writeChanges(state: SharedState, { steps }: EntryChanges): Promise<void> {
+/**
+ * Writes it, in pieces: what others write at the same time stays or goes as it would anyway.
+ *
+ * @param before The checkpoint of what there was, if there is one.
+ * @throws {NetworkError} What a write fails with; it says so where pieces were written before.
+ */
+export async function writeChanges(
+  state: SharedState,
+  { steps }: EntryChanges,
+  before: string | undefined,
+): Promise<void> {
+  let written = 0;
+  try {
+    for (const chunk of chunksOf(steps)) {
+      await writeTogether(state, chunk);
+      written += chunk.length;
+    }
+  } catch (cause) {
+    const error = NetworkError.from(cause);
+    if (written === 0) throw error;
+    throw new NetworkError(
+      error.code,
+      `${error.message} A part was written before that` +
+        (before === undefined ? "." : `; what was there is checkpoint "${before}".`),
+      { cause },
+    );
+  }
+}
+
+function* chunksOf(steps: readonly Step[]): Generator<Step[], void, void> {
   for (let at = 0; at < steps.length;) {
     const chunk: Step[] = [];
     for (let weight = 0; at < steps.length && (chunk.length === 0 || weight < CHUNK_BYTES); at++) {
       chunk.push(steps[at]);
       weight += steps[at].weight;
     }
-    try {
-      await state.transact((tx) => {
-        for (const { write } of chunk) write(tx);
-      });
-    } catch (thrown) {
-      if (!(thrown instanceof NetworkError) || thrown.code !== "RESOURCE_EXHAUSTED") throw thrown;
-      // One of them replaces a list of so many items that they do not fit into one transaction.
-      for (const { write } of chunk) await write(state);
-    }
+    yield chunk;
+  }
+}
+
+async function writeTogether(state: SharedState, chunk: readonly Step[]): Promise<void> {
+  try {
+    await state.transact((tx) => {
+      for (const { write } of chunk) write(tx);
+    });
+  } catch (thrown) {
+    if (!(thrown instanceof NetworkError) || thrown.code !== "RESOURCE_EXHAUSTED") throw thrown;
+    // One of them replaces a list of so many items that they do not fit into one transaction.
+    for (const { write } of chunk) await write(state);
   }
 }
 

@@ -64,6 +64,6 @@ export async function importState(
   needRoom(changes, { action, room: room() });
   if (dryRun || set + deleted === 0) return { before: null, set, same, deleted };
   const before = await checkpoints?.saveBefore("import");
-  await writeChanges(state, changes);
+  await writeChanges(state, changes, before?.name);
   return { before: before?.name ?? null, set, same, deleted };
 }

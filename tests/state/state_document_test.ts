@@ -266,6 +266,47 @@ Deno.test("what becomes less makes room for what becomes more", async () => {
   await state.close();
 });
 
+Deno.test("an import that fails on its way says that a part was written, and where the rest is", async () => {
+  using replica = new Replica(1);
+  let writes = 0;
+  const state = new Proxy(replica.state, {
+    get(target, name) {
+      if (name === "transact" && ++writes === 2) {
+        return () => Promise.reject(new NetworkError("INTERNAL", "The disk is gone."));
+      }
+      const value = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  const target = {
+    state,
+    snapshot: () => replica.snapshot(),
+    room: () => ROOM,
+    checkpoints: {
+      saveBefore: () =>
+        Promise.resolve({
+          name: "before",
+          kind: "before" as const,
+          createdAt: 0,
+          nodeId: "n1",
+          keys: 0,
+          bytes: 0,
+        }),
+    },
+  };
+  const large = "x".repeat(700_000);
+  const entries = ["a", "b", "c", "d"].map((key) => ({ key, value: large }));
+  const error = await assertRejects(() => importState(target, written(entries), {}), NetworkError);
+  assertEquals(
+    [error.code, error.message],
+    [
+      "INTERNAL",
+      'The disk is gone. A part was written before that; what was there is checkpoint "before".',
+    ],
+  );
+  assertEquals(replica.state.keys(), ["a", "b"]);
+});
+
 Deno.test("values of another device's making are exported in one form", async () => {
   using replica = new Replica(1);
   const origin = "n7/0123456789abcdef";
