@@ -35,7 +35,7 @@ async function write(): Promise<void> {
     await state.transact((tx) => {
       tx.increment("count");
       // What was appended and deleted leaves a trace, and is not to take all the time in the end.
-      if (number % 5 === 0) tx.append("log", number);
+      if (number % 20 === 0) tx.append("log", number);
       tx.set(`pair/${number % 50}/a`, number);
       tx.set(`pair/${number % 50}/b`, number);
       // Not only ever more: rows are dropped from the file, too.
