@@ -94,6 +94,7 @@ export type {
   WatchOptions,
 } from "./src/state/shared_state.ts";
 export type { Checkpoint, Restored } from "./src/state/checkpoints.ts";
+export type { Imported, ImportOptions } from "./src/state/state_import.ts";
 export type { AgentResult, RunData, RunMessage, RunState } from "./src/agents/run_state.ts";
 export {
   createTool,
@@ -155,6 +156,7 @@ export type {
   PeerStatus,
   RefusedBy,
   SecurityStatus,
+  SharedStateStatus,
   StatusOptions,
   TaskStatus,
   UnreachedStatus,

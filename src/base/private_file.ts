@@ -6,6 +6,9 @@ import { needGranted } from "./permissions.ts";
 /** What is read of a file at most, in bytes. */
 const MAX_BYTES = 4 * 1024 * 1024;
 
+/** What a file is to hold: a text, bytes, or bytes in parts. */
+export type FileContent = string | Uint8Array | readonly Uint8Array[];
+
 /** A text and what it was read from. */
 export interface PrivateText {
   readonly text: string;
@@ -45,7 +48,7 @@ export async function readPrivate(path: string): Promise<PrivateText | undefined
  *
  * @throws {NetworkError} `PERMISSION_DENIED`, `RESOURCE_EXHAUSTED` when the disk is full.
  */
-export async function writePrivate(path: string, text: string | Uint8Array): Promise<void> {
+export async function writePrivate(path: string, text: FileContent): Promise<void> {
   await place(path, text, (temporary) => Deno.rename(temporary, path));
 }
 
@@ -86,7 +89,7 @@ export async function writePrivateTogether(
  * @returns Whether it was written.
  * @throws {NetworkError} As {@linkcode writePrivate}.
  */
-export async function createPrivate(path: string, text: string): Promise<boolean> {
+export async function createPrivate(path: string, text: FileContent): Promise<boolean> {
   let isNew = true;
   await place(path, text, async (temporary) => {
     try {
@@ -106,7 +109,7 @@ const UNFINISHED = /\.[0-9a-f]{8}\.new$/;
 
 async function place(
   path: string,
-  text: string | Uint8Array,
+  content: FileContent,
   settle: (temporary: string) => Promise<void>,
 ): Promise<void> {
   // A name of its own: two processes may write at the same time.
@@ -120,8 +123,10 @@ async function place(
   try {
     const file = await Deno.open(temporary, { write: true, createNew: true, mode: 0o600 });
     try {
-      const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
-      for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+      const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+      for (const part of bytes instanceof Uint8Array ? [bytes] : bytes) {
+        for (let at = 0; at < part.length;) at += await file.write(part.subarray(at));
+      }
       await file.sync();
     } finally {
       file.close();

@@ -3,7 +3,7 @@
 import type { AgentDescription } from "../agents/agent.ts";
 import type { RunEvent } from "../agents/run_event.ts";
 import { type Clock, doneWithin, systemClock } from "../base/clock.ts";
-import { ERROR_CODES, NetworkError } from "../base/errors.ts";
+import { NetworkError } from "../base/errors.ts";
 import { isGranted, needGranted } from "../base/permissions.ts";
 import type {
   CancelBody,
@@ -38,9 +38,11 @@ import type { KeyList } from "../network/network_keys.ts";
 import type { ClientCertificate } from "../security/client_certificate.ts";
 import type { EndedTask, NetworkStatus, PeerStatus, TaskStatus } from "../network/status.ts";
 import type { Checkpoint, Restored } from "../state/checkpoints.ts";
+import type { Imported, ImportOptions } from "../state/state_import.ts";
 import type { MapProgress } from "../tasks/map_prompts.ts";
 import type { OptionValues } from "./command.ts";
 import { directFetch } from "./direct_fetch.ts";
+import { lines, toError } from "./node_answers.ts";
 import { environment } from "./option_values.ts";
 
 /** Where an API is and what it asks for. */
@@ -78,6 +80,8 @@ export async function findNode(options: OptionValues): Promise<NodeClient> {
 
 /** How long a node may take to answer a question about itself. */
 const ANSWER_TIMEOUT_MS = 5_000;
+/** The same where it reads or writes all of the shared state, from and to a slow disk. */
+const LONG_ANSWER_TIMEOUT_MS = 600_000;
 
 /** See the top of the file. */
 export class NodeClient {
@@ -204,17 +208,38 @@ export class NodeClient {
 
   /** Keeps the shared state as it is. */
   saveCheckpoint(body: CheckpointBody, signal?: AbortSignal): Promise<Checkpoint> {
-    return this.#answer("checkpoints/save", signal, body);
+    return this.#answer("checkpoints/save", signal, body, LONG_ANSWER_TIMEOUT_MS);
   }
 
   /** Brings the shared state back as it was. */
   restoreCheckpoint(body: CheckpointBody, signal?: AbortSignal): Promise<Restored> {
-    return this.#answer("checkpoints/restore", signal, body);
+    return this.#answer("checkpoints/restore", signal, body, LONG_ANSWER_TIMEOUT_MS);
   }
 
   /** Removes what was kept. */
   deleteCheckpoint(body: CheckpointBody, signal?: AbortSignal): Promise<{ deleted: boolean }> {
     return this.#answer("checkpoints/delete", signal, body);
+  }
+
+  /** All of the shared state as one document. */
+  exportState(signal?: AbortSignal): Promise<string> {
+    return this.#within(LONG_ANSWER_TIMEOUT_MS, signal, async (both) => {
+      const response = await this.#fetch("state/export", both);
+      return await this.#whole(() => response.text(), signal);
+    });
+  }
+
+  /** Writes what such a document holds. */
+  importState(
+    document: string,
+    { replace, dryRun }: ImportOptions,
+    signal?: AbortSignal,
+  ): Promise<Imported> {
+    const query = new URLSearchParams({
+      ...(replace && { replace: "" }),
+      ...(dryRun && { "dry-run": "" }),
+    });
+    return this.#answer(`state/import?${query}`, signal, document, LONG_ANSWER_TIMEOUT_MS);
   }
 
   /** Changes of the keys that begin so, from now on; the first line says that it has begun. */
@@ -295,25 +320,40 @@ export class NodeClient {
     );
   }
 
-  async #answer<T>(path: string, signal?: AbortSignal, body?: object): Promise<T> {
+  async #answer<T>(
+    path: string,
+    signal?: AbortSignal,
+    body?: object | string,
+    patienceMs = ANSWER_TIMEOUT_MS,
+  ): Promise<T> {
+    return await this.#within(patienceMs, signal, async (both) => {
+      const response = await this.#fetch(path, both, body);
+      return await this.#whole(() => response.json() as Promise<T>, signal);
+    });
+  }
+
+  /** What `work` comes to, if that does not take longer; it is told to stop then. */
+  async #within<T>(
+    patienceMs: number,
+    signal: AbortSignal | undefined,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     const impatience = new AbortController();
     const both = AbortSignal.any([impatience.signal, ...(signal === undefined ? [] : [signal])]);
-    const answer = this.#fetch(path, both, body).then((response) =>
-      this.#whole<T>(response, signal)
-    );
-    if (await doneWithin(this.#clock, ANSWER_TIMEOUT_MS, answer)) return await answer;
+    const answer = work(both);
+    if (await doneWithin(this.#clock, patienceMs, answer)) return await answer;
     answer.catch(() => {});
     impatience.abort();
     throw new NetworkError(
       "UNAVAILABLE",
       `Cannot reach the node at ${this.#endpoint.api}: it runs, but has not answered within ` +
-        `${ANSWER_TIMEOUT_MS / 1000} s. Is it stopped, or very busy?`,
+        `${patienceMs / 1000} s. Is it stopped, or very busy?`,
     );
   }
 
-  async #whole<T>(response: Response, signal?: AbortSignal): Promise<T> {
+  async #whole<T>(read: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     try {
-      return await response.json();
+      return await read();
     } catch (cause) {
       if (signal?.aborted) throw cancelled(cause);
       throw new NetworkError(
@@ -325,7 +365,7 @@ export class NodeClient {
     }
   }
 
-  async #fetch(path: string, signal?: AbortSignal, body?: object): Promise<Response> {
+  async #fetch(path: string, signal?: AbortSignal, body?: object | string): Promise<Response> {
     const { api, token } = this.#endpoint;
     const url = new URL(`${api}/control/v1/${path}`);
     if (!isGranted({ name: "net", host: url.host })) {
@@ -339,7 +379,7 @@ export class NodeClient {
         headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
         ...(body === undefined
           ? { method: "GET" }
-          : { method: "POST", body: JSON.stringify(body) }),
+          : { method: "POST", body: typeof body === "string" ? body : JSON.stringify(body) }),
       });
     } catch (cause) {
       if (signal?.aborted) throw cancelled(cause);
@@ -349,32 +389,13 @@ export class NodeClient {
         { cause },
       );
     }
-    if (!response.ok) throw toError(await this.#whole(response, signal));
+    if (!response.ok) {
+      throw toError(await this.#whole(() => response.json() as Promise<ErrorBody>, signal));
+    }
     return response;
   }
 }
 
 function cancelled(cause: unknown): NetworkError {
   return new NetworkError("CANCELLED", "Cancelled: what was asked for is stopped.", { cause });
-}
-
-async function* lines(response: Response): AsyncGenerator<string> {
-  // The pieces of a line are joined once: a line may be megabytes long.
-  let pieces: string[] = [];
-  for await (const text of response.body!.pipeThrough(new TextDecoderStream())) {
-    const parts = text.split("\n");
-    pieces.push(parts[0]);
-    for (const part of parts.slice(1)) {
-      yield pieces.join("");
-      pieces = [part];
-    }
-  }
-  const rest = pieces.join("");
-  if (rest !== "") yield rest;
-}
-
-function toError({ error: { code, message, retryAfterMs } }: ErrorBody): NetworkError {
-  return new NetworkError(ERROR_CODES.includes(code) ? code : "INTERNAL", message, {
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-  });
 }

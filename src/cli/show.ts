@@ -8,6 +8,7 @@ import type {
   NetworkStatus,
   PeerStatus,
   RefusedBy,
+  SharedStateStatus,
   UnreachedStatus,
 } from "../network/status.ts";
 import { table } from "./table.ts";
@@ -59,6 +60,7 @@ export function statusReport(status: NetworkStatus, terminal: Terminal, now: num
     statusLine(status, terminal),
     "",
     ...lines,
+    ...stateNotes(status.sharedState, terminal, now),
     // What a refuser says is said once.
     ...peers.filter((peer) => peer.state !== "alive" && !refusers.has(peer.nodeId)).flatMap((
       peer,
@@ -198,6 +200,35 @@ function byName(peers: readonly PeerStatus[]): PeerStatus[] {
 /** `alive`, or `alive, exo` for a peer of another program. */
 function showState({ state, kind }: PeerStatus): string {
   return kind === "node" ? state : `${state}, ${kind}`;
+}
+
+/** The shared state in a line, and what is in its way. */
+function stateNotes(state: SharedStateStatus | null, terminal: Terminal, now: number): string[] {
+  if (state === null) return [];
+  const { path, keys, bytes, maxBytes, differing, lastCheckpoint, checkpointProblem } = state;
+  const figures = [plural(keys, "key"), `${showBytes(bytes)} of ${showBytes(maxBytes)}`];
+  if (path === null) figures.push("in memory");
+  figures.push(
+    lastCheckpoint === null
+      ? "no checkpoint"
+      : `last checkpoint ${showAgo(lastCheckpoint.createdAt, now)}`,
+  );
+  return [
+    ...note(`Shared state: ${figures.join(", ")}.`, terminal, "dim"),
+    ...(differing.length === 0
+      ? []
+      : note(`It is not like that of ${differing.join(", ")}.`, terminal, "yellow")),
+    ...(checkpointProblem === null
+      ? []
+      : note(`No checkpoint could be made: ${checkpointProblem}`, terminal, "yellow")),
+  ];
+}
+
+/** `512 B`, `1.5 KiB`, `64 MiB`. */
+function showBytes(bytes: number): string {
+  if (bytes < 1_024) return `${bytes} B`;
+  const [value, unit] = bytes < 2 ** 20 ? [bytes / 1_024, "KiB"] : [bytes / 2 ** 20, "MiB"];
+  return `${Number(value.toPrecision(3))} ${unit}`;
 }
 
 /** Where nobody is linked, and why. */

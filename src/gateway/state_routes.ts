@@ -6,7 +6,9 @@ import { NetworkError } from "../base/errors.ts";
 import { parseWith } from "../base/schema.ts";
 import type { DistributedNetwork } from "../network/distributed_network.ts";
 import type { StateChange } from "../state/shared_state.ts";
+import { MAX_DOCUMENT_BYTES } from "../state/state_document.ts";
 import type { JsonBodies } from "./json_bodies.ts";
+import { LongBodies } from "./long_body.ts";
 import { streamed } from "./streamed.ts";
 
 /** A key and what it shows: what `GET /control/v1/state?key=KEY` answers, or a list for `?prefix=`. */
@@ -71,6 +73,7 @@ export function stateRoutes(
   network: DistributedNetwork,
   bodies: JsonBodies,
 ): Record<string, StateRoute> {
+  const documents = new LongBodies(MAX_DOCUMENT_BYTES);
   const read = async <T>(request: Request, schema: z.ZodType<T>): Promise<T> =>
     parseWith(schema, await bodies.read(request), "INVALID_ARGUMENT", "Cannot read the body");
   const entry = (key: string): StateEntry => {
@@ -108,6 +111,20 @@ export function stateRoutes(
       await network.state.append(key, ...items);
       return Response.json(entry(key));
     },
+    // Whole before it is sent: a client that reads slowly holds nothing up.
+    "GET /control/v1/state/export": async () =>
+      new Response(await network.exportState(), {
+        headers: { "content-type": "application/json" },
+      }),
+    "POST /control/v1/state/import": (request) =>
+      documents.use(request, async (document) => {
+        const { searchParams } = new URL(request.url);
+        const options = {
+          replace: searchParams.has("replace"),
+          dryRun: searchParams.has("dry-run"),
+        };
+        return Response.json(await network.importState(document, options));
+      }),
     "GET /control/v1/checkpoints": async () => Response.json(await network.listCheckpoints()),
     "POST /control/v1/checkpoints/save": async (request) => {
       const { name } = await read(request, checkpointSchema);

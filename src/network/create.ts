@@ -198,6 +198,9 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     shares: acceptsTasks,
     directory: ownDirectory(resolved),
     networks: () => believed().credentials().map(({ tag }) => tag),
+    networkName: () => description.network,
+    checkpointIntervalMs: resolved.checkpointIntervalMs,
+    keptCheckpoints: resolved.keptCheckpoints,
   });
   const pool: LinkPool = new LinkPool({
     transport: platform.links({

@@ -13,6 +13,7 @@ import { aboutDatagrams, aboutInterfaces, aboutLeftOut, NO_INTERFACE } from "./b
 import type { DiagnosisFacts, Finding, Severity } from "./diagnosis_facts.ts";
 import { aboutSecurity } from "./security_findings.ts";
 import { parseRange } from "./reach.ts";
+import { aboutState } from "./state_findings.ts";
 import type { PeerStatus } from "./status.ts";
 
 /** What is found, the worst first. */
@@ -25,6 +26,7 @@ export function findings(facts: DiagnosisFacts): Finding[] {
     ...aboutInterfaces(facts),
     ...aboutDatagrams(facts),
     ...aboutClock(facts),
+    ...aboutState(facts.status.sharedState),
     ...aboutPeers(facts),
     ...aboutAsked(facts),
   ]);

@@ -9,6 +9,7 @@ import { NetworkError } from "../base/errors.ts";
 import { safeName } from "../base/safe_text.ts";
 import type { Trust } from "../security/trust.ts";
 import type { Checkpoint, Restored } from "../state/checkpoints.ts";
+import type { Imported, ImportOptions } from "../state/state_import.ts";
 import type { SharedState } from "../state/shared_state.ts";
 import { firstOf, type MapItem, mapPrompts, type Prompts } from "../tasks/map_prompts.ts";
 import type { RunRequest } from "../tasks/run_request.ts";
@@ -132,6 +133,54 @@ export class DistributedNetwork implements AsyncDisposable {
   /** Removes a checkpoint; resolves to whether there was one. */
   async deleteCheckpoint(name: string): Promise<boolean> {
     return await this.#parts.state.checkpoints.delete(name);
+  }
+
+  /**
+   * The shared state as one document of JSON, to be kept elsewhere; see {@linkcode importState}.
+   *
+   * @example From one network into another
+   * ```ts
+   * import { createDistributedNetwork } from "@hanzo/network";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using network = createDistributedNetwork({
+   *   name: "example",
+   *   networkInterfaces: ["lo"],
+   *   listenPort: 0,
+   *   broadcastPort: 45_685,
+   * });
+   * await network.start();
+   * await network.state.set("greeting", "hello");
+   * const json = await network.exportState();
+   * assertEquals(JSON.parse(json).entries, [{ key: "greeting", value: "hello" }]);
+   *
+   * await network.state.set("greeting", "goodbye");
+   * await network.state.set("mine", 1);
+   * const { set, deleted } = await network.importState(json);
+   * assertEquals({ set, deleted }, { set: 1, deleted: 0 });
+   * assertEquals(network.state.entries(), [["greeting", "hello"], ["mine", 1]]);
+   * ```
+   *
+   * @throws {NetworkError} `FAILED_PRECONDITION` unless the network runs.
+   */
+  async exportState(): Promise<string> {
+    return await this.#parts.state.export();
+  }
+
+  /**
+   * Writes what a document of {@linkcode exportState} holds, on all devices: keys of it that are there
+   * get its values, and all others stay, unless `replace` is asked for. What is there now is kept as a
+   * checkpoint first.
+   *
+   * @throws {NetworkError} `INVALID_ARGUMENT` when it is none, or damaged; `FAILED_PRECONDITION` when a
+   * later version has made it; `RESOURCE_EXHAUSTED` when a key or a value is too long, or there is no
+   * room for it: nothing was written then.
+   */
+  async importState(
+    document: string | Uint8Array,
+    options: ImportOptions = {},
+  ): Promise<Imported> {
+    return await this.#parts.state.import(document, options);
   }
 
   /**

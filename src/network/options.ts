@@ -144,6 +144,21 @@ export interface NetworkOptions {
    * @default {true}
    */
   existingPeers?: boolean;
+  /**
+   * How often the shared state is kept as a checkpoint of this node's, if anything was written since
+   * the last time, in milliseconds: 60,000 to 604,800,000 (a week), or 0 for never. It is on because
+   * what somebody deletes by mistake is deleted on all devices at once, which is seen too late.
+   *
+   * @default {3600000}
+   */
+  checkpointIntervalMs?: number;
+  /**
+   * How many of these stay, the newest, 1 to 1,000; fewer when they take more than 256 MiB together.
+   * Those that were made by name stay until they are deleted.
+   *
+   * @default {24}
+   */
+  keptCheckpoints?: number;
   /** What this device is, instead of what is found; what is left out is found. */
   deviceCapabilities?: CapabilityOverrides;
   /**
@@ -232,6 +247,9 @@ export interface ResolvedOptions {
   readonly open: boolean | string;
   readonly openAcceptTasks: boolean;
   readonly existingPeers: boolean;
+  /** 0: there are none. */
+  readonly checkpointIntervalMs: number;
+  readonly keptCheckpoints: number;
   readonly deviceCapabilities: CapabilityOverrides;
   readonly labels: readonly string[];
   readonly routingStrategy: RoutingStrategy;
@@ -249,6 +267,8 @@ export const DEFAULT_LISTEN_PORT = 5681;
 export const DEFAULT_NETWORK_NAME = "hanzo";
 /** The port of the beacons: the specification's and that of existing peers. */
 export const DEFAULT_BROADCAST_PORT = 5678;
+
+const WEEK_MS = 604_800_000;
 
 /**
  * Copies, fills and checks options.
@@ -280,6 +300,8 @@ export function resolveOptions(
     open: options.open ?? false,
     openAcceptTasks: options.openAcceptTasks ?? false,
     existingPeers: options.existingPeers ?? true,
+    checkpointIntervalMs: options.checkpointIntervalMs ?? 3_600_000,
+    keptCheckpoints: options.keptCheckpoints ?? 24,
     deviceCapabilities: parseCapabilityOverrides(options.deviceCapabilities ?? {}),
     labels: Object.freeze([...new Set(options.labels ?? [])]),
     routingStrategy: options.routingStrategy ?? RoutingStrategy.CapabilityBased,
@@ -371,6 +393,10 @@ function check(options: ResolvedOptions): void {
   checkRange("broadcastPort", options.broadcastPort, 1, 65_535);
   checkRange("healthCheckIntervalMs", options.healthCheckIntervalMs, 50, 60_000);
   checkRange("slots", options.slots, 1, 4_096);
+  if (options.checkpointIntervalMs !== 0) {
+    checkRange("checkpointIntervalMs", options.checkpointIntervalMs, 60_000, WEEK_MS, "0 or ");
+  }
+  checkRange("keptCheckpoints", options.keptCheckpoints, 1, 1_000);
   if (!Object.values(RoutingStrategy).includes(routingStrategy)) {
     refuse("routingStrategy", routingStrategy, Object.values(RoutingStrategy).join(" or "));
   }
@@ -417,9 +443,15 @@ export function leavesMachine(
   return networkInterfaces.length === 0 || !networkInterfaces.every(isLoopbackName);
 }
 
-function checkRange(option: string, value: number, least: number, most: number): void {
+function checkRange(
+  option: string,
+  value: number,
+  least: number,
+  most: number,
+  or = "",
+): void {
   if (Number.isInteger(value) && value >= least && value <= most) return;
-  refuse(option, value, `a whole number from ${least} to ${most}`);
+  refuse(option, value, `${or}a whole number from ${least} to ${most}`);
 }
 
 function refuse(option: string, value: unknown, expected: string): never {

@@ -64,6 +64,7 @@ export function networkStatus(
     agents: [...description.agents],
     tasks: tasksNow(parts, explains),
     recentTasks: recentTasks(parts, explains),
+    sharedState: parts.state.status(),
     // A node of ours has the better claim to its label.
     peers: Object.fromEntries(
       [...parts.foreign().map((one) => foreignStatus(one, interfaces, parts.clock)), ...peers]

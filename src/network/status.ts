@@ -44,6 +44,8 @@ export interface NetworkStatus {
   tasks: TaskStatus[];
   /** The last 200 tasks that this node has asked for and that have ended, the last one first. */
   recentTasks: EndedTask[];
+  /** The state that all devices share, as this node has it; null before the start. */
+  sharedState: SharedStateStatus | null;
   /** The peers that are discovered, alive or suspect, by node id. */
   peers: Record<string, PeerStatus>;
   /** Listed addresses at which nobody is linked. */
@@ -104,6 +106,26 @@ export interface StatusOptions {
    * @default {false}
    */
   explain?: boolean;
+}
+
+/** The shared state as a node has it. */
+export interface SharedStateStatus {
+  /** Its file; null where it is in memory, and ends with the node. */
+  path: string | null;
+  /** How many keys have a value; of a large state as of some seconds ago. */
+  keys: number;
+  /** What keys and values take, in bytes, those included that are gone and not forgotten yet. */
+  bytes: number;
+  /** What they may take. */
+  maxBytes: number;
+  /** Linked nodes that have not become like this one for half a minute. */
+  differing: string[];
+  /** The last checkpoint that this node has made; `createdAt` in milliseconds since 1970. */
+  lastCheckpoint: { name: string; createdAt: number; keys: number } | null;
+  /** Why the last checkpoint by interval could not be made. */
+  checkpointProblem: string | null;
+  /** A file that was damaged and put aside, as long as it is there. */
+  damagedPath: string | null;
 }
 
 /** By what the links of a node are secured. */

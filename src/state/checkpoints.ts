@@ -1,13 +1,23 @@
 /** The shared state as of some moment, in files of this node's that are whole or are told to be none. */
 
-import { type JsonValue, parseBoundedJson } from "../base/bounded_json.ts";
+import type { JsonValue } from "../base/bounded_json.ts";
 import { bytesOf } from "../base/bounded_value.ts";
 import type { Clock } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
-import { writePrivate } from "../base/private_file.ts";
+import { removeUnfinished, writePrivate } from "../base/private_file.ts";
 import { safeName } from "../base/safe_text.ts";
-import { MAX_DEPTH } from "./row_transaction.ts";
+import {
+  CHECKPOINT_VERSION,
+  checkpointBytes,
+  type CheckpointHead,
+  type CheckpointHeader,
+  type CheckpointKind,
+  readEntries,
+  readHead,
+} from "./checkpoint_file.ts";
+import { changesTo, needRoom, writeChanges } from "./entry_changes.ts";
 import type { SharedState } from "./shared_state.ts";
+import type { StateSnapshot } from "./state_snapshot.ts";
 
 /** A state that was kept. */
 export interface Checkpoint {
@@ -21,8 +31,11 @@ export interface Checkpoint {
   readonly keys: number;
   /** What its file takes, in bytes. */
   readonly bytes: number;
-  /** Whether nobody asked for it: only the newest ten of these are kept. */
-  readonly isAutomatic: boolean;
+  /**
+   * Why it was made: somebody asked for it by name, time had passed, or a restore or an import was to
+   * come. Nobody but you removes the first; of each of the others only the newest stay.
+   */
+  readonly kind: "named" | "interval" | "before";
 }
 
 /** What a restore has changed. */
@@ -42,38 +55,43 @@ export interface CheckpointsOptions {
   readonly nodeId: string;
   readonly clock: Clock;
   readonly state: () => SharedState;
+  /** Takes one of all that was written so far. */
+  readonly snapshot: () => StateSnapshot;
+  /** By how many bytes the state may grow. */
+  readonly room: () => number;
 }
 
-const FORMAT = "hanzo-network-checkpoint";
-const VERSION = 1;
+/** Those that nobody has named are kept up to a number, and to how many bytes they take together. */
+export interface KeptCheckpoints {
+  readonly count: number;
+  readonly bytes: number;
+}
+
 const SUFFIX = ".checkpoint";
 const MAX_NAME_BYTES = 256;
-/** Twice what a state may be, which others may have filled at the same time. */
-const MAX_BYTES = 512 * 2 ** 20;
-const MAX_HEADER_BYTES = 8 * 1024;
-/** Automatic ones that are kept. */
-const MAX_AUTOMATIC = 10;
-/** What a restore writes together. */
-const CHUNK_BYTES = 4 * 2 ** 20;
-/** Entries of a body are three levels above what values may be. */
-const BODY_DEPTH = MAX_DEPTH + 3;
-const NEWLINE = 10;
-
-interface Header extends Omit<Checkpoint, "bytes"> {
-  readonly format: string;
-  readonly version: number;
-  /** Of the body, in bytes. */
-  readonly length: number;
-}
+/** Of those that restores and imports make before they write. */
+const KEPT_BEFORE: KeptCheckpoints = { count: 10, bytes: Infinity };
 
 const encoder = new TextEncoder();
+
+interface Found {
+  readonly header: CheckpointHeader;
+  readonly bytes: number;
+}
 
 /** See the top of the file. */
 export class Checkpoints {
   readonly #options: CheckpointsOptions;
+  #last: Promise<unknown> = Promise.resolve();
+  #latest: Checkpoint | undefined;
 
   constructor(options: CheckpointsOptions) {
     this.#options = options;
+  }
+
+  /** The last one that was made, as far as it is known without looking. */
+  get latest(): Checkpoint | undefined {
+    return this.#latest;
   }
 
   /**
@@ -84,18 +102,43 @@ export class Checkpoints {
    * later version has made one of that name; `RESOURCE_EXHAUSTED` when the disk is full.
    */
   save(name: string): Promise<Checkpoint> {
-    return this.#save(name, false);
+    return this.#inTurn(async () => {
+      const path = await this.#pathOf(name);
+      const action = `save checkpoint "${safeName(name, 64)}"`;
+      const there = await readHead(path).catch(() => undefined);
+      if (there?.is === "later") throw later(action, there.version);
+      return await this.#write(path, name, "named", action);
+    });
   }
 
-  /** Those that there are, the newest first; of damaged ones nothing is told. */
+  /**
+   * Keeps the state because time has passed, unless nothing was written since the last time.
+   *
+   * @param kept How many of these stay: the newest; the new one in any case.
+   * @param signal Ends it as long as nothing is on the disk.
+   * @returns Undefined when there was no need of it.
+   * @throws {NetworkError} As {@linkcode save}.
+   */
+  saveByInterval(kept: KeptCheckpoints, signal?: AbortSignal): Promise<Checkpoint | undefined> {
+    return this.#inTurn(async () => {
+      const last = (await this.#find()).find(({ header }) => header.kind === "interval");
+      using snapshot = this.#options.snapshot();
+      if (snapshot.mark === last?.header.mark || snapshot.isBlank) return undefined;
+      return await this.#saveUnnamed("interval", kept, snapshot, signal);
+    });
+  }
+
+  /** Keeps the state before much of it is replaced; `before` is a part of its name. */
+  saveBefore(before: "restore" | "import"): Promise<Checkpoint> {
+    return this.#inTurn(async () => {
+      using snapshot = this.#options.snapshot();
+      return await this.#saveUnnamed("before", KEPT_BEFORE, snapshot, undefined, before);
+    });
+  }
+
+  /** Those that there are, the newest first; of those that were cut or overwritten nothing is told. */
   async list(): Promise<Checkpoint[]> {
-    const found: Checkpoint[] = [];
-    for (const file of await this.#files()) {
-      const bytes = await this.#read(file).catch(() => undefined);
-      const header = bytes && headerOf(bytes)?.header;
-      if (header?.version === VERSION) found.push(shown(header, bytes!.length));
-    }
-    return found.sort((one, other) => other.createdAt - one.createdAt);
+    return (await this.#find()).map(shown);
   }
 
   /**
@@ -103,40 +146,24 @@ export class Checkpoints {
    * to it. What was there before is kept as a checkpoint first.
    *
    * @throws {NetworkError} `NOT_FOUND`; `FAILED_PRECONDITION` when it is damaged or a later version
-   * has made it: nothing was changed then.
+   * has made it; `RESOURCE_EXHAUSTED` when there is no room for it: nothing was changed then.
    */
   async restore(name: string): Promise<Restored> {
-    const { state, clock } = this.#options;
-    const wanted = await this.#contentOf(name);
-    const before = `before-restore ${new Date(clock.wallTime()).toISOString()}`;
-    await this.#save(before, true);
-    await this.#prune();
-    const now = new Map(state().entries());
-    const gone = [...now.keys()].filter((key) => !wanted.has(key));
-    const changed = [...wanted].filter(([key, value]) =>
-      JSON.stringify(now.get(key)) !== JSON.stringify(value)
-    );
-    const steps = [
-      ...gone.map((key) => ({ key, value: undefined, bytes: bytesOf(key) })),
-      ...changed.map(([key, value]) => ({ key, value, bytes: bytesOf(JSON.stringify(value)) })),
-    ];
-    while (steps.length > 0) {
-      await state().transact((tx) => {
-        for (let bytes = 0; bytes < CHUNK_BYTES && steps.length > 0;) {
-          const step = steps.shift()!;
-          bytes += step.bytes + bytesOf(step.key);
-          if (step.value === undefined) tx.delete(step.key);
-          else tx.set(step.key, step.value);
-        }
-      });
-    }
-    return { before, set: changed.length, deleted: gone.length };
+    const action = `restore checkpoint "${safeName(name, 64)}"`;
+    const wanted = await this.#contentOf(name, action);
+    const { snapshot, state, room } = this.#options;
+    const changes = await changesTo(snapshot, wanted, "go");
+    needRoom(changes, { action, room: room() });
+    const { name: before } = await this.saveBefore("restore");
+    await writeChanges(state(), changes, before);
+    return { before, set: changes.set, deleted: changes.deleted };
   }
 
   /** Removes one; returns whether there was one. */
   async delete(name: string): Promise<boolean> {
     try {
       await Deno.remove(await this.#pathOf(name));
+      if (this.#latest?.name === name) await this.#find();
       return true;
     } catch (thrown) {
       if (thrown instanceof Deno.errors.NotFound) return false;
@@ -144,92 +171,113 @@ export class Checkpoints {
     }
   }
 
-  async #save(name: string, isAutomatic: boolean): Promise<Checkpoint> {
-    const { state, clock, nodeId, directory } = this.#options;
+  /** Removes what a process that was killed has left. */
+  async removeUnfinished(): Promise<void> {
+    await removeUnfinished(this.#options.directory).catch(() => {});
+  }
+
+  /** One is written at a time: two would need twice the room, and count each other wrongly. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work);
+    this.#last = result.catch(() => {});
+    return result;
+  }
+
+  async #saveUnnamed(
+    kind: "interval" | "before",
+    kept: KeptCheckpoints,
+    snapshot: StateSnapshot,
+    signal?: AbortSignal,
+    before?: string,
+  ): Promise<Checkpoint> {
+    const time = new Date(this.#options.clock.wallTime()).toISOString();
+    const prefix = before === undefined ? "interval" : `before-${before}`;
+    const action = `save a checkpoint ${before === undefined ? "by interval" : `before ${before}`}`;
+    // A clock that is set back comes by the same time again.
+    let name = `${prefix} ${time}`;
+    for (let i = 2; await isThere(await this.#pathOf(name)); i++) name = `${prefix} ${time} ${i}`;
     const path = await this.#pathOf(name);
-    const action = `save checkpoint "${safeName(name, 64)}"`;
-    const there = await this.#read(path).catch(() => undefined);
-    const version = there && headerOf(there)?.header.version;
-    if (version !== undefined && version !== VERSION) throw later(action, version);
-    const entries = state().entries();
-    const body = encoder.encode(JSON.stringify(entries));
-    const header: Header = {
-      format: FORMAT,
-      version: VERSION,
-      name,
-      createdAt: clock.wallTime(),
-      nodeId,
-      keys: entries.length,
-      isAutomatic,
-      length: body.length,
-    };
-    const head = encoder.encode(JSON.stringify(header));
-    const bytes = new Uint8Array(head.length + 1 + body.length + 1 + 64);
-    bytes.set(head);
-    bytes[head.length] = NEWLINE;
-    bytes.set(body, head.length + 1);
-    bytes[head.length + 1 + body.length] = NEWLINE;
-    const sum = await sumOf(bytes.subarray(0, -64));
-    bytes.set(encoder.encode(sum), bytes.length - 64);
+    const made = await this.#write(path, name, kind, action, snapshot, signal);
+    await this.#prune(kind, kept);
+    return made;
+  }
+
+  async #write(
+    path: string,
+    name: string,
+    kind: CheckpointKind,
+    action: string,
+    given?: StateSnapshot,
+    signal?: AbortSignal,
+  ): Promise<Checkpoint> {
+    const { clock, nodeId, directory } = this.#options;
+    const found = await this.#find();
+    const order = Math.max(0, ...found.map(({ header }) => header.order)) + 1;
+    // As of now, and not as of when the ones before it were being written.
+    using own = given === undefined ? this.#options.snapshot() : undefined;
+    const label = { name, createdAt: clock.wallTime(), nodeId, kind, order };
+    const { header, parts } = await checkpointBytes(label, (given ?? own)!, signal);
     try {
       await Deno.mkdir(directory, { recursive: true, mode: 0o700 });
     } catch (thrown) {
       throw fileError(action, thrown);
     }
-    await writePrivate(path, bytes);
-    return shown(header, bytes.length);
+    await writePrivate(path, parts);
+    const bytes = parts.reduce((sum, { length }) => sum + length, 0);
+    return this.#latest = shown({ header, bytes });
   }
 
-  async #contentOf(name: string): Promise<Map<string, JsonValue>> {
-    const action = `restore checkpoint "${safeName(name, 64)}"`;
+  async #contentOf(name: string, action: string): Promise<Map<string, JsonValue>> {
     const path = await this.#pathOf(name);
-    let bytes: Uint8Array<ArrayBuffer>;
+    let head: CheckpointHead;
+    let entries: Map<string, JsonValue> | undefined;
     try {
-      bytes = await this.#read(path);
+      head = await readHead(path);
+      if (head.is === "later") throw later(action, head.version);
+      const isIt = head.is === "good" && head.header.name === name;
+      entries = isIt ? await readEntries(path, head as CheckpointHead & { is: "good" }) : undefined;
     } catch (thrown) {
+      if (thrown instanceof NetworkError) throw thrown;
       if (thrown instanceof Deno.errors.NotFound) {
         const message = `Cannot ${action}: there is none. See: hanzo-network checkpoint list`;
         throw new NetworkError("NOT_FOUND", message);
       }
       throw fileError(action, thrown);
     }
-    const read = headerOf(bytes);
-    if (read === undefined) throw damaged(action, path);
-    if (read.header.version !== VERSION) throw later(action, read.header.version);
-    const { header, bodyAt } = read;
-    const end = bodyAt + header.length;
-    const sum = new TextDecoder().decode(bytes.subarray(end + 1));
-    if (bytes.length !== end + 65 || header.name !== name) throw damaged(action, path);
-    if (await sumOf(bytes.subarray(0, -64)) !== sum) throw damaged(action, path);
-    const bounds = { maxBytes: MAX_BYTES, maxDepth: BODY_DEPTH };
-    return new Map(parseBoundedJson(bytes.subarray(bodyAt, end), bounds) as [string, JsonValue][]);
+    if (entries === undefined) throw damaged(action, path);
+    return entries;
   }
 
-  /** Whole files of modest size; no link is followed. */
-  async #read(path: string): Promise<Uint8Array<ArrayBuffer>> {
-    const { isFile, size } = await Deno.lstat(path);
-    if (!isFile || size > MAX_BYTES) {
-      throw new Error("it is no regular file of a checkpoint's size");
-    }
-    return await Deno.readFile(path);
-  }
-
-  async #files(): Promise<string[]> {
+  /** Those that are whole, the last one that was made first, whatever the clock showed. */
+  async #find(): Promise<Found[]> {
     const { directory } = this.#options;
+    const found: Found[] = [];
     try {
-      const files = await Array.fromAsync(Deno.readDir(directory));
-      return files.filter(({ name }) => name.endsWith(SUFFIX)).map(({ name }) =>
-        `${directory}/${name}`
-      );
+      for await (const { name: file } of Deno.readDir(directory)) {
+        if (!file.endsWith(SUFFIX)) continue;
+        const head = await readHead(`${directory}/${file}`).catch(() => undefined);
+        if (head?.is !== "good") continue;
+        // A file that bears another one's name would be restored as it.
+        if (await this.#pathOf(head.header.name) !== `${directory}/${file}`) continue;
+        found.push({ header: head.header, bytes: head.bodyAt + head.header.length });
+      }
     } catch (thrown) {
-      if (thrown instanceof Deno.errors.NotFound) return [];
-      throw fileError("list the checkpoints", thrown);
+      if (!(thrown instanceof Deno.errors.NotFound)) {
+        throw fileError("list the checkpoints", thrown);
+      }
     }
+    found.sort((one, other) => other.header.order - one.header.order);
+    this.#latest = found.length === 0 ? undefined : shown(found[0]);
+    return found;
   }
 
-  async #prune(): Promise<void> {
-    const automatic = (await this.list()).filter(({ isAutomatic }) => isAutomatic);
-    for (const { name } of automatic.slice(MAX_AUTOMATIC)) await this.delete(name);
+  async #prune(kind: CheckpointKind, { count, bytes }: KeptCheckpoints): Promise<void> {
+    let taken = 0;
+    const ofKind = (await this.#find()).filter(({ header }) => header.kind === kind);
+    for (const [index, found] of ofKind.entries()) {
+      taken += found.bytes;
+      if (index > 0 && (index >= count || taken > bytes)) await this.delete(found.header.name);
+    }
   }
 
   /** Names are data: nothing of one is a part of the path. */
@@ -241,33 +289,18 @@ export class Checkpoints {
         `Cannot use a checkpoint of that name: it is a text of 1 to ${MAX_NAME_BYTES} bytes.`,
       );
     }
-    return `${this.#options.directory}/${
-      (await sumOf(encoder.encode(name))).slice(0, 40)
-    }${SUFFIX}`;
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(name)));
+    return `${this.#options.directory}/${digest.toHex().slice(0, 40)}${SUFFIX}`;
   }
 }
 
-/** Undefined when there is none that could be read. */
-function headerOf(
-  bytes: Uint8Array<ArrayBuffer>,
-): { header: Header; bodyAt: number } | undefined {
-  const end = bytes.subarray(0, MAX_HEADER_BYTES).indexOf(NEWLINE);
-  if (end < 0) return undefined;
-  try {
-    const header = JSON.parse(new TextDecoder().decode(bytes.subarray(0, end))) as Header;
-    if (header.format !== FORMAT || !Number.isInteger(header.version)) return undefined;
-    return { header, bodyAt: end + 1 };
-  } catch {
-    return undefined;
-  }
+function shown({ header, bytes }: Found): Checkpoint {
+  const { name, createdAt, nodeId, keys, kind } = header;
+  return { name, createdAt, nodeId, keys, bytes, kind };
 }
 
-function shown({ name, createdAt, nodeId, keys, isAutomatic }: Header, bytes: number): Checkpoint {
-  return { name, createdAt, nodeId, keys, bytes, isAutomatic };
-}
-
-async function sumOf(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+async function isThere(path: string): Promise<boolean> {
+  return await Deno.lstat(path).then(() => true, () => false);
 }
 
 function damaged(action: string, path: string): NetworkError {
@@ -280,7 +313,7 @@ function damaged(action: string, path: string): NetworkError {
 function later(action: string, version: number): NetworkError {
   return new NetworkError(
     "FAILED_PRECONDITION",
-    `Cannot ${action}: it is of version ${version}, and this program knows ${VERSION}. ` +
+    `Cannot ${action}: it is of version ${version}, and this program knows ${CHECKPOINT_VERSION}. ` +
       "Install the newer hanzo-network again.",
   );
 }

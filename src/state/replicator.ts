@@ -68,6 +68,8 @@ export class Replicator {
   readonly #ahead = new Map<string, { all: boolean }>();
   /** Digests that differ although all of theirs was taken: asked for once. */
   readonly #unequal = new Map<string, string>();
+  /** Those that were not like this one when they last said how they are, and since when. */
+  readonly #differingSince = new Map<string, number>();
   #cancel: CancelTimer | undefined;
   #isPulling = false;
 
@@ -86,6 +88,13 @@ export class Replicator {
     this.#cancel = undefined;
     this.#ahead.clear();
     this.#unequal.clear();
+  }
+
+  /** The linked nodes that have differed from this one in each comparison for so long. */
+  differingFor(ms: number): string[] {
+    const { replicas, clock } = this.#options;
+    const now = clock.now();
+    return replicas.linked().filter((id) => now - (this.#differingSince.get(id) ?? Infinity) >= ms);
   }
 
   /** There is a link to that node: it is told how far this one has seen. */
@@ -163,17 +172,20 @@ export class Replicator {
   }
 
   #compare(nodeId: string, summary: Uint8Array): void {
-    const { state } = this.#options;
+    const { state, clock } = this.#options;
     state.commit();
     const own = summaryOf(state.position);
     const isSame = (from: number, to: number) =>
       own.subarray(from, to).every((byte, i) => byte === summary[from + i]);
-    if (!isSame(0, HASH_BYTES)) this.#ahead.set(nodeId, { all: false });
-    else if (isSame(HASH_BYTES, own.length)) {
+    if (isSame(0, own.length)) {
       this.#ahead.delete(nodeId);
       this.#unequal.delete(nodeId);
+      this.#differingSince.delete(nodeId);
       return;
-    } else {
+    }
+    if (!this.#differingSince.has(nodeId)) this.#differingSince.set(nodeId, clock.now());
+    if (!isSame(0, HASH_BYTES)) this.#ahead.set(nodeId, { all: false });
+    else {
       // Both have seen the same, and show something else: what one of them has no more is gone.
       const both = `${own.toHex()} ${summary.toHex()}`;
       if (this.#unequal.get(nodeId) === both) return;

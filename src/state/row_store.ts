@@ -158,6 +158,21 @@ export class RowStore implements Disposable {
     return this.#db.prepare(sql).get() as { time: number; count: number } | undefined;
   }
 
+  /** What is read from now on is as it is now, whatever others write; until it is disposed of. */
+  freeze(): void {
+    this.#db.exec("BEGIN");
+    this.#readOrigins();
+  }
+
+  /** How many keys have a value: set, appended to, or added to and not all of that taken back. */
+  keyCount(): number {
+    const sql = `SELECT count(DISTINCT key) AS keys FROM rows AS one WHERE value IS NOT NULL AND
+      (part = '' OR part GLOB '@*' OR (part GLOB '+*' AND NOT EXISTS (SELECT 1 FROM rows AS back
+        WHERE back.key = one.key AND back.part = '-' || substr(one.part, 2)
+          AND (back.time, back.count) >= (one.time, one.count))))`;
+    return (this.#db.prepare(sql).get() as { keys: number }).keys;
+  }
+
   /** What all rows come to: their bytes, and the sum of those that are shown ({@linkcode sumOf}). */
   total(): { bytes: number; digest: number } {
     const sql = `SELECT

@@ -143,7 +143,8 @@ export class RowTransaction implements StateTransaction {
   }
 }
 
-function checkStateKey(key: string, action: string): void {
+/** @throws {NetworkError} As {@linkcode checkKey}; `INVALID_ARGUMENT` also for one with a zero in it. */
+export function checkStateKey(key: string, action: string): void {
   checkKey(key, action);
   // SQLite hands a text back up to its first zero.
   if (!key.includes("\0")) return;

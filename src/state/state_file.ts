@@ -8,7 +8,10 @@ import { RowStore } from "./row_store.ts";
 
 /** An open one. */
 export interface StateFile {
+  readonly path: string;
   readonly store: RowStore;
+  /** The last one that was put aside because it was damaged, if it is there still. */
+  readonly damagedPath: string | undefined;
   /** Resolves when all that was committed so far is on the disk. */
   sync(): Promise<void>;
   /** The network is called by these from now on. */
@@ -27,6 +30,8 @@ export interface StateFileOptions {
 }
 
 const NAME = "state.db";
+/** In the name of one that is no good; the time follows. */
+const DAMAGED = ".damaged-";
 /** What SQLite keeps beside a file. */
 const COMPANIONS = ["", "-wal", "-shm"];
 
@@ -53,7 +58,9 @@ export async function openStateFile(options: StateFileOptions): Promise<StateFil
   store.setNetworks(networks);
   const log = new LogSync(path);
   return {
+    path,
     store,
+    damagedPath: await damagedIn(directory),
     sync: () => log.sync(),
     belongsTo: (names) => store.setNetworks(names),
     close: () => log.close(),
@@ -65,7 +72,7 @@ async function openUndamaged(path: string, logger: Logger): Promise<RowStore> {
     return await open(path, logger);
   } catch (thrown) {
     if (!isDamage(thrown)) throw notOpened(path, thrown);
-    const aside = `${path}.damaged-${new Date().toISOString().replaceAll(":", "-")}`;
+    const aside = `${path}${DAMAGED}${new Date().toISOString().replaceAll(":", "-")}`;
     await move(path, aside);
     logger.error("The shared state here is damaged: {error}. {mend}", {
       error: describeError(thrown),
@@ -75,6 +82,15 @@ async function openUndamaged(path: string, logger: Logger): Promise<RowStore> {
       throw notOpened(path, thrown);
     });
   }
+}
+
+async function damagedIn(directory: string): Promise<string | undefined> {
+  const names: string[] = [];
+  for await (const { name } of Deno.readDir(directory)) {
+    if (name.startsWith(NAME + DAMAGED) && name.endsWith("Z")) names.push(name);
+  }
+  const last = names.sort().at(-1);
+  return last && `${directory}/${last}`;
 }
 
 async function open(path: string, logger: Logger): Promise<RowStore> {

@@ -109,6 +109,11 @@ export class StateReplica implements SharedState {
     return this.#ledger.bytes;
   }
 
+  /** What they may take. */
+  get maxBytes(): number {
+    return this.#options.maxBytes ?? MAX_BYTES;
+  }
+
   get(key: string): JsonValue | undefined {
     return shownValue(this.#store.rowsOf(key));
   }

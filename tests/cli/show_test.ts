@@ -14,7 +14,7 @@ import {
 import { Terminal } from "../../src/cli/terminal.ts";
 import { displayWidth } from "../../src/cli/width.ts";
 import { type DeviceCapabilities, UNKNOWN_DEVICE } from "../../src/device/capabilities.ts";
-import type { NetworkStatus, PeerStatus } from "../../src/network/status.ts";
+import type { NetworkStatus, PeerStatus, SharedStateStatus } from "../../src/network/status.ts";
 
 function flops(fp32: number | null, fp16: number | null): DeviceCapabilities {
   return { ...UNKNOWN_DEVICE, flops: { fp32, fp16, int8: null } };
@@ -48,6 +48,7 @@ const STATUS: NetworkStatus = {
   agents: [],
   tasks: [],
   recentTasks: [],
+  sharedState: null,
   peers: {},
   unreached: [],
   nameConflicts: [],
@@ -250,4 +251,30 @@ Deno.test("the line above the table says what the node is and does", () => {
 Deno.test("a terminal without colours gets none, one with colours gets them around the text only", () => {
   assertEquals(new Terminal({ json: false, colours: false }).style("red", "x"), "x");
   assertEquals(new Terminal({ json: false, colours: true }).style("red", "x"), "\x1b[31mx\x1b[39m");
+});
+
+Deno.test("the shared state is told in a line, and what is in its way below it", () => {
+  const sharedState: SharedStateStatus = {
+    path: "/data/state.db",
+    keys: 1,
+    bytes: 512,
+    maxBytes: 64 * 2 ** 20,
+    differing: [],
+    lastCheckpoint: null,
+    checkpointProblem: null,
+    damagedPath: null,
+  };
+  const told = (change: Partial<SharedStateStatus>) => {
+    const status = { ...STATUS, sharedState: { ...sharedState, ...change } };
+    return statusReport(status, terminalOf(Infinity), NOW).slice(4);
+  };
+  assertEquals(told({}), ["Shared state: 1 key, 512 B of 64 MiB, no checkpoint."]);
+  const lastCheckpoint = { name: "monday", createdAt: NOW - 5_000, keys: 1 };
+  assertEquals(told({ path: null, keys: 9, bytes: 1_600, lastCheckpoint }), [
+    "Shared state: 9 keys, 1.56 KiB of 64 MiB, in memory, last checkpoint 5.0 s ago.",
+  ]);
+  assertEquals(told({ differing: ["b", "c"], checkpointProblem: "the disk is full" }).slice(1), [
+    "It is not like that of b, c.",
+    "No checkpoint could be made: the disk is full",
+  ]);
 });

@@ -64,5 +64,40 @@ Deno.test("what is written on one node is on the other, and a killed one has it 
     );
     await shows("B", "meanwhile", "yes");
     assertStringIncludes((await checkpoint("list")).stdout, "before-restore");
+
+    const file = `${directory}/state.json`;
+    const transfer = (...args: string[]) =>
+      hanzo(["state", ...args, `--data-dir=${directory}`, "--node-id=A"]);
+    assertEquals((await transfer("export", file)).stdout, `Wrote 3 keys to ${file}.\n`);
+    if (Deno.build.os !== "windows") assertEquals((await Deno.stat(file)).mode! & 0o777, 0o600);
+    const exported = await Deno.readTextFile(file);
+    const second = await transfer("export", file);
+    assertEquals(second.code, 1);
+    assertStringIncludes(second.stderr, "is there already");
+    await state("B", "set", "meanwhile", "no");
+    await state("B", "set", "mine", "1");
+    await shows("A", "mine", 1);
+    assertEquals((await transfer("export", file, "--overwrite")).code, 0);
+    assertStringIncludes((await transfer("export")).stdout, '"value":"no"');
+    await Deno.writeTextFile(file, exported);
+    const dry = await transfer("import", file, "--replace", "--dry-run");
+    assertEquals(dry.stdout, "It would be: 1 key set, 1 deleted, 2 as before.\n");
+    const imported = await transfer("import", file);
+    assertStringIncludes(
+      imported.stdout,
+      'Imported: 1 key set, 0 deleted, 2 as before. What was there before is "before-import ',
+    );
+    await shows("B", "meanwhile", "yes");
+    assertEquals((await state("A", "get", "mine")).value, 1);
+    assertEquals((await state("A", "import", file, "--replace")).deleted, 1);
+    await Deno.writeTextFile(file, exported.replace("yes", "yet"));
+    const damaged = await transfer("import", file);
+    assertEquals(damaged.code, 1);
+    assertStringIncludes(damaged.stderr, "its content is not what was exported");
+    assertEquals((await transfer("import")).code, 2);
+    assertEquals((await transfer("list", "--replace")).code, 2);
+    const status = await hanzo(["status", `--data-dir=${directory}`, "--node-id=A"]);
+    assertStringIncludes(status.stdout, "Shared state: 3 keys, ");
+    assertStringIncludes(status.stdout, "last checkpoint ");
   });
 });

@@ -80,3 +80,39 @@ Deno.test("who watches is told of changes, and of nothing before", async () => {
   });
   await lines.return?.(undefined);
 });
+
+Deno.test("what is exported is a document, and imported adds to what is there unless it is to replace it", async () => {
+  await using api = await TestApi.start([]);
+  await post(api, "set", { key: "__proto__", value: { n: [null] } });
+  await post(api, "set", { key: "b", value: 1 });
+  const answer = await api.fetch("/control/v1/state/export");
+  assertEquals(answer.headers.get("content-type"), "application/json");
+  const document = await answer.text();
+  const { format, version, network, nodeId, entries } = JSON.parse(document);
+  assertEquals([format, version, nodeId], ["hanzo-network-state", 1, "a"]);
+  assertEquals(network, api.node.network.getNetworkStatus().name);
+  assertEquals(entries.length, 2);
+  await post(api, "set", { key: "b", value: 2 });
+  await post(api, "set", { key: "mine", value: 1 });
+  const imported = async (query: string, body: string) => {
+    const response = await api.fetch(`/control/v1/state/import${query}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body,
+    });
+    return [response.status, await response.json()];
+  };
+  const outcome = { before: null, set: 1, same: 1, deleted: 0 };
+  assertEquals(await imported("?dry-run=", document), [200, outcome]);
+  assertEquals(await get(api, "key=b"), [200, { key: "b", value: 2 }]);
+  assertEquals(await imported("", document), [200, outcome]);
+  assertEquals(await imported("?replace=", document), [200, {
+    ...outcome,
+    set: 0,
+    same: 2,
+    deleted: 1,
+  }]);
+  assertEquals((await imported("", document.slice(0, -10)))[0], 400);
+  assertEquals((await imported("", document.replace('"version":1', '"version":2')))[0], 409);
+  assertEquals(((await get(api, ""))[1] as unknown[]).length, 2);
+});

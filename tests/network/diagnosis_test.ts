@@ -6,7 +6,7 @@ import { missingPermissions } from "../../src/network/missing_permissions.ts";
 import { findings, hostFindings } from "../../src/network/diagnosis.ts";
 import type { FrontReport } from "../../src/link/refusals.ts";
 import type { DiagnosisFacts, Finding } from "../../src/network/diagnosis_facts.ts";
-import type { NetworkStatus, PeerStatus } from "../../src/network/status.ts";
+import type { NetworkStatus, PeerStatus, SharedStateStatus } from "../../src/network/status.ts";
 import { MemoryFleet } from "../support/memory_fleet.ts";
 import { hanzo } from "../support/nodes.ts";
 import { withTempDir } from "../support/temp.ts";
@@ -57,6 +57,7 @@ const STATUS = {
   unreached: [],
   nameConflicts: [],
   refusedBy: [],
+  sharedState: null,
   security: {
     mode: "keyed",
     verifiesPeers: true,
@@ -126,12 +127,52 @@ const withOwnTls = (verifiesPeers = true) => ({
 const OPEN = { mode: "open", verifiesPeers: false, keyTag: null, identity: null } as const;
 
 /** What is wrong, what is said about it, and what helps. */
+const STATE: SharedStateStatus = {
+  path: "/data/nodes/a/state.db",
+  keys: 3,
+  bytes: 900,
+  maxBytes: 1_000,
+  differing: [],
+  lastCheckpoint: null,
+  checkpointProblem: null,
+  damagedPath: null,
+};
+const withState = (change: Partial<SharedStateStatus>) => ({
+  status: { ...STATUS, sharedState: { ...STATE, bytes: 899, ...change } },
+});
 const CASES: [what: string, facts: Partial<DiagnosisFacts>, finding: Partial<Finding>][] = [
   ["beacons that do not leave", withInterface({ sent: 0, failed: 9, problem: "unreachable" }), {
     severity: "error",
     subject: "interface eth0",
     message: "no beacon has left from 192.168.1.10 to 192.168.1.255:5678: unreachable",
     mend: "look whether eth0 is up and has a route",
+  }],
+  ["a state in memory", withState({ path: null }), {
+    severity: "info",
+    message: "3 keys, in memory: what only this node has ends with it",
+    mend: "a data directory",
+  }],
+  ["a state that is nearly full", withState({ bytes: 900 }), {
+    severity: "warning",
+    message: "it takes 900 bytes of at most 1000: soon nothing can be added",
+    mend: "delete what nobody needs any more",
+  }],
+  ["a state that is full", withState({ bytes: 1_000 }), {
+    severity: "error",
+    message: "it takes 1000 bytes of at most 1000: nothing can be added",
+  }],
+  ["a state that was damaged", withState({ damagedPath: "/data/state.db.damaged" }), {
+    severity: "warning",
+    message: "its file was damaged, and put aside as /data/state.db.damaged",
+    mend: "look at a checkpoint for the rest",
+  }],
+  ["checkpoints that cannot be made", withState({ checkpointProblem: "the disk is full" }), {
+    severity: "warning",
+    message: "no checkpoint by interval could be made: the disk is full",
+  }],
+  ["states that do not become alike", withState({ differing: ["b", "c"] }), {
+    severity: "warning",
+    message: "not like that of b, c for more than half a minute",
   }],
   [
     "beacons that do not leave a Mac",
@@ -522,6 +563,14 @@ Deno.test({
   },
 });
 
+Deno.test("a state that is well is told of, and before the start nothing is", () => {
+  const about = (facts: Partial<DiagnosisFacts>) =>
+    findings({ ...HEALTHY, ...facts }).filter(({ subject }) => subject === "shared state");
+  const message = "3 keys in /data/nodes/a/state.db";
+  assertEquals(about(withState({})), [{ severity: "ok", subject: "shared state", message }]);
+  assertEquals(about({}), []);
+});
+
 Deno.test("a node gathers the facts itself: who is heard, who is dialled, and who is not", async () => {
   await using fleet = new MemoryFleet(411);
   const a = await fleet.start({ nodeId: "a", peers: ["10.0.0.99:5681"] });
@@ -532,6 +581,7 @@ Deno.test("a node gathers the facts itself: who is heard, who is dialled, and wh
   assertEquals(found.filter((line) => !line.includes("permissions")), [
     "warning security",
     "warning address 10.0.0.99:5681",
+    "info shared state",
     "ok links",
     "ok interface mem0",
     "ok peer b",

@@ -36,6 +36,7 @@ function partsWith(evicted: Evicted): NetworkParts {
     executor: { tasks: () => [] } as never,
     dispatcher: { history: new TaskHistory(new ManualClock()) } as never,
     interfaces: () => [],
+    state: { status: () => null } as never,
     candidates: () => [],
     conflicts: () => [],
     refusedBy: () => [],

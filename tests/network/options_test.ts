@@ -41,6 +41,8 @@ Deno.test("everything has a default", () => {
     open: false,
     openAcceptTasks: false,
     existingPeers: true,
+    checkpointIntervalMs: 3_600_000,
+    keptCheckpoints: 24,
     deviceCapabilities: {},
     labels: [],
     routingStrategy: "capability-based",
@@ -63,6 +65,7 @@ const RANGES: [option: keyof NetworkOptions, least: number, most: number][] = [
   ["broadcastPort", 1, 65_535],
   ["healthCheckIntervalMs", 50, 60_000],
   ["slots", 1, 4_096],
+  ["keptCheckpoints", 1, 1_000],
 ];
 
 for (const [option, least, most] of RANGES) {
@@ -82,6 +85,17 @@ for (const [option, least, most] of RANGES) {
     assertStringIncludes(refusalOf({ [option]: "8080" }).message, `${option} is "8080", expected`);
   });
 }
+
+Deno.test("checkpoints are made every minute to every week, or never", () => {
+  for (const checkpointIntervalMs of [0, 60_000, 604_800_000]) {
+    const resolved = resolveOptions({ checkpointIntervalMs }, HOST);
+    assertEquals(resolved.checkpointIntervalMs, checkpointIntervalMs);
+  }
+  for (const checkpointIntervalMs of [-1, 1, 59_999, 604_800_001, NaN]) {
+    const { message } = refusalOf({ checkpointIntervalMs });
+    assertStringIncludes(message, "expected 0 or a whole number from 60000 to 604800000.");
+  }
+});
 
 Deno.test("what does not fit is named with its value and with what may stand there", () => {
   const cases: [Record<string, unknown>, string][] = [

@@ -40,6 +40,8 @@ Deno.test("the status of a node holds all that is known of it and its peers, as 
     agents: [createAgent({ name: "poet", description: "Writes", run: () => "" })],
   });
   await fleet.advance(3_000);
+  await fleet.wait(Promise.all([network.state.set("a", "bcd"), network.state.set("e", 123)]));
+  await fleet.advance(20);
   const running = [1, 2, 3].map(() => network.run("x", { initialAgent: "held" }));
   await fleet.advance(70);
   const status = network.getNetworkStatus();
@@ -57,6 +59,16 @@ Deno.test("the status of a node holds all that is known of it and its peers, as 
     queuedTasks: 2,
     slots: 1,
     recentTasks: [],
+    sharedState: {
+      path: null,
+      keys: 2,
+      bytes: 10,
+      maxBytes: 64 * 2 ** 20,
+      differing: [],
+      lastCheckpoint: null,
+      checkpointProblem: null,
+      damagedPath: null,
+    },
     unreached: [],
     nameConflicts: [],
     refusedBy: [],

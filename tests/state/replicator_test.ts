@@ -88,3 +88,28 @@ Deno.test("who claims that another one has written more keeps nobody from what t
   assertStringIncludes(b.log.lines("warn").join(), 'in the name of "a"');
   assertEquals(b.state.position.versions.of(origin), a.state.position.versions.of(origin));
 });
+
+Deno.test("who differs in each comparison is told of after a while, and not any more when it is alike", async () => {
+  const lan = new Lan();
+  const [a, b] = [lan.add("a"), lan.add("b")];
+  await b.state.set("k", 1);
+  await lan.compare();
+  assertEquals(a.replicator.differingFor(0), []);
+  // Nothing that it writes is believed, so that it stays another one.
+  const { others } = a.state;
+  const { take } = others;
+  others.take = () => "gap";
+  await b.state.set("k", 2);
+  await lan.compare();
+  assertEquals(a.replicator.differingFor(30_000), [], "not for so long");
+  await lan.compare();
+  await lan.compare();
+  assertEquals(a.replicator.differingFor(30_000), ["b"]);
+  lan.away.add("b");
+  assertEquals(a.replicator.differingFor(30_000), [], "it is not linked");
+  lan.away.clear();
+  others.take = take;
+  await lan.compare();
+  await lan.compare();
+  assertEquals(a.replicator.differingFor(0), []);
+});

@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import type { JsonValue } from "../../src/base/bounded_json.ts";
 import { NetworkError } from "../../src/base/errors.ts";
+import { silentLogger } from "../../src/base/log.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { RowStore } from "../../src/state/row_store.ts";
@@ -110,6 +111,25 @@ for (
     });
   });
 }
+
+Deno.test("a damaged file is told of as long as it is there", async () => {
+  await withTempDir(async (directory) => {
+    const damagedPath = async () => {
+      const file = await openStateFile({ directory, networks: ["one"], logger: silentLogger });
+      file.store[Symbol.dispose]();
+      await file.close();
+      return file.damagedPath;
+    };
+    assertEquals(await damagedPath(), undefined);
+    await Deno.writeTextFile(`${directory}/state.db`, "no database".repeat(1_000));
+    const aside = await damagedPath();
+    assert(aside?.startsWith(`${directory}/state.db.damaged-`), aside);
+    await Deno.writeTextFile(`${aside}-wal`, "what belongs to it");
+    assertEquals(await damagedPath(), aside);
+    await Deno.remove(aside!);
+    assertEquals(await damagedPath(), undefined);
+  });
+});
 
 /** What another replica has is in this one, as a pull would bring it. */
 function takeAll(to: StateReplica, from: StateReplica): void {

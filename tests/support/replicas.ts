@@ -6,6 +6,7 @@ import type { Position } from "../../src/state/row_ledger.ts";
 import { type Place, RowStore, START } from "../../src/state/row_store.ts";
 import type { Delta } from "../../src/state/intake.ts";
 import { StateReplica } from "../../src/state/state_replica.ts";
+import { type StateSnapshot, takeSnapshot } from "../../src/state/state_snapshot.ts";
 import type { StateTransaction } from "../../src/state/shared_state.ts";
 
 /** One of them. */
@@ -41,6 +42,12 @@ export class Replica {
     if (result === undefined) throw new Error("the transaction did not run");
     if ("error" in result) throw result.error;
     return result.value;
+  }
+
+  /** What it holds now. */
+  snapshot(): StateSnapshot {
+    this.state.commit();
+    return takeSnapshot(this.#store, this.state.position, undefined);
   }
 
   /** What it has written and not told yet. */

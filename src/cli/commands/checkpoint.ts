@@ -37,11 +37,12 @@ export const command: Command = {
       }
       const rows = all.map((one) => [
         safeLine(one.name),
+        one.kind,
         new Date(one.createdAt).toISOString(),
         `${one.keys}`,
         `${one.bytes}`,
       ]);
-      const headings = ["NAME", "MADE", "KEYS", "BYTES"];
+      const headings = ["NAME", "KIND", "MADE", "KEYS", "BYTES"];
       for (const line of table(headings, rows, terminal.columns)) terminal.line(line);
       return 0;
     }

@@ -1,7 +1,6 @@
 /** `invite`: a code by which another device joins. */
 
 import { NetworkError } from "../../base/errors.ts";
-import { needGranted } from "../../base/permissions.ts";
 import { writePrivate } from "../../base/private_file.ts";
 import { safeLine, safeName } from "../../base/safe_text.ts";
 import { dataDirectory } from "../../network/data_directory.ts";
@@ -16,6 +15,7 @@ import {
 } from "../command.ts";
 import { findNode } from "../node_client.ts";
 import { environment } from "../option_values.ts";
+import { refuseSpecial } from "../output_file.ts";
 import type { Terminal } from "../terminal.ts";
 
 const MINUTE_MS = 60_000;
@@ -80,18 +80,6 @@ async function writePictures(qr: JoinQr, options: OptionValues): Promise<string[
     await writePrivate(path, await draw());
   }
   return [png, svg].filter((path) => path !== undefined && path !== "-") as string[];
-}
-
-/** What is written takes the place of a file, or of a link to one: no device is to be lost so. */
-async function refuseSpecial(path: string): Promise<void> {
-  needGranted(`Cannot write ${path}`, { name: "read", path });
-  const there = await Deno.stat(path).catch(() => undefined);
-  if (there === undefined || there.isFile) return;
-  throw new NetworkError(
-    "INVALID_ARGUMENT",
-    `Cannot write ${path}: it is ${there.isDirectory ? "a directory" : "no regular file"}. ` +
-      `For standard output give -.`,
-  );
 }
 
 function show(qr: JoinQr, files: readonly string[], terminal: Terminal): void {

@@ -3,18 +3,26 @@
 import type { JsonValue } from "../../base/bounded_json.ts";
 import { safeLine, safeName } from "../../base/safe_text.ts";
 import type { StateChangeLine, StateEntry } from "../../gateway/state_routes.ts";
-import { type Command, type Invocation, NODE_OPTIONS, UsageError } from "../command.ts";
+import {
+  type Command,
+  type Invocation,
+  NODE_OPTIONS,
+  type OptionValues,
+  UsageError,
+} from "../command.ts";
 import { findNode, type NodeClient } from "../node_client.ts";
 import { table } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
+import { exportState, importState, TRANSFER_OPTIONS } from "./state_transfer.ts";
 
 export const command: Command = {
   positionals: "list [PREFIX] | get KEY | set KEY VALUE | delete KEY | add KEY [NUMBER] | " +
-    "append KEY VALUE... | watch [PREFIX]",
+    "append KEY VALUE... | watch [PREFIX] | export [FILE|-] | import FILE|-",
   summary: "Show and change the state that all devices share",
   options: [
     ...NODE_OPTIONS,
     { name: "text", kind: "flag", help: "with set and append: a VALUE is a text, also 5 or {}" },
+    ...TRANSFER_OPTIONS,
   ],
   example: "hanzo-network state set greeting hello",
   async run({ positionals: [action = "list", ...rest], options, terminal, signal }: Invocation) {
@@ -28,16 +36,27 @@ export const command: Command = {
       throw new UsageError(`state ${action} takes ${act.of}.`);
     }
     const isText = options.flag("text");
-    if (isText && action !== "set" && action !== "append") {
-      throw new UsageError(`--text goes with set and append, not with ${action}.`);
+    for (const [flag, actions] of Object.entries(FLAGS)) {
+      if (!options.flag(flag) || actions.includes(action)) continue;
+      throw new UsageError(`--${flag} goes with ${actions.join(" and ")}, not with ${action}.`);
     }
     const valueOf = (text: string) => isText ? text : parsed(text);
-    return await act.run({ args: rest, valueOf, node: await findNode(options), terminal, signal });
+    const node = await findNode(options);
+    return await act.run({ args: rest, valueOf, options, node, terminal, signal });
   },
+};
+
+/** The actions that a flag goes with. */
+const FLAGS: Readonly<Record<string, readonly string[]>> = {
+  text: ["set", "append"],
+  overwrite: ["export"],
+  replace: ["import"],
+  "dry-run": ["import"],
 };
 
 interface Act {
   readonly args: readonly string[];
+  readonly options: OptionValues;
   readonly valueOf: (text: string) => JsonValue;
   readonly node: NodeClient;
   readonly terminal: Terminal;
@@ -104,6 +123,16 @@ const ACTIONS: Record<string, Action> = {
     of: "a KEY and one VALUE or more, which are JSON or texts",
     run: async ({ args: [key, ...texts], valueOf, node, terminal, signal }) =>
       show(await node.appendState({ key, items: texts.map(valueOf) }, signal), terminal),
+  },
+  export: {
+    takes: [0, 1],
+    of: "a FILE, or - for standard output, or nothing more",
+    run: ({ args: [file = "-"], ...act }) => exportState({ file, ...act }),
+  },
+  import: {
+    takes: [1, 1],
+    of: "one FILE, or - for standard input",
+    run: ({ args: [file], ...act }) => importState({ file, ...act }),
   },
   watch: {
     takes: [0, 1],

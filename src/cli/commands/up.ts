@@ -82,6 +82,8 @@ export const command: Command = {
         deviceCapabilities: await readCapabilities(options.text("capabilities")),
         labels: options.list("label"),
         slots: options.integer("slots", 1, 4_096),
+        checkpointIntervalMs: checkpointInterval(options),
+        keptCheckpoints: options.integer("keep-checkpoints", 1, 1_000),
         logger,
       });
       // Only now is the range known to be one that a node may be open to.
@@ -265,6 +267,11 @@ function warnOfAnybody(acceptsTasks: boolean, terminal: Terminal): void {
         : "and be sent work. It runs no agents for them (that would be --open-accept-tasks)."),
     ].join("\n"),
   ));
+}
+
+function checkpointInterval(options: OptionValues): number | undefined {
+  const minutes = options.integer("checkpoint-every", 0, 7 * 24 * 60);
+  return minutes === undefined ? undefined : minutes * 60_000;
 }
 
 function discoveryModes(options: OptionValues): DiscoveryMode[] | undefined {

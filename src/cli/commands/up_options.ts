@@ -178,6 +178,20 @@ export const UP_OPTIONS: readonly OptionSpec[] = [
     setting: true,
   },
   {
+    name: "checkpoint-every",
+    kind: "text",
+    value: "MINUTES",
+    help: "keep the shared state so often if it has changed, 1 to 10080; 0: never (default: 60)",
+    setting: true,
+  },
+  {
+    name: "keep-checkpoints",
+    kind: "text",
+    value: "N",
+    help: "how many of these stay, 1 to 1000 (default: 24, and 256 MiB together)",
+    setting: true,
+  },
+  {
     name: "until-stdin-ends",
     kind: "flag",
     help: "stop when stdin ends: for a program that runs nodes and must not leave them behind",
