@@ -37,10 +37,12 @@ export function liveItems(rows: readonly Row[]): JsonValue[] {
 
 /** What each origin has added and nobody has taken back, in the order of the parts. */
 export function addedParts(rows: readonly Row[]): { row: Row; left: number }[] {
+  const takenBack = new Map<string, Row>();
+  for (const row of rows) if (row.part.startsWith(PartKind.TakenBack)) takenBack.set(row.part, row);
   const parts: { row: Row; left: number }[] = [];
   for (const row of rows) {
     if (!row.part.startsWith(PartKind.Added) || row.value === null) continue;
-    const taken = rows.find((one) => one.part === takenBackPart(row.part));
+    const taken = takenBack.get(takenBackPart(row.part));
     if (taken === undefined) parts.push({ row, left: Number(row.value) });
     // What was taken back in full is as if it had never been: a key that shows 0 was given it.
     else if (compareStamps(taken.stamp, row.stamp) < 0) {
