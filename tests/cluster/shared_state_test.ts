@@ -60,3 +60,29 @@ Deno.test("both sides of a partition write, and show the same when it has healed
   for (const { network } of nodes) assertEquals(network.state.get("count"), 3);
   for (const node of nodes) assertEquals(entriesOf(node), entriesOf(a));
 });
+
+Deno.test("a node that was away for a month brings back nothing that was deleted", async () => {
+  await using fleet = new MemoryFleet(4);
+  const nodes = await linkedNodes(fleet, "a", "b");
+  const [a, b] = nodes;
+  await fleet.wait(b.network.state.set("old", 1));
+  await fleet.wait(b.network.state.append("list", "one", "two"));
+  await fleet.advance(20);
+  fleet.lan.partition([a.host], [b.host]);
+  await fleet.advance(20_000);
+  await fleet.wait(a.network.state.delete("old"));
+  await fleet.wait(a.network.state.delete("list"));
+  await fleet.wait(b.network.state.set("new", "of the other side"));
+  fleet.clock.setWallTime(fleet.clock.wallTime() + 30 * 86_400_000);
+  // Within an hour it is forgotten.
+  await fleet.advance(3_700_000);
+  const back: string[] = [];
+  const changes = a.network.state.subscribe();
+  void (async () => {
+    for await (const { key } of changes) back.push(key);
+  })();
+  fleet.lan.heal();
+  await fleet.advance(60_000);
+  for (const node of nodes) assertEquals(entriesOf(node), [["new", "of the other side"]]);
+  assertEquals(back, ["new"]);
+});
