@@ -208,7 +208,9 @@ export function capabilitiesOf(words: Iterable<string | false | undefined>): Mod
 export function guessedCapabilities(name: string): ModelCapability[] {
   if (/embed|minilm|(^|[/:_-])(bge|gte|e5)[-:_]/i.test(name)) return ["embeddings"];
   // What OpenAI's list has beside its models that chat.
-  const isOther = /whisper|tts|dall-e|-image|sora|moderation|transcribe|realtime|rerank/i.test(name);
+  const isOther = /whisper|tts|dall-e|-image|sora|moderation|transcribe|realtime|rerank/i.test(
+    name,
+  );
   return isOther ? [] : ["chat"];
 }
 

@@ -30,18 +30,22 @@ export const directHttp: EngineHttp = async (request) => {
   signal.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<EngineResponse>();
   const length = body === undefined ? undefined : { "content-length": body.length };
-  const asked = open(url, { method, headers: { ...headers, ...length }, agent: false }, (answer) => {
-    const close = () => {
-      signal.removeEventListener("abort", abort);
-      asked.destroy();
-    };
-    resolve({
-      status: answer.statusCode ?? 0,
-      headers: headersOf(answer),
-      body: read(answer, request, close),
-      close,
-    });
-  });
+  const asked = open(
+    url,
+    { method, headers: { ...headers, ...length }, agent: false },
+    (answer) => {
+      const close = () => {
+        signal.removeEventListener("abort", abort);
+        asked.destroy();
+      };
+      resolve({
+        status: answer.statusCode ?? 0,
+        headers: headersOf(answer),
+        body: read(answer, request, close),
+        close,
+      });
+    },
+  );
   const abort = () => {
     asked.destroy();
     reject(signal.reason);

@@ -172,7 +172,10 @@ class CallWatch {
     if (limit !== "connectMs") this.#isConnected = true;
     this.#cancelTimer();
     const ms = this.#limits[limit];
-    this.#cancelTimer = this.#needs.clock.after(ms, () => this.#controller.abort(this.#late(limit)));
+    this.#cancelTimer = this.#needs.clock.after(
+      ms,
+      () => this.#controller.abort(this.#late(limit)),
+    );
   }
 
   /** None counts for a while. */

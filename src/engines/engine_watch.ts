@@ -210,7 +210,14 @@ function statusOf({ place, state }: Pick<WatchedPlace, "place" | "state">): Engi
   const base = { url: place.url, configured: place.isConfigured };
   if (state.type !== "engine") {
     const kind = state.type === "failing" ? state.kind : null;
-    return { ...base, state: state.type, kind, version: null, models: 0, note: noteOn(place, state) };
+    return {
+      ...base,
+      state: state.type,
+      kind,
+      version: null,
+      models: 0,
+      note: noteOn(place, state),
+    };
   }
   const { kind, reading: { version, models, note = null } } = state;
   return { ...base, state: "found", kind, version, models: models.length, note };

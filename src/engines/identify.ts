@@ -45,7 +45,9 @@ export async function identify(client: EngineClient): Promise<Identified> {
   const reply = await client.openAi("/models");
   const listed = openAiModels(reply.value);
   if (listed === undefined) return notListed(reply);
-  if (OWN_SERVER.test(reply.server)) return { type: "foreign", reason: "it is a node of a network" };
+  if (OWN_SERVER.test(reply.server)) {
+    return { type: "foreign", reason: "it is a node of a network" };
+  }
   const owner = listed.find(({ owned_by }) => owned_by)?.owned_by ?? "";
   const kind = Object.hasOwn(BY_OWNER, owner) ? BY_OWNER[owner] : undefined;
   if (kind !== undefined) return engine(kind);
