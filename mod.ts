@@ -88,24 +88,21 @@ export type {
   StoppedBy,
 } from "./src/agents/run_event.ts";
 export type {
+  InvalidValue,
   SharedState,
   StateChange,
   StateTransaction,
+  TypedChange,
+  TypedState,
+  TypedTransaction,
   WatchOptions,
 } from "./src/state/shared_state.ts";
 export type { Checkpoint, Restored } from "./src/state/checkpoints.ts";
 export type { Imported, ImportOptions } from "./src/state/state_import.ts";
 export type { AgentResult, RunData, RunMessage, RunState } from "./src/agents/run_state.ts";
-export {
-  createTool,
-  type StandardIssue,
-  type StandardResult,
-  type StandardSchema,
-  type Tool,
-  type ToolContext,
-  type ToolOptions,
-} from "./src/agents/tool.ts";
+export { createTool, type Tool, type ToolContext, type ToolOptions } from "./src/agents/tool.ts";
 export type { JsonValue } from "./src/base/bounded_json.ts";
+export type { StandardIssue, StandardResult, StandardSchema } from "./src/base/standard_schema.ts";
 export type { CancelTimer, Clock } from "./src/base/clock.ts";
 export { type ErrorCode, NetworkError, type NetworkErrorOptions } from "./src/base/errors.ts";
 export type { Logger } from "./src/base/log.ts";
