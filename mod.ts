@@ -66,6 +66,7 @@ export {
   type RouterContext,
   type RouterFunction,
 } from "./src/agents/networks/agent_router.ts";
+export type { AgentLoop } from "./src/agents/networks/agent_loop.ts";
 export type { HookContext, NetworkHooks } from "./src/agents/networks/network_hooks.ts";
 export {
   conditionalRouter,
