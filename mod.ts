@@ -143,6 +143,12 @@ export type { KeyList, KeyStatus, MemberStatus, NetworkKeys } from "./src/networ
 export type { DiscoveryMode, NetworkOptions, TailscaleOptions } from "./src/network/options.ts";
 export type { Finding, Severity } from "./src/network/diagnosis_facts.ts";
 export type {
+  Thread,
+  ThreadData,
+  ThreadSummary,
+  UnfinishedRun,
+} from "./src/network/threads/thread.ts";
+export type {
   AddressStatus,
   EndedTask,
   FailingStatus,
