@@ -66,6 +66,7 @@ export {
   type RouterContext,
   type RouterFunction,
 } from "./src/agents/networks/agent_router.ts";
+export type { AgentLoop } from "./src/agents/networks/agent_loop.ts";
 export type { HookContext, NetworkHooks } from "./src/agents/networks/network_hooks.ts";
 export {
   conditionalRouter,
@@ -88,24 +89,21 @@ export type {
   StoppedBy,
 } from "./src/agents/run_event.ts";
 export type {
+  InvalidValue,
   SharedState,
   StateChange,
   StateTransaction,
+  TypedChange,
+  TypedState,
+  TypedTransaction,
   WatchOptions,
 } from "./src/state/shared_state.ts";
 export type { Checkpoint, Restored } from "./src/state/checkpoints.ts";
 export type { Imported, ImportOptions } from "./src/state/state_import.ts";
 export type { AgentResult, RunData, RunMessage, RunState } from "./src/agents/run_state.ts";
-export {
-  createTool,
-  type StandardIssue,
-  type StandardResult,
-  type StandardSchema,
-  type Tool,
-  type ToolContext,
-  type ToolOptions,
-} from "./src/agents/tool.ts";
+export { createTool, type Tool, type ToolContext, type ToolOptions } from "./src/agents/tool.ts";
 export type { JsonValue } from "./src/base/bounded_json.ts";
+export type { StandardIssue, StandardResult, StandardSchema } from "./src/base/standard_schema.ts";
 export type { CancelTimer, Clock } from "./src/base/clock.ts";
 export { type ErrorCode, NetworkError, type NetworkErrorOptions } from "./src/base/errors.ts";
 export type { Logger } from "./src/base/log.ts";
@@ -144,6 +142,12 @@ export { printQr, type PrintQrOptions } from "./src/network/print_qr.ts";
 export type { KeyList, KeyStatus, MemberStatus, NetworkKeys } from "./src/network/network_keys.ts";
 export type { DiscoveryMode, NetworkOptions, TailscaleOptions } from "./src/network/options.ts";
 export type { Finding, Severity } from "./src/network/diagnosis_facts.ts";
+export type {
+  Thread,
+  ThreadData,
+  ThreadSummary,
+  UnfinishedRun,
+} from "./src/network/threads/thread.ts";
 export type {
   AddressStatus,
   EndedTask,

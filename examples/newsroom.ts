@@ -1,7 +1,8 @@
 /**
  * A network of agents without any model: `deno run -A examples/newsroom.ts "The Raspberry Pi"` runs
  * it on this machine alone. `deno run -A cli.ts up --agents examples/newsroom.ts` offers it to all
- * your devices: `deno run -A cli.ts run "The Raspberry Pi" --agent newsroom`.
+ * your devices: `deno run -A cli.ts run "The Raspberry Pi" --agent newsroom`. With `--thread NAME`
+ * what it notes stays for the next run, so that each run begins by saying what it is about.
  *
  * A researcher notes facts, a writer makes a text of them, and a reviewer sends it back until it is
  * short enough.
@@ -15,6 +16,7 @@ const researcher = createAgent({
   run({ prompt, state }) {
     const facts = ["It is a computer", "It is small", "It is quiet", "It needs little power"];
     state.data.set("facts", facts.map((fact) => fact.replace("It", prompt)));
+    state.data.set("drafts", 0);
     return `${facts.length} facts about ${prompt}`;
   },
 });
@@ -24,7 +26,8 @@ const writer = createAgent({
   description: "Makes a text of the facts, one shorter each time it is asked",
   run({ state }) {
     const facts = state.data.get("facts") as string[];
-    const drafts = state.agentResults.filter(({ agent }) => agent === "writer").length;
+    const drafts = state.data.get("drafts") as number;
+    state.data.set("drafts", drafts + 1);
     return `${facts.slice(0, facts.length - drafts).join(". ")}.`;
   },
 });
@@ -46,9 +49,10 @@ export const newsroom: AgentNetwork = createNetwork({
   description: "Writes a short text about what it is asked",
   agents: [researcher, writer, reviewer],
   router: createRouter(({ state, lastResult }) => {
-    if (state.data.get("approved") === true) return undefined;
     if (lastResult === undefined) return researcher;
-    return lastResult.agent === "writer" ? reviewer : writer;
+    if (lastResult.agent === "writer") return reviewer;
+    const isDone = lastResult.agent === "reviewer" && state.data.get("approved") === true;
+    return isDone ? undefined : writer;
   }, { name: "editor" }),
 });
 

@@ -11,6 +11,8 @@ import {
   tooLarge,
 } from "../base/bounded_value.ts";
 import { NetworkError } from "../base/errors.ts";
+import { isLabel } from "../base/safe_text.ts";
+import type { RunJournal } from "./networks/run_journal.ts";
 import type { AgentResult, RunData, RunMessage, RunState } from "./run_state.ts";
 
 /** The largest state, in bytes of JSON: half of what a task may be, for there is a prompt, too. */
@@ -27,7 +29,21 @@ export interface PlainRunState {
   readonly messages: readonly RunMessage[];
   readonly data: Readonly<Record<string, JsonValue>>;
   readonly agentResults: readonly AgentResult[];
+  readonly thread?: ThreadRef;
 }
+
+/** The run in a thread that asks one agent, and whose state that agent is given. */
+export interface ThreadRef {
+  /** The name of the thread. */
+  readonly name: string;
+  /** The id of the run. */
+  readonly run: string;
+}
+
+/** Opens the journal of a network that is asked as one agent; what was kept is done to `state`. */
+export type OpenJournal = (
+  asked: { readonly network: string; readonly prompt: string; readonly state: RunStateStore },
+) => RunJournal;
 
 /** What an attempt has changed, as it comes back with its answer. */
 export interface RunChanges {
@@ -107,7 +123,14 @@ export class RunStateStore implements RunState {
   /** Messages that were there when it was forked. */
   #forkedAt = 0;
   readonly #touched = new Set<string>();
+  /** The same since the changes were taken last. */
+  #takenAt = 0;
+  readonly #untaken = new Set<string>();
   readonly data: RunData = this.#dataView();
+  /** The run that it is of, where one agent of a thread is asked. */
+  thread: ThreadRef | undefined;
+  /** On the device that runs that agent. */
+  openJournal: OpenJournal | undefined;
 
   /** An empty one. */
   constructor() {
@@ -122,8 +145,9 @@ export class RunStateStore implements RunState {
    *
    * @throws {NetworkError} Where it is out of bounds.
    */
-  static of({ messages, data, agentResults }: PlainRunState): RunStateStore {
+  static of({ messages, data, agentResults, thread }: PlainRunState): RunStateStore {
     const store = new RunStateStore();
+    store.thread = thread;
     for (const message of messages) store.addMessage(message);
     for (const [key, value] of Object.entries(data)) store.#set(key, value);
     for (const result of agentResults) store.addResult(result);
@@ -145,11 +169,15 @@ export class RunStateStore implements RunState {
 
   addMessage({ role, agent, content }: RunMessage): void {
     // No compiler checks what an agent says.
-    if (!ROLES.has(role) || typeof content !== "string") {
+    const isNamed = agent === undefined || typeof agent === "string" && isLabel(agent);
+    if (!ROLES.has(role) || typeof content !== "string" || !isNamed) {
       throw new NetworkError(
         "INVALID_ARGUMENT",
         'Cannot add a message to the state of the run: it needs a "role" ' +
-          `(${[...ROLES].join(", ")}) and a text as its "content".`,
+          `(${
+            [...ROLES].join(", ")
+          }), a text as its "content", and if it has an "agent", the name ` +
+          "of one.",
       );
     }
     const message = Object.freeze({ role, ...(agent !== undefined && { agent }), content });
@@ -183,23 +211,21 @@ export class RunStateStore implements RunState {
     copy.#entries = new Map(this.#entries);
     copy.#bytes = this.#bytes;
     copy.#forkedAt = this.#messages.length;
+    copy.thread = this.thread;
     return copy;
   }
 
   /** What was changed since it was forked; undefined if nothing was. */
   changes(): RunChanges | undefined {
-    const messages = this.#messages.slice(this.#forkedAt);
-    const keys = [...this.#touched];
-    const set = keys.filter((key) => this.#entries.has(key));
-    const deleted = keys.filter((key) => !this.#entries.has(key));
-    if (keys.length === 0 && messages.length === 0) return undefined;
-    return {
-      ...(set.length > 0 && {
-        data: Object.fromEntries(set.map((key) => [key, JSON.parse(this.#entries.get(key)!.json)])),
-      }),
-      ...(deleted.length > 0 && { deleted }),
-      ...(messages.length > 0 && { messages }),
-    };
+    return this.#changesOf(this.#touched, this.#forkedAt);
+  }
+
+  /** What was changed since this was asked last; undefined if nothing was. */
+  takeChanges(): RunChanges | undefined {
+    const changes = this.#changesOf(this.#untaken, this.#takenAt);
+    this.#untaken.clear();
+    this.#takenAt = this.#messages.length;
+    return changes;
   }
 
   /**
@@ -227,6 +253,22 @@ export class RunStateStore implements RunState {
       messages: this.#messages,
       data: Object.fromEntries(this.data),
       agentResults: this.#results,
+      ...(this.thread !== undefined && { thread: this.thread }),
+    };
+  }
+
+  #changesOf(touched: ReadonlySet<string>, since: number): RunChanges | undefined {
+    const messages = this.#messages.slice(since);
+    const keys = [...touched];
+    const set = keys.filter((key) => this.#entries.has(key));
+    const deleted = keys.filter((key) => !this.#entries.has(key));
+    if (keys.length === 0 && messages.length === 0) return undefined;
+    return {
+      ...(set.length > 0 && {
+        data: Object.fromEntries(set.map((key) => [key, JSON.parse(this.#entries.get(key)!.json)])),
+      }),
+      ...(deleted.length > 0 && { deleted }),
+      ...(messages.length > 0 && { messages }),
     };
   }
 
@@ -261,7 +303,7 @@ export class RunStateStore implements RunState {
     const bytes = bytesOf(JSON.stringify(key)) + bytesOf(json);
     this.#grow(bytes - (this.#entries.get(key)?.bytes ?? 0), action);
     this.#entries.set(key, { json, bytes });
-    this.#touched.add(key);
+    this.#touch(key);
   }
 
   #delete(key: string): boolean {
@@ -269,8 +311,13 @@ export class RunStateStore implements RunState {
     if (entry === undefined) return false;
     this.#bytes -= entry.bytes;
     this.#entries.delete(key);
-    this.#touched.add(key);
+    this.#touch(key);
     return true;
+  }
+
+  #touch(key: string): void {
+    this.#touched.add(key);
+    this.#untaken.add(key);
   }
 
   #grow(bytes: number, action: string): void {

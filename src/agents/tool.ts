@@ -3,35 +3,7 @@
 import type { JsonValue } from "../base/bounded_json.ts";
 import { NetworkError } from "../base/errors.ts";
 import { isLabel } from "../base/safe_text.ts";
-
-/**
- * The part of Standard Schema (https://standardschema.dev) that is used here. Schemas of zod,
- * valibot, arktype and others satisfy it as they are.
- */
-export interface StandardSchema<Output = unknown> {
-  /** What a schema shows of itself. */
-  readonly "~standard": {
-    readonly version: 1;
-    readonly vendor: string;
-    readonly validate: (
-      value: unknown,
-    ) => StandardResult<Output> | Promise<StandardResult<Output>>;
-    readonly types?: { readonly input: unknown; readonly output: Output } | undefined;
-  };
-}
-
-/** What a {@linkcode StandardSchema} says of a value. */
-export type StandardResult<Output> =
-  | { readonly value: Output; readonly issues?: undefined }
-  | { readonly issues: readonly StandardIssue[] };
-
-/** One thing that is wrong with a value, and where in it. */
-export interface StandardIssue {
-  /** What is wrong. */
-  readonly message: string;
-  /** Where in the value; empty or absent for all of it. */
-  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
-}
+import { faultsOf, type StandardSchema } from "../base/standard_schema.ts";
 
 /** What a tool's handler is given beside its arguments. */
 export interface ToolContext {
@@ -116,12 +88,10 @@ async function checkArguments<Arguments>(
 ): Promise<Arguments> {
   const checked = await schema["~standard"].validate(args);
   if (checked.issues === undefined) return checked.value;
-  const issues = checked.issues.map(({ path = [], message }) => {
-    const where = path.map((step) => String(typeof step === "object" ? step.key : step)).join(".");
-    return where === "" ? message : `${where}: ${message}`;
-  });
   throw new NetworkError(
     "INVALID_ARGUMENT",
-    `Cannot call tool "${tool}": ${issues.join("; ")}. Pass arguments that fit its parameters.`,
+    `Cannot call tool "${tool}": ${
+      faultsOf(checked.issues)
+    }. Pass arguments that fit its parameters.`,
   );
 }

@@ -39,6 +39,10 @@ const COMMANDS: Record<string, { summary: string; load(): Promise<{ command: Com
     summary: "Show and change the state that all devices share",
     load: () => import("./commands/state.ts"),
   },
+  threads: {
+    summary: "Show conversations of agents, and delete them",
+    load: () => import("./commands/threads.ts"),
+  },
   checkpoint: {
     summary: "Keep the shared state as it is, and bring it back",
     load: () => import("./commands/checkpoint.ts"),

@@ -31,12 +31,14 @@ import type {
   StateChangeLine,
   StateEntry,
 } from "../gateway/state_routes.ts";
+import type { DeleteThreadBody, ThreadBody } from "../gateway/thread_routes.ts";
 import { dataDirectory, type RunningNode, runningNodes } from "../network/data_directory.ts";
 import type { Finding } from "../network/diagnosis_facts.ts";
 import type { JoinQrFields } from "../network/join_qr.ts";
 import type { KeyList } from "../network/network_keys.ts";
 import type { ClientCertificate } from "../security/client_certificate.ts";
 import type { EndedTask, NetworkStatus, PeerStatus, TaskStatus } from "../network/status.ts";
+import type { ThreadSummary } from "../network/threads/thread.ts";
 import type { Checkpoint, Restored } from "../state/checkpoints.ts";
 import type { Imported, ImportOptions } from "../state/state_import.ts";
 import type { MapProgress } from "../tasks/map_prompts.ts";
@@ -240,6 +242,25 @@ export class NodeClient {
       ...(dryRun && { "dry-run": "" }),
     });
     return this.#answer(`state/import?${query}`, signal, document, LONG_ANSWER_TIMEOUT_MS);
+  }
+
+  /** The threads of its network. */
+  threads(signal?: AbortSignal): Promise<ThreadSummary[]> {
+    return this.#answer("threads", signal);
+  }
+
+  /**
+   * One of them, whole.
+   *
+   * @throws {NetworkError} `NOT_FOUND` when there is none.
+   */
+  thread(name: string, signal?: AbortSignal): Promise<ThreadBody> {
+    return this.#answer(`threads?${new URLSearchParams({ name })}`, signal);
+  }
+
+  /** Takes one of them away. */
+  deleteThread(body: DeleteThreadBody, signal?: AbortSignal): Promise<{ deleted: boolean }> {
+    return this.#answer("threads/delete", signal, body);
   }
 
   /** Changes of the keys that begin so, from now on; the first line says that it has begun. */

@@ -15,6 +15,7 @@ import { JsonBodies } from "./json_bodies.ts";
 import { keyRoutes } from "./key_routes.ts";
 import { stateRoutes } from "./state_routes.ts";
 import { streamed } from "./streamed.ts";
+import { threadRoutes } from "./thread_routes.ts";
 
 export type { ErrorBody };
 
@@ -36,7 +37,14 @@ export interface TaskBody {
 
 /** What `POST /control/v1/run` takes. */
 export interface RunBody extends TaskBody {
-  prompt: string;
+  /** Absent: the last run of the `thread` goes on. */
+  prompt?: string;
+  /** The thread that it is part of. */
+  thread?: string;
+  /** `false`: not even what broke off, and was asked the same, goes on. */
+  resume?: boolean;
+  /** Whether an agent that was under way, and may have done its work, is asked again. */
+  rerun?: boolean;
   /** Whether to say what was thought of each device. */
   explain?: boolean;
   /** On every device that has the agent; the answer is then one {@linkcode RunAllLine} a line. */
@@ -83,10 +91,19 @@ const TASK_FIELDS = {
 
 const runSchema: z.ZodType<RunBody> = z.strictObject({
   ...TASK_FIELDS,
-  prompt: z.string(),
+  prompt: z.string().optional(),
+  thread: z.string().optional(),
+  resume: z.boolean().optional(),
+  rerun: z.boolean().optional(),
   explain: z.boolean().optional(),
   all: z.boolean().optional(),
+}).refine(({ prompt, thread, all }) => prompt !== undefined || thread !== undefined && !all, {
+  path: ["prompt"],
+  message: "expected a string; only a thread may go on without one",
 });
+
+/** What says nothing where every device is asked. */
+const SURPLUS = ["node", "hedgeAfterMs", "explain", "thread", "rerun"] as const;
 
 const mapSchema: z.ZodType<MapBody> = z.strictObject({
   ...TASK_FIELDS,
@@ -166,6 +183,7 @@ export function controlApi(network: DistributedNetwork): ControlApi {
     },
     ...keyRoutes(network, bodies),
     ...stateRoutes(network, bodies),
+    ...threadRoutes(network, bodies),
   };
   return async (request, pathname, ending) => {
     const method = request.method === "HEAD" ? "GET" : request.method;
@@ -210,16 +228,14 @@ async function run(
   const { prompt, agent, node, all, ...rest } = body;
   const options: RunOptions = { ...rest, initialAgent: agent, nodeId: node, signal: ending };
   if (all) {
-    const surplus = (["node", "hedgeAfterMs", "explain"] as const).find((key) =>
-      body[key] !== undefined && body[key] !== false
-    );
+    const surplus = SURPLUS.find((key) => body[key] !== undefined && body[key] !== false);
     if (surplus !== undefined) {
       throw new NetworkError(
         "INVALID_ARGUMENT",
         `Cannot run an agent: "all" asks every device that has it. Leave out "${surplus}".`,
       );
     }
-    return runAll(network, prompt, options);
+    return runAll(network, prompt!, options);
   }
   const stream = network.stream(prompt, options);
   // The status is known with the first event.

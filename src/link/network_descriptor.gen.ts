@@ -197,6 +197,18 @@ export const networkDescriptor: Record<string, unknown> = {
                     "task_id": {
                       "type": "string",
                       "id": 12
+                    },
+                    "thread": {
+                      "type": "string",
+                      "id": 14
+                    },
+                    "anew": {
+                      "type": "bool",
+                      "id": 15
+                    },
+                    "rerun": {
+                      "type": "bool",
+                      "id": 16
                     }
                   }
                 },

@@ -26,6 +26,10 @@ export interface AskedRun {
   readonly timeoutMs: number | undefined;
   readonly hedgeAfterMs: number | undefined;
   readonly explain: boolean;
+  readonly thread: string | undefined;
+  /** Whether a run of the thread that broke off goes on. */
+  readonly resume: boolean;
+  readonly rerun: boolean;
 }
 
 /** What a program that serves agents is asked for. */
@@ -56,6 +60,7 @@ const encoder = new TextEncoder();
  */
 export function readRunRequest(message: PlainMessage): AskedRun {
   const { prompt = "", context = "", timeout_ms: timeoutMs, explain = false } = message;
+  const { thread = "", anew = false, rerun = false } = message;
   const near: string[] = message.near;
   const wrong = near.find((one) => !isLabel(one));
   if (near.length > MAX_NEAR) throw misfit("near", `${near.length} nodes`, `${MAX_NEAR} at most`);
@@ -73,6 +78,9 @@ export function readRunRequest(message: PlainMessage): AskedRun {
     timeoutMs: timeoutMs === 0 ? undefined : timeoutMs,
     hedgeAfterMs: message.hedge_after_ms,
     explain,
+    thread: thread === "" ? undefined : thread,
+    resume: !anew,
+    rerun,
   };
 }
 

@@ -53,6 +53,8 @@ import { programServices } from "./program_services.ts";
 import { reachOf } from "./reach.ts";
 import { Refusers } from "./refusers.ts";
 import { StateHost } from "./state_host.ts";
+import { InsideJournal } from "./threads/inside_journal.ts";
+import { ThreadRuns } from "./threads/thread_runs.ts";
 import { makeTrust, ownDirectory, trustMode, verifiesPeers } from "./trusts.ts";
 import { VERSION } from "./version.ts";
 
@@ -143,6 +145,8 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     clock,
     agents,
     slots: resolved.slots,
+    journalOf: (thread) => ({ network, prompt: asked, state: own }) =>
+      new InsideJournal({ shared: () => state.state, thread, network, asked, state: own }),
     ask: (question) => answerQuestion(question, { findAgent, dispatcher }),
     tracer: () => tracer,
   });
@@ -316,6 +320,13 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     link,
     tracer: () => tracer,
   });
+  const threadRuns = new ThreadRuns({
+    shared: () => state.state,
+    self: () => ({ nodeId, bootId: description.bootId }),
+    isThere: ({ nodeId, bootId }) => membership.get(nodeId)?.bootId === bootId,
+    isIdempotent: (agent) => findAgent(agent).idempotent,
+    newId,
+  });
   let exchange: KeyExchange | undefined;
   const discoveries = makeDiscoveries(resolved, {
     clock,
@@ -390,6 +401,8 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     executor,
     dispatcher,
     state,
+    threadRuns,
+    newId,
     agentPrograms,
     findAgent,
     candidates,

@@ -1,7 +1,7 @@
 /** The face of the package: one node of a network, seen by the program that runs it. */
 
 import type { Agent, AgentDescription } from "../agents/agent.ts";
-import type { AgentNetwork } from "../agents/networks/agent_network.ts";
+import { type AgentNetwork, stateWith } from "../agents/networks/agent_network.ts";
 import type { AgentRouter, RouterFunction } from "../agents/networks/agent_router.ts";
 import type { EmitRunEvent, NetworkRunResult, RunEvent, RunResult } from "../agents/run_event.ts";
 import { streamRun } from "../agents/run_stream.ts";
@@ -14,7 +14,7 @@ import type { SharedState } from "../state/shared_state.ts";
 import { firstOf, type MapItem, mapPrompts, type Prompts } from "../tasks/map_prompts.ts";
 import type { RunRequest } from "../tasks/run_request.ts";
 import { TaskCancelled } from "../tasks/task.ts";
-import { runAgents } from "./agent_run.ts";
+import { loopOf, routerOf, routingOf, runAgents } from "./agent_run.ts";
 import { catalog } from "./catalog.ts";
 import { diagnose } from "./diagnose.ts";
 import type { Finding } from "./diagnosis_facts.ts";
@@ -37,6 +37,14 @@ import {
   stepRequest,
 } from "./run_options.ts";
 import { networkEvent, networkStatus, tasksNow, wallTimeOf } from "./snapshot.ts";
+import {
+  allThreads,
+  type Thread,
+  threadNamed,
+  type ThreadSources,
+  type ThreadSummary,
+} from "./threads/thread.ts";
+import { runInThread } from "./threads/run_in_thread.ts";
 import type {
   NetworkEvent,
   NetworkStatus,
@@ -184,6 +192,46 @@ export class DistributedNetwork implements AsyncDisposable {
   }
 
   /**
+   * A conversation that every device can go on with: what was said in it, its data, and what agents
+   * answered, as runs with `thread` keep them in the shared state.
+   *
+   * @example
+   * ```ts
+   * import { createDistributedNetwork } from "@hanzo/network";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using network = createDistributedNetwork({
+   *   name: "example",
+   *   networkInterfaces: ["lo"],
+   *   listenPort: 0,
+   *   broadcastPort: 45_686,
+   * });
+   * await network.start();
+   * await network.run("6 * 7", { initialAgent: "calculator", thread: "sums" });
+   * const { messages, agentResults } = network.thread("sums");
+   * assertEquals(messages.map(({ content }) => content), ["6 * 7", "42"]);
+   * assertEquals(agentResults[0].agent, "calculator");
+   * assertEquals(await network.thread("sums").delete(), true);
+   * ```
+   *
+   * @param name Any text of 1 to 128 bytes.
+   * @throws {NetworkError} `INVALID_ARGUMENT` for a name that is none; where it is used,
+   * `FAILED_PRECONDITION` unless the network runs.
+   */
+  thread(name: string): Thread {
+    return threadNamed(name, this.#threads);
+  }
+
+  /**
+   * The threads of which there is anything, in the order of their names.
+   *
+   * @throws {NetworkError} `FAILED_PRECONDITION` unless the network runs.
+   */
+  listThreads(): ThreadSummary[] {
+    return allThreads(this.#threads);
+  }
+
+  /**
    * Listens, looks for peers, and can be given tasks when it resolves.
    *
    * @throws {NetworkError} `PORT_IN_USE` when a port that was asked for is taken;
@@ -254,26 +302,58 @@ export class DistributedNetwork implements AsyncDisposable {
    * hook throws, or names an agent that no node has.
    */
   run(
-    prompt: string,
+    prompt: string | undefined,
     options: RoutedRunOptions & { router: AgentRouter | RouterFunction },
   ): Promise<NetworkRunResult>;
   /**
    * Runs an agent on the device that suits it best and resolves to its answer.
    *
+   * In a `thread` it finds what was said there before, on whatever device, and what it answers is
+   * kept. Asked the same again, a run that broke off goes on after the last agent that has answered;
+   * so does, without a prompt, the last run of the thread. That is told by its `steps`.
+   *
+   * @example A conversation that goes on
+   * ```ts
+   * import { createAgent, createDistributedNetwork } from "@hanzo/network";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const echo = createAgent({
+   *   name: "echo",
+   *   description: "Says what was said",
+   *   run: ({ state }) => state.messages.map(({ content }) => content).join(" "),
+   * });
+   * await using network = createDistributedNetwork({
+   *   agents: [echo],
+   *   name: "example",
+   *   networkInterfaces: ["lo"],
+   *   listenPort: 0,
+   *   broadcastPort: 45_688,
+   * });
+   * await network.start();
+   * await network.run("Hello", { thread: "trip" });
+   * assertEquals((await network.run("again", { thread: "trip" })).output, "Hello Hello again");
+   * ```
+   *
+   * @param prompt Undefined: the last run of the `thread` is to go on.
    * @throws {NetworkError} `NOT_FOUND` when no node has the agent or the asked node is not here;
    * `UNAVAILABLE` when no device can do it now; `RESOURCE_EXHAUSTED` when all are busy;
    * `DEADLINE_EXCEEDED`; `CANCELLED` when the signal aborts, its reason as the cause;
    * `UNKNOWN_OUTCOME` when a device was lost that may have done it; `AGENT_FAILED` with the agent's
-   * own message.
+   * own message. In a thread: `FAILED_PRECONDITION` when the same is under way there, or there is
+   * nothing to go on with; `UNKNOWN_OUTCOME` when an agent that was under way may have done its work
+   * (see `rerun`).
    */
-  run(prompt: string, options?: RunOptions | RoutedRunOptions): Promise<RunResult>;
-  run(prompt: string, options: RunOptions | RoutedRunOptions = {}): Promise<RunResult> {
+  run(prompt: string | undefined, options?: RunOptions | RoutedRunOptions): Promise<RunResult>;
+  run(
+    prompt: string | undefined,
+    options: RunOptions | RoutedRunOptions = {},
+  ): Promise<RunResult> {
     return this.#run(prompt, options);
   }
 
   /** Like the run from agent to agent, and tells everything on the way: each step, and as below. */
   stream(
-    prompt: string,
+    prompt: string | undefined,
     options: RoutedRunOptions & { router: AgentRouter | RouterFunction },
   ): AsyncGenerator<RunEvent<NetworkRunResult>, void, void>;
   /**
@@ -281,11 +361,11 @@ export class DistributedNetwork implements AsyncDisposable {
    * it is made, fallbacks, and the result as the last event. Leaving the loop stops the run.
    */
   stream(
-    prompt: string,
+    prompt: string | undefined,
     options?: RunOptions | RoutedRunOptions,
   ): AsyncGenerator<RunEvent, void, void>;
   stream(
-    prompt: string,
+    prompt: string | undefined,
     options: RunOptions | RoutedRunOptions = {},
   ): AsyncGenerator<RunEvent, void, void> {
     return streamRun(async (emit, stopReading) => {
@@ -534,18 +614,29 @@ export class DistributedNetwork implements AsyncDisposable {
     };
   }
 
+  get #threads(): ThreadSources {
+    const { state, threadRuns: runs, newId } = this.#parts;
+    return { shared: () => state.state, runs, newId };
+  }
+
   #runningTrust(): Trust | undefined {
     return this.#life.state === "running" ? this.#parts.trust() : undefined;
   }
 
   #run(
-    prompt: string,
+    prompt: string | undefined,
     options: RunOptions | RoutedRunOptions,
     emit?: EmitRunEvent,
   ): Promise<RunResult> {
-    const { router = this.#parts.options.defaultRouting.router ?? false } = options;
-    if (router !== false) return this.#runAgents(prompt, options, router, emit);
     try {
+      const { thread } = options;
+      if (thread !== undefined) {
+        this.#life.needRunning();
+        return this.#life.hold(runInThread(this.#parts, prompt, { ...options, thread }, emit));
+      }
+      if (prompt === undefined) throw noPrompt(prompt);
+      const router = routerOf(this.#parts, options);
+      if (router !== undefined) return this.#runAgents(prompt, options, router, emit);
       return this.#parts.dispatcher.run(this.#request(prompt, options), emit);
     } catch (thrown) {
       return Promise.reject(thrown);
@@ -558,16 +649,11 @@ export class DistributedNetwork implements AsyncDisposable {
     router: AgentRouter | RouterFunction,
     emit?: EmitRunEvent,
   ): Promise<RunResult> {
-    const { defaultRouting } = this.#parts.options;
-    const { initialAgent, ...routed } = options as RoutedRunOptions;
+    const { data = {} } = options as RoutedRunOptions;
     this.#life.needRunning();
-    const run = runAgents(this.#parts, stepRequest(prompt, options), {
-      router,
-      maxIterations: routed.maxIterations ?? defaultRouting.maxIterations,
-      hooks: routed.hooks ?? defaultRouting.hooks,
-      data: routed.data,
-      initialAgent: typeof initialAgent === "object" ? initialAgent.name : initialAgent,
-    }, emit);
+    const request = stepRequest(prompt, options);
+    const loop = loopOf(this.#parts, routingOf(this.#parts, options, router));
+    const run = runAgents(this.#parts, request, loop, { state: stateWith(data) }, emit);
     return await this.#life.hold(run);
   }
 

@@ -1,10 +1,12 @@
 /** How a node starts, drains and stops. */
 
+import { doneWithin } from "../base/clock.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { NetworkParts } from "./parts.ts";
 import { tasksNow } from "./snapshot.ts";
 import {
-  detectSoon,
+  detectDevice,
+  DETECTION_PATIENCE_MS,
   listen,
   peersAlive,
   warnOfMissingPermissions,
@@ -38,6 +40,9 @@ export interface StopOptions {
   drainMs?: number;
 }
 
+/** How long the end waits for tools that are still asked about the device. */
+const DETECTION_END_MS = 1_000;
+
 /** See the top of the file. */
 export class LifeCycle {
   readonly #parts: NetworkParts;
@@ -46,6 +51,7 @@ export class LifeCycle {
   #stopping: Promise<void> | undefined;
   /** What runs is not waited for any longer. */
   readonly #timeIsUp: PromiseWithResolvers<void> = Promise.withResolvers<void>();
+  #detecting: Promise<void> = Promise.resolve();
   #endWatch: (() => Promise<void>) | undefined;
   /** What a drain waits for, beside tasks. */
   readonly #held = new Set<Promise<unknown>>();
@@ -123,7 +129,8 @@ export class LifeCycle {
     const parts = this.#parts;
     const { membership, discoveries, describe, openTracer, openTrust, agentPrograms } = parts;
     warnOfMissingPermissions(parts.options);
-    const detected = detectSoon(parts);
+    this.#detecting = detectDevice(parts);
+    const detected = doneWithin(parts.clock, DETECTION_PATIENCE_MS, this.#detecting);
     await openTracer();
     await openTrust();
     await parts.state.open();
@@ -174,6 +181,8 @@ export class LifeCycle {
     membership.stop();
     await parts.state.close();
     await pool.close();
+    // The tools that are asked about the device may still run.
+    await doneWithin(clock, DETECTION_END_MS, this.#detecting);
     parts.agentPrograms.stop();
     await trust()?.stop();
     parts.dispose();

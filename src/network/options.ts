@@ -1,7 +1,13 @@
 /** What a network can be told, with each default and its reason. */
 
 import type { Agent } from "../agents/agent.ts";
-import { type AgentNetwork, agentsOf, checkIterations } from "../agents/networks/agent_network.ts";
+import type { AgentLoop } from "../agents/networks/agent_loop.ts";
+import {
+  type AgentNetwork,
+  agentsOf,
+  checkIterations,
+  loopsOf,
+} from "../agents/networks/agent_network.ts";
 import {
   type AgentRouter,
   type RouterFunction,
@@ -227,6 +233,8 @@ export interface OwnTls {
 /** {@linkcode NetworkOptions} copied, filled, checked and frozen. */
 export interface ResolvedOptions {
   readonly agents: readonly Agent[];
+  /** How those of them go on that are networks, by name. */
+  readonly agentLoops: ReadonlyMap<string, AgentLoop>;
   /** How runs go from agent to agent; without a router each is of one agent. */
   readonly defaultRouting: Readonly<Pick<NetworkOptions, "router" | "maxIterations" | "hooks">>;
   readonly agentPrograms: readonly Address[];
@@ -283,6 +291,7 @@ export function resolveOptions(
 ): ResolvedOptions {
   const resolved: ResolvedOptions = {
     agents: Object.freeze(agentsOf(options.agents ?? [])),
+    agentLoops: loopsOf(options.agents ?? []),
     defaultRouting: defaultRouting(options),
     agentPrograms: agentPrograms(options.agentUrls ?? []),
     name: options.name,

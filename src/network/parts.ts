@@ -21,6 +21,7 @@ import type { Evicted } from "./evicted.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { StateHost } from "./state_host.ts";
 import type { NameConflict, RefusedBy } from "./status.ts";
+import type { ThreadRuns } from "./threads/thread_runs.ts";
 
 /** The parts of a node. */
 export interface NetworkParts {
@@ -47,6 +48,9 @@ export interface NetworkParts {
   readonly executor: Executor;
   readonly dispatcher: Dispatcher;
   readonly state: StateHost;
+  readonly threadRuns: ThreadRuns;
+  /** Makes an id that nobody else has: a ULID. */
+  readonly newId: () => string;
   readonly agentPrograms: AgentPrograms;
   readonly findAgent: FindAgent;
   /** The interfaces of this machine now. */

@@ -43,7 +43,7 @@ export function programServices(needs: ProgramServicesNeeds): ProgramServices {
     clock,
     admits,
     refuse: (caller) => refuse(caller) ?? refuseWork(caller, needs),
-    run: (asked, signal) => network().stream(asked.prompt, runOptions(asked, signal)),
+    run: (asked, signal) => network().stream(promptOf(asked), runOptions(asked, signal)),
     agents: () => network().agents(),
     status: () => network().getNetworkStatus(),
   });
@@ -88,10 +88,16 @@ function refuseWork(
   );
 }
 
+/** A message has no text that is not there: in a thread an empty one is none. */
+function promptOf({ prompt, thread }: AskedRun): string | undefined {
+  return thread !== undefined && prompt === "" ? undefined : prompt;
+}
+
 function runOptions(asked: AskedRun, signal: AbortSignal): RunOptions {
-  const { agent, near, strategy, prompt: _, ...rest } = asked;
+  const { agent, near, strategy, prompt: _, thread, resume, rerun, ...rest } = asked;
   return {
     ...rest,
+    ...(thread !== undefined && { thread, resume, rerun }),
     initialAgent: agent,
     strategy: Object.values(RoutingStrategy).find((one) => one === strategy),
     near: near.length === 0 ? undefined : near,

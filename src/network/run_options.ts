@@ -61,6 +61,31 @@ export interface RunOptions {
   hedgeAfterMs?: number;
   /** Stops it, wherever it runs. */
   signal?: AbortSignal;
+  /**
+   * The thread that it is part of: any text of 1 to 128 bytes. The agents find what was said in it
+   * before, of the last messages and answers 2 MiB, and its data; what they add is in the shared
+   * state when they have answered, for the next run on whatever device.
+   *
+   * Asked the same again after it broke off, it goes on after the last agent that has answered.
+   *
+   * A network of agents that this node has goes step by step, and what is said of the device holds
+   * for each; one that only others have is one step. Its router finds data and answers of earlier
+   * runs in the state: what is this run's own it is told by `callCount` and `lastResult`.
+   */
+  thread?: string;
+  /**
+   * `false`: begins anew where the last run of the thread, which was asked the same, broke off.
+   *
+   * @default {true}
+   */
+  resume?: boolean;
+  /**
+   * Whether an agent is asked again that was under way when the run broke off and is not idempotent:
+   * it may have done its work. By default that fails with `UNKNOWN_OUTCOME`.
+   *
+   * @default {false}
+   */
+  rerun?: boolean;
   /** `false`: only this agent runs, even where the network has a router of its own. */
   router?: false;
 }
@@ -86,13 +111,15 @@ export type NodeOutcome =
   | { readonly nodeId: string; readonly error: NetworkError };
 
 /** What `network.runAll` can be told. */
-export interface RunAllOptions extends Omit<RunOptions, "nodeId" | "hedgeAfterMs"> {
+export interface RunAllOptions
+  extends Omit<RunOptions, "nodeId" | "hedgeAfterMs" | "thread" | "resume" | "rerun"> {
   /** Told how many devices have ended, and what the last of them came to. What it throws ends all. */
   onProgress?: (progress: MapProgress, outcome?: NodeOutcome) => void;
 }
 
 /** What `network.map` can be told; `timeoutMs` is for each prompt. */
-export interface MapOptions extends Omit<RunOptions, "initialAgent" | "explain"> {
+export interface MapOptions
+  extends Omit<RunOptions, "initialAgent" | "explain" | "thread" | "resume" | "rerun"> {
   /**
    * How many prompts may run or wait at devices at a time, 1 to 256. By default one for each slot of
    * all devices that can do it, and as many more as fill the slots again at once: those that become

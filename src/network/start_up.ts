@@ -9,7 +9,7 @@ import { DEFAULT_LISTEN_PORT, leavesMachine, type ResolvedOptions } from "./opti
 import type { NetworkParts } from "./parts.ts";
 
 /** How long the start waits for the device to be known; what is known later is told later. */
-const DETECTION_PATIENCE_MS = 100;
+export const DETECTION_PATIENCE_MS = 100;
 
 /** Says which permissions were not granted, and what the node therefore does without. */
 export function warnOfMissingPermissions(options: ResolvedOptions): void {
@@ -22,16 +22,13 @@ export function warnOfMissingPermissions(options: ResolvedOptions): void {
   });
 }
 
-/** Looks at the device; resolves when it is known, or when that takes too long to be waited for. */
-export async function detectSoon(
-  { detect, describe, clock, options }: NetworkParts,
-): Promise<void> {
-  const detected = detect().then((capabilities) => {
-    describe({ capabilities });
-  }, (thrown) => {
+/** Looks at the device; resolves when it is known and told, or why it is not is logged. */
+export async function detectDevice({ detect, describe, options }: NetworkParts): Promise<void> {
+  try {
+    describe({ capabilities: await detect() });
+  } catch (thrown) {
     options.logger.warn("The device is unknown: {reason}", { reason: describeError(thrown) });
-  });
-  await doneWithin(clock, DETECTION_PATIENCE_MS, detected);
+  }
 }
 
 /** Between two looks at what holds the device back. */

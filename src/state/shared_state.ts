@@ -1,6 +1,8 @@
 /** The state that every device of a network has: what people read, write and watch. */
 
 import type { JsonValue } from "../base/bounded_json.ts";
+import type { NetworkError } from "../base/errors.ts";
+import type { StandardSchema } from "../base/standard_schema.ts";
 
 /** A key has another value, or another one that shows the same. */
 export interface StateChange {
@@ -90,6 +92,41 @@ export interface SharedState {
    * slow loses the oldest.
    */
   subscribe(prefix?: string, options?: WatchOptions): AsyncIterableIterator<StateChange>;
+  /**
+   * A view of the keys that begin with `prefix` whose values have a type.
+   *
+   * @example
+   * ```ts
+   * import { createDistributedNetwork } from "@hanzo/network";
+   * import { assertEquals, assertRejects } from "@std/assert";
+   * import { z } from "zod";
+   *
+   * await using network = createDistributedNetwork({
+   *   name: "example",
+   *   networkInterfaces: ["lo"],
+   *   listenPort: 0,
+   *   broadcastPort: 45_687,
+   * });
+   * await network.start();
+   * const rooms = network.state.typed("room/", z.object({ celsius: z.number() }));
+   * await rooms.set("kitchen", { celsius: 21 });
+   * assertEquals(rooms.get("kitchen")?.celsius, 21);
+   *
+   * const cold: unknown = { celsius: "cold" };
+   * await assertRejects(() => rooms.set("hall", cold as { celsius: number }), Error, "celsius");
+   * // Others may write there what they like; that is no value.
+   * await network.state.set("room/hall", "cold");
+   * assertEquals(rooms.keys(), ["kitchen"]);
+   * assertEquals(rooms.invalid().map(({ key }) => key), ["hall"]);
+   * ```
+   *
+   * @param schema Of any library that speaks Standard Schema (zod, valibot, arktype), and needs no
+   * waiting.
+   */
+  typed<Output, Input>(
+    prefix: string,
+    schema: StandardSchema<Output, Input>,
+  ): TypedState<Output, Input>;
 }
 
 /**
@@ -111,4 +148,82 @@ export interface StateTransaction {
   increment(key: string, by?: number): number;
   /** See {@linkcode SharedState.append}. */
   append(key: string, ...items: readonly JsonValue[]): void;
+}
+
+/** A value that somebody has written and that does not fit. */
+export interface InvalidValue {
+  /** Its key, without the view's prefix. */
+  readonly key: string;
+  /** What is wrong with it. */
+  readonly error: NetworkError;
+}
+
+/** A key of a view has another value. */
+export interface TypedChange<Output> {
+  /** The key, without the view's prefix. */
+  readonly key: string;
+  /** What it shows now; undefined when it has been deleted, or does not fit. */
+  readonly value: Output | undefined;
+  /** What is wrong with it, where it does not fit. */
+  readonly error: NetworkError | undefined;
+  /** What it showed before; undefined when there was nothing that fits. */
+  readonly previous: Output | undefined;
+  /** Whose write it was. */
+  readonly nodeId: string;
+  /** Whether a write was replaced that whoever made this one had not seen. */
+  readonly isConcurrent: boolean;
+}
+
+/**
+ * The keys of the shared state that begin with a prefix, with values of one type. Its own keys are
+ * without the prefix.
+ *
+ * Values are kept as they were given, and read as the schema makes them of that. Other programs may
+ * write there what does not fit: that is told, and never returned.
+ */
+export interface TypedState<Output, Input = Output> {
+  /**
+   * The value of a key; undefined when it has none.
+   *
+   * @throws {NetworkError} `FAILED_PRECONDITION` when it has one that does not fit.
+   */
+  get(key: string): Output | undefined;
+  /** Whether a key has a value, be it one that does not fit. */
+  has(key: string): boolean;
+  /** The keys that have a value that fits, in the order of their UTF-8. */
+  keys(): string[];
+  /** The same with their values. */
+  entries(): [key: string, value: Output][];
+  /** The values that do not fit. */
+  invalid(): InvalidValue[];
+  /**
+   * Gives a key a value.
+   *
+   * @throws {NetworkError} `INVALID_ARGUMENT` when it does not fit; as {@linkcode SharedState.set}.
+   */
+  set(key: string, value: Input): Promise<void>;
+  /** See {@linkcode SharedState.delete}. */
+  delete(key: string): Promise<boolean>;
+  /**
+   * See {@linkcode SharedState.transact}: several keys that nobody sees apart.
+   *
+   * @param work Is given the keys of this view, and as `all` those of the whole state.
+   */
+  transact<T>(
+    work: (state: TypedTransaction<Output, Input>, all: StateTransaction) => T,
+  ): Promise<T>;
+  /** Changes of the keys, of all devices, from now on; see {@linkcode SharedState.subscribe}. */
+  subscribe(options?: WatchOptions): AsyncIterableIterator<TypedChange<Output>>;
+}
+
+/** Several keys of a view seen together; to be used only while the function runs that it was given. */
+export interface TypedTransaction<Output, Input = Output> {
+  /** See {@linkcode TypedState.get}. */
+  get(key: string): Output | undefined;
+  /** See {@linkcode TypedState.has}. */
+  has(key: string): boolean;
+  /** See {@linkcode TypedState.set}. */
+  set(key: string, value: Input): void;
+  /** See {@linkcode TypedState.delete}. */
+  delete(key: string): boolean;
 }

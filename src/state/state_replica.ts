@@ -6,6 +6,7 @@ import type { Clock } from "../base/clock.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { SubscribeOptions } from "../base/event_bus.ts";
 import type { Random } from "../base/random.ts";
+import type { StandardSchema } from "../base/standard_schema.ts";
 import { ChangeFeed } from "./change_feed.ts";
 import { forgetGone } from "./forgetting.ts";
 import { type Delta, Intake } from "./intake.ts";
@@ -15,9 +16,10 @@ import { originOfAddition, type Row } from "./row.ts";
 import { type Position, RowLedger, sizeOf } from "./row_ledger.ts";
 import type { RowStore } from "./row_store.ts";
 import { RowTransaction } from "./row_transaction.ts";
-import type { SharedState, StateChange, StateTransaction } from "./shared_state.ts";
+import type { SharedState, StateChange, StateTransaction, TypedState } from "./shared_state.ts";
 import { HybridClock } from "./stamp.ts";
 import { isOfStore, storeError } from "./store_error.ts";
+import { typedState } from "./typed_state.ts";
 
 /** What a {@linkcode StateReplica} is made of. */
 export interface StateReplicaOptions {
@@ -167,6 +169,13 @@ export class StateReplica implements SharedState {
 
   transact<T>(work: (state: StateTransaction) => T): Promise<T> {
     return this.#written(work, true);
+  }
+
+  typed<Output, Input>(
+    prefix: string,
+    schema: StandardSchema<Output, Input>,
+  ): TypedState<Output, Input> {
+    return typedState(this, prefix, schema);
   }
 
   subscribe(prefix = "", options: SubscribeOptions = {}): AsyncIterableIterator<StateChange> {

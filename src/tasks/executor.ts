@@ -4,6 +4,7 @@ import type { Agent, AgentAnswer, CallAgentOptions } from "../agents/agent.ts";
 import { AgentLost } from "../agents/agent_lost.ts";
 import { type CallAgent, runAgent } from "../agents/run_agent.ts";
 import type { RunResult } from "../agents/run_event.ts";
+import type { OpenJournal, ThreadRef } from "../agents/run_state_store.ts";
 import type { Cancellation } from "../base/cancellation.ts";
 import type { Clock } from "../base/clock.ts";
 import { Deadlines } from "../base/deadlines.ts";
@@ -31,6 +32,8 @@ export interface ExecutorOptions {
   readonly slots: number;
   /** Gets an agent run for one that runs here. */
   readonly ask: (question: AgentQuestion) => Promise<RunResult>;
+  /** Where networks note how far they are that a run in a thread asks. */
+  readonly journalOf?: (thread: ThreadRef) => OpenJournal;
   /** What records traces, if anything does. */
   readonly tracer?: () => Tracer | undefined;
 }
@@ -304,6 +307,7 @@ export class Executor {
     const { task: { prompt, context, taskId, state: shared }, cancellation } = attempt;
     // Its own: what an attempt changes counts only with its answer.
     const state = shared?.fork();
+    if (state?.thread !== undefined) state.openJournal = this.#options.journalOf?.(state.thread);
     const served = (answer: AgentAnswer): Served => {
       const serviceMs = clock.now() - attempt.since;
       this.#leave(attempt, serviceMs);

@@ -10,13 +10,15 @@ import { LABEL_PATTERN } from "../base/safe_text.ts";
 
 const labelSchema = z.string().regex(LABEL_PATTERN);
 
-const messageSchema: z.ZodType<RunMessage> = z.object({
+/** One message of a run. */
+export const runMessageSchema: z.ZodType<RunMessage> = z.object({
   role: z.enum(["user", "assistant", "system"]),
   agent: labelSchema.optional(),
   content: z.string(),
 });
 
-const resultSchema: z.ZodType<AgentResult> = z.object({
+/** What one agent answered. */
+export const agentResultSchema: z.ZodType<AgentResult> = z.object({
   agent: labelSchema,
   nodeId: labelSchema,
   taskId: z.string().max(64),
@@ -32,9 +34,10 @@ const dataSchema: z.ZodType<Record<string, JsonValue>> = z.custom<Record<string,
 );
 
 const plainSchema: z.ZodType<PlainRunState> = z.object({
-  messages: z.array(messageSchema),
+  messages: z.array(runMessageSchema),
   data: dataSchema,
-  agentResults: z.array(resultSchema),
+  agentResults: z.array(agentResultSchema),
+  thread: z.object({ name: z.string().max(512), run: z.string().max(64) }).optional(),
 });
 
 const runStateSchema: z.ZodType<RunStateStore> = plainSchema.transform((plain, context) => {
@@ -46,10 +49,11 @@ const runStateSchema: z.ZodType<RunStateStore> = plainSchema.transform((plain, c
   }
 });
 
-const runChangesSchema: z.ZodType<RunChanges> = z.object({
+/** What an attempt has changed. */
+export const runChangesSchema: z.ZodType<RunChanges> = z.object({
   data: dataSchema.optional(),
   deleted: z.array(z.string()).optional(),
-  messages: z.array(messageSchema).optional(),
+  messages: z.array(runMessageSchema).optional(),
 });
 
 /**

@@ -172,3 +172,18 @@ Deno.test("a state that lies about itself does not come in", () => {
     assertStringIncludes(error.message, "Cannot read the state of the peer's task");
   }
 });
+
+Deno.test("changes are taken piece by piece, and all of them are there since the fork", () => {
+  const state = new RunStateStore();
+  state.data.set("before", 1);
+  const fork = state.fork();
+  assertEquals([fork.takeChanges(), fork.changes()], [undefined, undefined]);
+  fork.data.set("a", 1);
+  fork.addMessage({ role: "user", content: "one" });
+  const first = { data: { a: 1 }, messages: [{ role: "user" as const, content: "one" }] };
+  assertEquals(fork.takeChanges(), first);
+  assertEquals(fork.takeChanges(), undefined);
+  fork.data.delete("before");
+  assertEquals(fork.takeChanges(), { deleted: ["before"] });
+  assertEquals(fork.changes(), { ...first, deleted: ["before"] });
+});

@@ -2,7 +2,8 @@
 
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { z } from "zod";
-import { createTool, type StandardSchema } from "../../src/agents/tool.ts";
+import { createTool } from "../../src/agents/tool.ts";
+import type { StandardSchema } from "../../src/base/standard_schema.ts";
 import { NetworkError } from "../../src/base/errors.ts";
 
 const context = { signal: new AbortController().signal };

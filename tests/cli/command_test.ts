@@ -16,6 +16,7 @@ import { command as map } from "../../src/cli/commands/map.ts";
 import { command as peers } from "../../src/cli/commands/peers.ts";
 import { command as run } from "../../src/cli/commands/run.ts";
 import { command as state } from "../../src/cli/commands/state.ts";
+import { command as threads } from "../../src/cli/commands/threads.ts";
 import { command as status } from "../../src/cli/commands/status.ts";
 import { command as tasks } from "../../src/cli/commands/tasks.ts";
 import { command as up } from "../../src/cli/commands/up.ts";
@@ -30,6 +31,7 @@ const COMMANDS: Record<string, Command> = {
   map,
   checkpoint,
   state,
+  threads,
   status,
   tasks,
   cancel,

@@ -44,6 +44,11 @@ Deno.test("examples/newsroom.ts is a network of agents on its own, and an agent 
       "asked researcher on B",
       ...Array(3).fill(["asked writer on B", "asked reviewer on B"]).flat(),
     ]);
+    // A conversation: what was approved in the first run does not end the second.
+    for (const subject of ["The Pi", "Deno"]) {
+      const talk = await machine.ask("B", "run", subject, "--agent=newsroom", "--thread=talk");
+      assertEquals(talk.stdout, `${DRAFT.replaceAll("The Pi", subject)}\n`, talk.stderr);
+    }
     const { code, stdout: steps } = await alone;
     assertEquals(code, 0);
     const lines = new TextDecoder().decode(steps).split("\n");

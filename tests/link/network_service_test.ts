@@ -140,6 +140,9 @@ Deno.test("what a program asks for arrives as it was meant, and what it leaves o
     timeout_ms: 1_500,
     hedge_after_ms: 0,
     explain: true,
+    thread: "t",
+    anew: true,
+    rerun: true,
   }));
   await all(program.stream("Run"));
   const [full, empty] = node.asked;
@@ -156,6 +159,9 @@ Deno.test("what a program asks for arrives as it was meant, and what it leaves o
     timeoutMs: 1_500,
     hedgeAfterMs: 0,
     explain: true,
+    thread: "t",
+    resume: false,
+    rerun: true,
   });
   assertEquals(empty, {
     prompt: "",
@@ -170,6 +176,9 @@ Deno.test("what a program asks for arrives as it was meant, and what it leaves o
     timeoutMs: undefined,
     hedgeAfterMs: undefined,
     explain: false,
+    thread: undefined,
+    resume: true,
+    rerun: false,
   });
 });
 

@@ -24,6 +24,7 @@ function refusalOf(options: Record<string, unknown>): NetworkError {
 Deno.test("everything has a default", () => {
   assertEquals(resolveOptions({}, HOST), {
     agents: [],
+    agentLoops: new Map(),
     defaultRouting: { router: undefined, maxIterations: undefined, hooks: undefined },
     agentPrograms: [],
     name: undefined,

@@ -116,6 +116,24 @@ Deno.test("with a key a client certificate runs, lists and asks, until somebody 
   });
 });
 
+Deno.test("a program goes on with a thread, and without a prompt only where a run broke off", async () => {
+  const echo = createAgent({
+    name: "echo",
+    description: "",
+    run: ({ state }) => state.messages.map(({ content }) => content).join(" "),
+  });
+  await withNode({ agents: [echo] }, async ({ network }, address) => {
+    using program = new Program(address, await clientFiles(network));
+    const run = (prompt: string) =>
+      all(program.stream("Run", { agent: "echo", prompt, thread: "trip" }));
+    await run("Hello");
+    await run("again");
+    assertEquals(network.thread("trip").agentResults.at(-1)?.output, "Hello Hello again");
+    const nothing = await failureOf(all(program.stream("Run", { thread: "trip" })));
+    assertEquals(nothing.code, "FAILED_PRECONDITION");
+  });
+});
+
 Deno.test("an open node answers strangers for its health, and works for them only when told to", async () => {
   const denied = { Run: "PERMISSION_DENIED", ListAgents: "PERMISSION_DENIED" };
   await withNode({ open: true }, async ({ network }, address) => {

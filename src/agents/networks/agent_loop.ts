@@ -3,11 +3,12 @@
 import type { Clock } from "../../base/clock.ts";
 import { describeError, NetworkError } from "../../base/errors.ts";
 import type { AgentAnswer } from "../agent.ts";
+import { keptResult, toAgentResult } from "../agent_result.ts";
 import type { EmitRunEvent, NetworkRunResult, RunResult, StoppedBy } from "../run_event.ts";
-import type { AgentResult } from "../run_state.ts";
 import type { RunStateStore } from "../run_state_store.ts";
 import { type AgentChoice, type AgentRouter, type NextAgent, readChoice } from "./agent_router.ts";
 import type { NetworkHooks } from "./network_hooks.ts";
+import type { JournalCall, RunJournal } from "./run_journal.ts";
 
 /** One step of a run: one agent is asked. */
 export interface StepCall {
@@ -34,8 +35,11 @@ export interface AgentLoop {
   readonly agents: () => readonly AgentChoice[];
   /** Who begins; by default the router says it. */
   readonly initialAgent: string | undefined;
+  /** Says which of them goes on. */
   readonly router: AgentRouter;
+  /** How many steps a run may have. */
   readonly maxIterations: number;
+  /** What the program is told meanwhile, and where it may step in. */
   readonly hooks: NetworkHooks;
 }
 
@@ -49,6 +53,8 @@ export interface LoopRun {
   readonly clock: Clock;
   readonly call: CallStep;
   readonly emit: EmitRunEvent;
+  /** Notes how far it has come; without it the run ends with its process. */
+  readonly journal?: RunJournal;
 }
 
 /** How long `onError` may take, in milliseconds: the run has ended already. */
@@ -70,6 +76,8 @@ class Going {
   readonly #loop: AgentLoop;
   readonly #run: LoopRun;
   readonly #startedAt: number;
+  /** The last answer; undefined before the first one. */
+  #last: RunResult | undefined;
 
   constructor(loop: AgentLoop, run: LoopRun) {
     this.#loop = loop;
@@ -88,36 +96,29 @@ class Going {
   }
 
   async #steps(): Promise<NetworkRunResult> {
-    const { state, clock, emit } = this.#run;
+    const { state, clock, emit, journal } = this.#run;
     const { network, hooks, maxIterations } = this.#loop;
-    const given = this.#run.prompt;
-    const onStart = await this.#hook(
-      "onStart",
-      () => hooks.onStart?.({ ...this.#seen, prompt: given }),
-    );
-    const prompt = onStart ?? given;
-    if (typeof prompt !== "string") throw this.#nonsense("onStart", "neither a text nor nothing");
-    state.addMessage({ role: "user", content: prompt });
-    let last: RunResult | undefined;
+    const progress = journal?.progress;
+    const prompt = progress?.prompt ?? await this.#begin();
+    this.#last = progress?.last && keptResult(progress.last);
+    const stepsBefore = progress?.steps ?? 0;
     let attempts = 0;
     let serviceMs = 0;
     let stoppedBy: StoppedBy;
 
-    for (let step = 1;; step++) {
-      const next = await this.#next(step, prompt);
+    for (let step = stepsBefore + 1;; step++) {
+      const again = step === stepsBefore + 1 ? progress?.calling : undefined;
+      const next = again ?? await this.#next(step, prompt);
       if (next === undefined || step > maxIterations) {
         stoppedBy = next === undefined ? "router" : "limit";
         break;
       }
-      const changed = await this.#hook(
-        "onRoute",
-        () => hooks.onRoute?.({ ...this.#seen, step, agent: next.agent }),
-      );
-      if (changed === null) {
+      const chosen = again ?? await this.#routed(step, next);
+      if (chosen === null) {
         stoppedBy = "hook";
         break;
       }
-      const chosen = changed === undefined ? next : this.#read('Hook "onRoute"', changed) ?? next;
+      await journal?.calling(chosen);
       await emit({ type: "step", network, step, agent: chosen.agent });
       const result = await this.#call(step, chosen.agent, chosen.prompt ?? prompt);
       attempts += result.attempts;
@@ -126,19 +127,22 @@ class Going {
         "onResponse",
         () => hooks.onResponse?.({ ...this.#seen, step, result: toAgentResult(result) }),
       );
-      last = this.#altered("onResponse", result, altered);
+      const last = this.#last = this.#altered("onResponse", result, altered);
       const kept = toAgentResult(last);
       state.addMessage({ role: "assistant", agent: last.agent, content: last.output });
       state.addResult(kept);
+      await journal?.answered(kept);
       await emit({ type: "step-result", network, step, result: kept });
     }
 
+    const last = this.#last;
     if (last === undefined) throw this.#nobody();
     const result = toAgentResult(last);
     const altered = await this.#hook(
       "onFinish",
       () => hooks.onFinish?.({ ...this.#seen, result, stoppedBy }),
     );
+    await journal?.ended();
     return {
       ...this.#altered("onFinish", last, altered),
       attempts,
@@ -149,8 +153,34 @@ class Going {
     };
   }
 
+  /** The prompt, as the hook makes it. */
+  async #begin(): Promise<string> {
+    const { state, prompt: given, journal } = this.#run;
+    const { hooks } = this.#loop;
+    const onStart = await this.#hook(
+      "onStart",
+      () => hooks.onStart?.({ ...this.#seen, prompt: given }),
+    );
+    const prompt = onStart ?? given;
+    if (typeof prompt !== "string") throw this.#nonsense("onStart", "neither a text nor nothing");
+    state.addMessage({ role: "user", content: prompt });
+    await journal?.begun(prompt);
+    return prompt;
+  }
+
+  /** The choice, as the hook makes it; null ends the run. */
+  async #routed(step: number, next: JournalCall): Promise<JournalCall | null> {
+    const { hooks } = this.#loop;
+    const changed = await this.#hook(
+      "onRoute",
+      () => hooks.onRoute?.({ ...this.#seen, step, agent: next.agent }),
+    );
+    if (changed === null) return null;
+    return changed === undefined ? next : this.#read('Hook "onRoute"', changed) ?? next;
+  }
+
   /** Who is to be asked as `step`; undefined when the run is done. */
-  async #next(step: number, prompt: string): Promise<Chosen | undefined> {
+  async #next(step: number, prompt: string): Promise<JournalCall | undefined> {
     const { initialAgent, router, network } = this.#loop;
     if (step === 1 && initialAgent !== undefined) {
       if (this.#isThere(initialAgent)) return { agent: initialAgent, prompt: undefined };
@@ -170,7 +200,7 @@ class Going {
     }
   }
 
-  async #ask(router: AgentRouter, step: number, prompt: string): Promise<Chosen | undefined> {
+  async #ask(router: AgentRouter, step: number, prompt: string): Promise<JournalCall | undefined> {
     const { state } = this.#run;
     const who = `Router "${router.name}"`;
     const choice = await this.#limited(who, router.timeoutMs, (signal) =>
@@ -178,7 +208,8 @@ class Going {
         prompt,
         state,
         agents: this.#loop.agents(),
-        lastResult: state.agentResults.at(-1),
+        // Not the state's: a thread brings the answers of earlier runs.
+        lastResult: this.#last && toAgentResult(this.#last),
         callCount: step - 1,
         signal,
       }));
@@ -186,9 +217,9 @@ class Going {
   }
 
   /** A choice, checked. */
-  #read(who: string, choice: NextAgent): Chosen | undefined {
+  #read(who: string, choice: NextAgent): JournalCall | undefined {
     const of = `${who} of network "${this.#loop.network}"`;
-    let chosen: Chosen | undefined;
+    let chosen: JournalCall | undefined;
     try {
       chosen = readChoice(choice);
     } catch (thrown) {
@@ -220,6 +251,7 @@ class Going {
     } catch (thrown) {
       this.#throwIfCancelled();
       const error = NetworkError.from(thrown);
+      await this.#run.journal?.failed(error);
       throw new NetworkError(
         error.code,
         `Step ${step} of network "${this.#loop.network}" failed: ${error.message}`,
@@ -349,18 +381,10 @@ class Going {
   }
 }
 
-/** Who was chosen, and with which prompt instead of the run's. */
-type Chosen = NonNullable<ReturnType<typeof readChoice>>;
-
 function cancelled(reason: unknown): NetworkError {
   if (reason instanceof NetworkError) return reason;
   const why = describeError(reason);
   return new NetworkError("CANCELLED", `Cancelled by the caller: ${why}`, { cause: reason });
-}
-
-function toAgentResult(result: RunResult): AgentResult {
-  const { agent, nodeId, taskId, output, data, durationMs } = result;
-  return { agent, nodeId, taskId, output, ...(data !== undefined && { data }), durationMs };
 }
 
 /** As it stands in the middle of a sentence. */

@@ -9,7 +9,8 @@ import { ulidMaker } from "../../base/ulid.ts";
 import { type Agent, type AgentContext, createAgent } from "../agent.ts";
 import type { EmitRunEvent, NetworkRunResult, RunEvent } from "../run_event.ts";
 import { streamRun } from "../run_stream.ts";
-import { RunStateStore } from "../run_state_store.ts";
+import type { RunState } from "../run_state.ts";
+import { RunStateStore, storeOf } from "../run_state_store.ts";
 import { type AgentLoop, runLoop } from "./agent_loop.ts";
 import {
   type AgentChoice,
@@ -211,6 +212,11 @@ export class AgentNetwork {
     return this.#agent;
   }
 
+  /** How it goes from agent to agent, for whoever asks them by other means. */
+  asLoop(): AgentLoop {
+    return this.#loop;
+  }
+
   /**
    * Runs it in this process and resolves to what it came to.
    *
@@ -283,9 +289,12 @@ export class AgentNetwork {
 
   /** A run of the network as an agent: whoever runs that knows how to reach the others. */
   async #runInside({ prompt, context, state: given, signal, callAgent }: AgentContext) {
+    const store = storeOf(given);
     const begun = new RunStateStore();
     for (const [key, value] of given.data) begun.data.set(key, value);
+    if (store.thread !== undefined) addHistory(begun, given, prompt);
     const state = begun.fork();
+    const journal = store.openJournal?.({ network: this.name, prompt, state });
     const { output, data } = await runLoop(this.#loop, {
       prompt,
       context,
@@ -295,6 +304,7 @@ export class AgentNetwork {
       clock: this.#clock,
       call: ({ agent, prompt, context, state }) => callAgent(agent, prompt, { context, state }),
       emit: () => {},
+      journal,
     });
     const { data: set = {}, deleted = [] } = state.changes() ?? {};
     for (const key of deleted) given.data.delete(key);
@@ -310,6 +320,15 @@ export class AgentNetwork {
   }
 }
 
+/** What was said in a thread before the prompt, which the network's own run says. */
+function addHistory(state: RunStateStore, given: RunState, prompt: string): void {
+  const last = given.messages.findLastIndex(({ role, content }) =>
+    role === "user" && content === prompt
+  );
+  for (const [i, message] of given.messages.entries()) if (i !== last) state.addMessage(message);
+  for (const result of given.agentResults) state.addResult(result);
+}
+
 /** All agents among these: networks are agents, too, and bring those that are in them. */
 export function agentsOf(members: readonly (Agent | AgentNetwork | AgentElsewhere)[]): Agent[] {
   const agents = members.flatMap((member): Agent[] => {
@@ -317,6 +336,16 @@ export function agentsOf(members: readonly (Agent | AgentNetwork | AgentElsewher
     return isAgent(member) ? [member] : [];
   });
   return [...new Set(agents)];
+}
+
+/** How each network among these goes on, by its name; networks in networks, too. */
+export function loopsOf(members: AgentNetworkOptions["agents"]): Map<string, AgentLoop> {
+  return new Map(
+    members.filter(isNetwork).flatMap((network): [string, AgentLoop][] => [
+      [network.name, network.asLoop()],
+      ...loopsOf(network.agents),
+    ]),
+  );
 }
 
 /** A state that has nothing but data. */

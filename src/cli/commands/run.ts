@@ -23,12 +23,34 @@ export const command: Command = {
     { name: "node", kind: "text", value: "ID", help: "only this node" },
     { name: "all", kind: "flag", help: "on every device that has the agent, at once" },
     { name: "explain", kind: "flag", help: "say what was thought of each device" },
+    {
+      name: "thread",
+      kind: "text",
+      value: "NAME",
+      help: "go on with this conversation; without a PROMPT, where its last run broke off",
+    },
+    { name: "anew", kind: "flag", help: "do not go on where the same run broke off" },
+    {
+      name: "rerun",
+      kind: "flag",
+      help: "ask an agent again that was under way then, and may have done its work",
+    },
     ...TASK_OPTIONS,
     ...NODE_OPTIONS,
   ],
   example: 'hanzo-network run "2^10 + sqrt(2)" --agent calculator',
   async run({ positionals, options, terminal, signal }: Invocation): Promise<number> {
-    if (positionals.length === 0) {
+    const thread = options.text("thread");
+    const [anew, rerun] = [options.flag("anew"), options.flag("rerun")];
+    if (thread === undefined && (anew || rerun)) {
+      throw new UsageError(`--${anew ? "anew" : "rerun"} goes with --thread.`);
+    }
+    if (anew && rerun) throw new UsageError("--anew and --rerun exclude each other.");
+    if (anew && positionals.length === 0) throw new UsageError("--anew needs a PROMPT.");
+    if (thread !== undefined && options.flag("all")) {
+      throw new UsageError("--all and --thread exclude each other.");
+    }
+    if (positionals.length === 0 && thread === undefined) {
       throw new UsageError('Say what to run: hanzo-network run "PROMPT" --agent NAME');
     }
     const explain = options.flag("explain");
@@ -43,8 +65,9 @@ export const command: Command = {
     }
     const body: RunBody = {
       ...await taskBody(options),
-      prompt: positionals.join(" "),
+      prompt: positionals.length === 0 ? undefined : positionals.join(" "),
       explain,
+      ...(thread !== undefined && { thread, resume: !anew, rerun }),
     };
     const node = await findNode(options);
     return options.flag("all")
@@ -73,6 +96,10 @@ async function runOne(
       if (event.type === "token") {
         streamed += event.text;
         terminal.write(safeText(event.text));
+      } else if (event.type === "step") {
+        if (streamed !== "") terminal.line();
+        streamed = "";
+        terminal.error(terminal.style("dim", `step ${event.step}: ${safeText(event.agent)}`));
       } else if (event.type === "fallback") {
         const why = `${event.nodeId} failed: ${safeText(event.reason)}`;
         terminal.error(terminal.style("yellow", why));
