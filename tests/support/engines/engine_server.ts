@@ -261,7 +261,7 @@ export abstract class EngineServer implements AsyncDisposable {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { promise: outcome, resolve } = Promise.withResolvers<RequestOutcome>();
     const chunks: Uint8Array[] = [];
-    let exchange: Exchange | undefined;
+    let exchange: Exchange | undefined = undefined;
     response.on("close", () => {
       const wasDropped = exchange?.fault?.type === "drop" || this.#server === undefined;
       resolve(response.writableFinished ? "answered" : wasDropped ? "dropped" : "cancelled");
