@@ -123,8 +123,12 @@ export {
   type DetectOptions,
   type DeviceReport,
 } from "./src/device/detect.ts";
+export type { EngineStatus } from "./src/engines/engine_watch.ts";
+export type { EngineKind, ModelCapability, ModelDescription } from "./src/engines/model.ts";
+export type { EngineOptions } from "./src/engines/place.ts";
 export type { ManualPeer } from "./src/discovery/manual_peer.ts";
 export type { PeerEventType, PeerState } from "./src/membership/peer.ts";
+export type { ModelOnDevice, NetworkModel } from "./src/network/catalog.ts";
 export { createDistributedNetwork } from "./src/network/create.ts";
 export { DistributedNetwork } from "./src/network/distributed_network.ts";
 export type { StartOptions, StopOptions } from "./src/network/life_cycle.ts";

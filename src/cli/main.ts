@@ -35,6 +35,7 @@ const COMMANDS: Record<string, { summary: string; load(): Promise<{ command: Com
   },
   peers: { summary: "List the peers", load: () => import("./commands/peers.ts") },
   agents: { summary: "List the agents of the network", load: () => import("./commands/agents.ts") },
+  models: { summary: "List the models of the network", load: () => import("./commands/models.ts") },
   state: {
     summary: "Show and change the state that all devices share",
     load: () => import("./commands/state.ts"),

@@ -32,6 +32,7 @@ import type {
   StateEntry,
 } from "../gateway/state_routes.ts";
 import type { DeleteThreadBody, ThreadBody } from "../gateway/thread_routes.ts";
+import type { NetworkModel } from "../network/catalog.ts";
 import { dataDirectory, type RunningNode, runningNodes } from "../network/data_directory.ts";
 import type { Finding } from "../network/diagnosis_facts.ts";
 import type { JoinQrFields } from "../network/join_qr.ts";
@@ -114,6 +115,11 @@ export class NodeClient {
   /** The agents of its network. */
   agents(signal?: AbortSignal): Promise<{ agent: AgentDescription; nodes: string[] }[]> {
     return this.#answer("agents", signal);
+  }
+
+  /** The models of its network. */
+  models(signal?: AbortSignal): Promise<NetworkModel[]> {
+    return this.#answer("models", signal);
   }
 
   /**

@@ -60,6 +60,7 @@ export function statusReport(status: NetworkStatus, terminal: Terminal, now: num
     statusLine(status, terminal),
     "",
     ...lines,
+    ...modelNotes(status, terminal),
     ...stateNotes(status.sharedState, terminal, now),
     // What a refuser says is said once.
     ...peers.filter((peer) => peer.state !== "alive" && !refusers.has(peer.nodeId)).flatMap((
@@ -222,6 +223,39 @@ function stateNotes(state: SharedStateStatus | null, terminal: Terminal, now: nu
       ? []
       : note(`No checkpoint could be made: ${checkpointProblem}`, terminal, "yellow")),
   ];
+}
+
+/** How many models there are, here and on peers. */
+function modelNotes({ models, peers }: NetworkStatus, terminal: Terminal): string[] {
+  const names = new Set(models.map(({ name }) => name));
+  const loaded = models.filter((model) => model.loaded).length;
+  const elsewhere = new Set(
+    Object.values(peers).filter(({ healthy }) => healthy).flatMap((peer) => peer.models),
+  ).difference(names).size;
+  if (models.length + elsewhere === 0) return [];
+  const here = `${models.length} here${loaded === 0 ? "" : ` (${loaded} loaded)`}`;
+  const others = elsewhere === 0 ? "" : `, ${elsewhere} more on peers`;
+  return note(`Models: ${here}${others}. See: hanzo-network models`, terminal, "dim");
+}
+
+/** `2 GB` of what was downloaded, or a dash when it is unknown. */
+export function showSize(bytes: number | null): string {
+  if (bytes === null) return "–";
+  const [value, unit] = bytes < 1e9 ? [bytes / 1e6, "MB"] : [bytes / 1e9, "GB"];
+  return `${Number(value.toPrecision(2))} ${unit}`;
+}
+
+/** `8B`, `128k`, or a dash when it is unknown. */
+export function showCount(count: number | null, thousand = 1_000): string {
+  if (count === null) return "–";
+  const units = ["", "k", "M", "B", "T"];
+  let value = count;
+  let unit = 0;
+  while (value >= thousand && unit < units.length - 1) {
+    value /= thousand;
+    unit++;
+  }
+  return `${Number(value.toPrecision(3))}${units[unit]}`;
 }
 
 /** `512 B`, `1.5 KiB`, `64 MiB`. */

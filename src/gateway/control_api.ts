@@ -155,6 +155,7 @@ export function controlApi(network: DistributedNetwork): ControlApi {
       Response.json(network.getNetworkStatus({ explain: explains(request) })),
     "GET /control/v1/peers": () => Response.json(Object.values(network.getNetworkStatus().peers)),
     "GET /control/v1/agents": () => Response.json(network.agents()),
+    "GET /control/v1/models": () => Response.json(network.models()),
     "GET /control/v1/doctor": async ({ url }) =>
       Response.json(await network.diagnose(new URL(url).searchParams.get("peer") ?? undefined)),
     "GET /control/v1/tasks": (request) => {

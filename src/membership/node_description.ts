@@ -9,6 +9,7 @@ import { parseWith } from "../base/schema.ts";
 import { LABEL_PATTERN, safeName, safeText } from "../base/safe_text.ts";
 import { type DeviceCapabilities, deviceCapabilitiesSchema } from "../device/capabilities.ts";
 import { AT_EASE, type DeviceCondition } from "../device/condition.ts";
+import { MAX_MODELS, type ModelDescription, modelDescriptionSchema } from "../engines/model.ts";
 
 /** The version of what is said on a link; nodes of different ones do not talk. */
 export const PROTOCOL_VERSION = 1;
@@ -29,6 +30,8 @@ export interface NodeDescription {
   readonly listenPort: number;
   readonly capabilities: DeviceCapabilities;
   readonly agents: readonly AgentDescription[];
+  /** What its engines have. */
+  readonly models: readonly ModelDescription[];
   /** What its owner calls it. */
   readonly labels: readonly string[];
   /** What holds it back now. */
@@ -39,7 +42,8 @@ export interface NodeDescription {
   readonly wallTime?: number;
 }
 
-const MAX_DESCRIPTION_BYTES = 256 * 1024;
+/** The longest description that is read. */
+export const MAX_DESCRIPTION_BYTES = 256 * 1024;
 const MAX_AGENTS = 256;
 
 const label = z.string().regex(LABEL_PATTERN);
@@ -62,6 +66,8 @@ const schema: z.ZodType<NodeDescription> = z.object({
   listenPort: z.number().int().min(1).max(65_535),
   capabilities: deviceCapabilitiesSchema,
   agents: z.array(agentSchema).max(MAX_AGENTS),
+  // Of a version that knows no engines there are none.
+  models: z.array(modelDescriptionSchema).max(MAX_MODELS).default([]),
   labels: z.array(label).max(MAX_LABELS).default([]),
   condition: z.object({
     onBattery: z.boolean(),

@@ -48,7 +48,6 @@ export function candidateList(sources: CandidateSources): () => readonly Candida
   };
 }
 
-const NO_MODELS: Candidate["models"] = new Map();
 const NO_LOAD: Load = { running: 0, queued: 0, slots: 1 };
 
 class LiveCandidate implements Candidate {
@@ -57,8 +56,7 @@ class LiveCandidate implements Candidate {
   readonly labels: ReadonlySet<string>;
   readonly agents: ReadonlySet<string>;
   readonly tools: ReadonlySet<string>;
-  // What an engine says of its models will stand here.
-  readonly models: ReadonlyMap<string, { readonly loaded: boolean }> = NO_MODELS;
+  readonly models: ReadonlyMap<string, { readonly loaded: boolean }>;
   readonly condition: DeviceCondition;
   readonly isLocal: boolean;
   readonly isDraining: boolean;
@@ -79,6 +77,7 @@ class LiveCandidate implements Candidate {
     this.capabilities = description.capabilities;
     this.labels = new Set(description.labels);
     this.agents = new Set(description.agents.map(({ name }) => name));
+    this.models = modelsByName(description.models);
     this.tools = new Set(description.agents.flatMap(({ tools }) => tools));
     this.condition = description.condition;
     this.isLocal = isLocal;
@@ -110,4 +109,13 @@ class LiveCandidate implements Candidate {
   get roundTripMs(): number {
     return this.#roundTripMs();
   }
+}
+
+/** Of two engines that have one by the same name, it is asked of the one that has it in memory. */
+function modelsByName(models: NodeDescription["models"]): Candidate["models"] {
+  const byName = new Map<string, { readonly loaded: boolean }>();
+  for (const { name, loaded } of models) {
+    if (loaded || !byName.has(name)) byName.set(name, { loaded });
+  }
+  return byName;
 }

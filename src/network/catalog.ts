@@ -1,6 +1,7 @@
 /** The agents of the whole network: which there are, and which of them a run means. */
 
 import type { AgentDescription } from "../agents/agent.ts";
+import type { ModelDescription } from "../engines/model.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { Membership } from "../membership/membership.ts";
 import type { NodeDescription } from "../membership/node_description.ts";
@@ -40,6 +41,29 @@ export function catalog(sources: CatalogSources): CatalogEntry[] {
     }
   }
   return [...byName.values()].sort((a, b) => a.agent.name < b.agent.name ? -1 : 1);
+}
+
+/** A model of the network, with the devices that have it. */
+export interface NetworkModel {
+  /** By this name it is asked for. */
+  name: string;
+  /** Each device's own, for they may differ; this device's first. */
+  devices: ModelOnDevice[];
+}
+
+/** A model as a device has it. */
+export interface ModelOnDevice extends ModelDescription {
+  /** The label of the node. */
+  nodeId: string;
+}
+
+/** The models of the whole network by name. */
+export function modelCatalog(sources: Pick<CatalogSources, "self" | "membership">): NetworkModel[] {
+  const all = [...descriptions(sources)].flatMap(({ nodeId, models }) =>
+    models.map((model): ModelOnDevice => ({ nodeId, ...model }))
+  );
+  return [...Map.groupBy(all, ({ name }) => name)].map(([name, devices]) => ({ name, devices }))
+    .sort((a, b) => a.name < b.name ? -1 : 1);
 }
 
 /**
@@ -83,7 +107,9 @@ function names(sources: CatalogSources): string {
   return catalog(sources).slice(0, 20).map(({ agent }) => agent.name).join(", ");
 }
 
-function* descriptions({ self, membership }: CatalogSources): Generator<NodeDescription> {
+function* descriptions(
+  { self, membership }: Pick<CatalogSources, "self" | "membership">,
+): Generator<NodeDescription> {
   yield self();
   for (const { state, description } of membership.peers()) {
     if (state === "alive" && description !== undefined) yield description;

@@ -7,6 +7,8 @@ import { describeError, NetworkError } from "../base/errors.ts";
 import { ulidMaker } from "../base/ulid.ts";
 import { UNKNOWN_DEVICE } from "../device/capabilities.ts";
 import { AT_EASE } from "../device/condition.ts";
+import { EngineWatch } from "../engines/engine_watch.ts";
+import { enginePlaces } from "../engines/place.ts";
 import { formatAddress } from "../link/frame_stream.ts";
 import { joiningPort } from "../link/joining.ts";
 import type { JoiningPort } from "../link/tls_gate.ts";
@@ -33,6 +35,7 @@ import type { PeerCredential, Trust } from "../security/trust.ts";
 import { AgentPrograms } from "./agent_programs.ts";
 import { answerQuestion } from "./answer_question.ts";
 import { agentFinder } from "./catalog.ts";
+import { offeredModels } from "./offered_models.ts";
 import { candidateList } from "./candidates.ts";
 import { makeDiscoveries } from "./discoveries.ts";
 import { DistributedNetwork } from "./distributed_network.ts";
@@ -162,6 +165,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     // What is found takes its place.
     capabilities: UNKNOWN_DEVICE,
     agents: [...agents.values()].map(describeAgent),
+    models: [],
     labels: resolved.labels,
     condition: AT_EASE,
   });
@@ -169,7 +173,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
   const self = () => description;
   // What is not accepted is not offered.
   const acceptsTasks = verifiesPeers(resolved) || resolved.openAcceptTasks;
-  const offered = () => acceptsTasks ? description : { ...description, agents: [] };
+  const offered = () => acceptsTasks ? description : { ...description, agents: [], models: [] };
 
   const neighbours = open === false || !resolved.existingPeers ? undefined : makeNeighbours({
     clock,
@@ -346,7 +350,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     agents,
     offer: () => {
       const offer = [...agents.values()].map(describeAgent);
-      checkOffer({ ...description, agents: offer });
+      checkOffer({ ...description, agents: offer, models: [] });
       describe({ agents: offer });
     },
     connect: async (address) => {
@@ -355,8 +359,24 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     },
   });
 
+  const { http, environment, usualPorts, knownPorts } = platform.engines;
+  const { findEngines } = resolved;
+  const engines = new EngineWatch({
+    places: enginePlaces(
+      resolved.engines,
+      findEngines === undefined ? usualPorts : findEngines ? knownPorts : [],
+    ),
+    http,
+    clock,
+    logger,
+    environment,
+    changed: () => describe({}),
+  });
+
   const describe = (change: Partial<NodeDescription>) => {
-    description = Object.freeze({ ...description, ...change });
+    const rest = { ...description, ...change };
+    // What is said of agents and all else takes the room that it needs; models get what is left.
+    description = Object.freeze({ ...rest, models: offeredModels(engines.models(), rest) });
     pool.notifyAll(DESCRIPTION_TOPIC, JSON.stringify(offered()));
   };
   const network: DistributedNetwork = new DistributedNetwork({
@@ -404,6 +424,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     threadRuns,
     newId,
     agentPrograms,
+    engines,
     findAgent,
     candidates,
     conflicts: () => conflicts.current(),

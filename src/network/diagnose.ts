@@ -64,6 +64,7 @@ export async function diagnose(
         sightedAt === undefined ? [] : [[nodeId, clock.now() - sightedAt]]
       ),
     ),
+    engines: parts.engines.engines(),
     missingPermissions: missingPermissions({ lan, dataDirectory: options.dataDirectory }),
     asked: nodeId === undefined ? undefined : { nodeId, probes: await probe(parts, nodeId) },
   });

@@ -11,6 +11,7 @@ import {
 } from "../transport/interfaces.ts";
 import { aboutDatagrams, aboutInterfaces, aboutLeftOut, NO_INTERFACE } from "./beacon_findings.ts";
 import type { DiagnosisFacts, Finding, Severity } from "./diagnosis_facts.ts";
+import { aboutEngines } from "./engine_findings.ts";
 import { aboutSecurity } from "./security_findings.ts";
 import { parseRange } from "./reach.ts";
 import { aboutState } from "./state_findings.ts";
@@ -27,6 +28,7 @@ export function findings(facts: DiagnosisFacts): Finding[] {
     ...aboutDatagrams(facts),
     ...aboutClock(facts),
     ...aboutState(facts.status.sharedState),
+    ...aboutEngines(facts.engines),
     ...aboutPeers(facts),
     ...aboutAsked(facts),
   ]);

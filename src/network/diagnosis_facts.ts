@@ -1,5 +1,6 @@
 /** What the doctor reads, and what it finds. */
 
+import type { EngineStatus } from "../engines/engine_watch.ts";
 import type { FrontReport } from "../link/refusals.ts";
 import type { UdpReport } from "../discovery/udp_report.ts";
 import type { TrustProblem } from "../security/trust.ts";
@@ -61,6 +62,8 @@ export interface DiagnosisFacts {
   readonly clocksAhead: ReadonlyMap<string, number>;
   /** When beacons of peers last came, in milliseconds ago; not of those that never did. */
   readonly sightedAgo: ReadonlyMap<string, number>;
+  /** The engines of this device, and the places where one was looked for. */
+  readonly engines: readonly EngineStatus[];
   /** Permissions that were not granted, with what is missing without them. */
   readonly missingPermissions: readonly MissingPermission[];
   /** The peer that was asked about, and what probing it came to. */

@@ -15,7 +15,8 @@ import { firstOf, type MapItem, mapPrompts, type Prompts } from "../tasks/map_pr
 import type { RunRequest } from "../tasks/run_request.ts";
 import { TaskCancelled } from "../tasks/task.ts";
 import { loopOf, routerOf, routingOf, runAgents } from "./agent_run.ts";
-import { catalog } from "./catalog.ts";
+import type { EngineStatus } from "../engines/engine_watch.ts";
+import { catalog, modelCatalog, type NetworkModel } from "./catalog.ts";
 import { diagnose } from "./diagnose.ts";
 import type { Finding } from "./diagnosis_facts.ts";
 import { type JoinQrOptions, makeJoinQr } from "./join_codes.ts";
@@ -530,6 +531,34 @@ export class DistributedNetwork implements AsyncDisposable {
   /** The agents of the whole network by name, each with the nodes that have it. */
   agents(): { agent: AgentDescription; nodes: string[] }[] {
     return catalog(this.#parts);
+  }
+
+  /**
+   * The models of the whole network by name, each with the devices whose engines have it.
+   *
+   * @example Where a model is, and whether it has to be read into memory first
+   * ```ts
+   * import { createDistributedNetwork } from "@hanzo/network";
+   *
+   * await using network = createDistributedNetwork({
+   *   name: "example",
+   *   networkInterfaces: ["lo"],
+   *   listenPort: 0,
+   *   broadcastPort: 45_686,
+   * });
+   * await network.start();
+   * for (const { name, devices } of network.models()) {
+   *   for (const { nodeId, loaded } of devices) console.log(name, nodeId, loaded);
+   * }
+   * ```
+   */
+  models(): NetworkModel[] {
+    return modelCatalog(this.#parts);
+  }
+
+  /** The engines of this device, and the places where one was looked for. */
+  engines(): EngineStatus[] {
+    return this.#parts.engines.engines();
   }
 
   /** How this node and its peers are now: plain data. */

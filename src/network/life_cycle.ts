@@ -139,6 +139,8 @@ export class LifeCycle {
     await Promise.all([detected, agentPrograms.start()]);
     membership.start();
     this.#endWatch = watchCondition(parts);
+    // Nobody waits for it: what is found is told when it is.
+    void parts.engines.look();
     for (const discovery of discoveries.all) {
       await discovery.start({
         sighted: (sighting) => membership.observe(sighting),
@@ -177,6 +179,7 @@ export class LifeCycle {
     // A turn of the loop: who asked for what was stopped is told before the goodbye.
     await new Promise<void>((resolve) => clock.after(0, resolve));
     await this.#endWatch?.();
+    await parts.engines.stop();
     for (const discovery of discoveries.all) await discovery.stop();
     membership.stop();
     await parts.state.close();

@@ -20,6 +20,12 @@ import { silentLogger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { isLabel, safeName } from "../base/safe_text.ts";
 import { type CapabilityOverrides, parseCapabilityOverrides } from "../device/capabilities.ts";
+import {
+  type EngineOptions,
+  type EnginePlace,
+  enginePlaces,
+  parseEngine,
+} from "../engines/place.ts";
 import { parsePeer } from "../discovery/manual.ts";
 import { type Address, formatAddress } from "../link/frame_stream.ts";
 import type { ManualPeer } from "../discovery/manual_peer.ts";
@@ -57,6 +63,21 @@ export interface NetworkOptions {
    * @default {[]}
    */
   agentUrls?: readonly string[];
+  /**
+   * Engines of models beside those that are found by themselves: the base URL of one, or more of it.
+   * Behind a `#`, which is never sent, stand the variable of the environment that holds its key, and
+   * whether it is asked only when nobody else has the model, which is so of what is not on this
+   * machine: `"https://api.openai.com/v1#key-env=OPENAI_API_KEY"`, `"http://10.0.0.7:8000#last-resort=false"`.
+   *
+   * @default {[]}
+   */
+  engines?: readonly (string | EngineOptions)[];
+  /**
+   * Whether engines are looked for on the known ports of the loopback: Ollama 11434, LM Studio 1234,
+   * llama.cpp 8080, vLLM 8000, exo 52415, Jan 1337. By default so, unless the variable
+   * `HANZO_NETWORK_NO_ENGINES` of the environment is `true`.
+   */
+  findEngines?: boolean;
   /**
    * The network's name. Nodes of different names ignore each other. By default the one that came
    * with the key, which is `"hanzo"` where nobody gave another.
@@ -238,6 +259,10 @@ export interface ResolvedOptions {
   /** How runs go from agent to agent; without a router each is of one agent. */
   readonly defaultRouting: Readonly<Pick<NetworkOptions, "router" | "maxIterations" | "hooks">>;
   readonly agentPrograms: readonly Address[];
+  /** Those that are named. */
+  readonly engines: readonly EnginePlace[];
+  /** Undefined: as the system says. */
+  readonly findEngines: boolean | undefined;
   /** Undefined: the one that comes with the key. */
   readonly name: string | undefined;
   readonly nodeId: string;
@@ -294,6 +319,8 @@ export function resolveOptions(
     agentLoops: loopsOf(options.agents ?? []),
     defaultRouting: defaultRouting(options),
     agentPrograms: agentPrograms(options.agentUrls ?? []),
+    engines: Object.freeze(enginePlaces((options.engines ?? []).map(parseEngine), [])),
+    findEngines: options.findEngines,
     name: options.name,
     isNamed: options.nodeId !== undefined,
     nodeId: options.nodeId ?? defaultNodeId(host.name, host.random),

@@ -4,6 +4,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { DeviceCapabilities } from "../device/capabilities.ts";
 import type { DeviceCondition } from "../device/condition.ts";
+import type { EngineWatch } from "../engines/engine_watch.ts";
 import type { ForeignPeer } from "../discovery/foreign_peers.ts";
 import type { LinkPool } from "../link/link_pool.ts";
 import type { Membership } from "../membership/membership.ts";
@@ -52,6 +53,7 @@ export interface NetworkParts {
   /** Makes an id that nobody else has: a ULID. */
   readonly newId: () => string;
   readonly agentPrograms: AgentPrograms;
+  readonly engines: EngineWatch;
   readonly findAgent: FindAgent;
   /** The interfaces of this machine now. */
   readonly interfaces: () => readonly NetworkInterface[];

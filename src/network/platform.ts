@@ -8,6 +8,9 @@ import type { CapabilityOverrides, DeviceCapabilities } from "../device/capabili
 import { ConditionReader, type DeviceCondition } from "../device/condition.ts";
 import { detectDeviceCapabilities } from "../device/detect.ts";
 import { DeviceReader, type DeviceReading } from "../device/reading.ts";
+import { directHttp } from "../engines/direct_http.ts";
+import type { EngineHttp } from "../engines/http.ts";
+import { KNOWN_PORTS, type KnownPort } from "../engines/place.ts";
 import type { LinkTransport } from "../link/frame_stream.ts";
 import { shieldEnvironment } from "../link/grpc_environment.ts";
 import type { GrpcService } from "../link/grpc_service.ts";
@@ -35,8 +38,20 @@ export interface Platform {
   readonly detect: (overrides: CapabilityOverrides) => Promise<DeviceCapabilities>;
   readonly readDevice: () => Promise<DeviceReading>;
   readonly readCondition: () => Promise<DeviceCondition>;
+  readonly engines: EngineMeans;
   /** What records traces, if anything does. */
   readonly openTracer: () => Promise<Tracer | undefined>;
+}
+
+/** How engines are found and asked. */
+export interface EngineMeans {
+  readonly http: EngineHttp;
+  /** The ports of the loopback that are looked at unless an option says otherwise. */
+  readonly usualPorts: readonly KnownPort[];
+  /** Those that an option may ask for. */
+  readonly knownPorts: readonly KnownPort[];
+  /** A variable of the environment; undefined where there is none, or it may not be read. */
+  readonly environment: (name: string) => string | undefined;
 }
 
 /** What links are made with. */
@@ -65,8 +80,21 @@ export function systemPlatform(options: { readonly dataDirectory?: string }): Pl
     detect: (overrides) => detectDeviceCapabilities({ overrides }),
     readDevice: () => reader.read(),
     readCondition: () => conditionReader.read(),
+    engines: {
+      http: directHttp,
+      usualPorts: /^(true|1)$/.test(environment(NO_ENGINES) ?? "") ? [] : KNOWN_PORTS,
+      knownPorts: KNOWN_PORTS,
+      environment,
+    },
     openTracer: openTelemetry,
   };
+}
+
+/** Keeps programs, too, from looking for engines: those that have nothing to do with models. */
+const NO_ENGINES = "HANZO_NETWORK_NO_ENGINES";
+
+function environment(name: string): string | undefined {
+  return isGranted({ name: "env", variable: name }) ? Deno.env.get(name) : undefined;
 }
 
 /** Whether links by IPv6 are accepted: on `::`, which takes those of both kinds. */

@@ -4,6 +4,7 @@ import type { Consideration } from "../agents/run_event.ts";
 import type { AgentDescription } from "../agents/agent.ts";
 import type { ErrorCode } from "../base/errors.ts";
 import type { DeviceCapabilities } from "../device/capabilities.ts";
+import type { ModelDescription } from "../engines/model.ts";
 import type { PeerEventType, PeerState } from "../membership/peer.ts";
 import type { RunningTask } from "../tasks/held_attempt.ts";
 import type { TaskOutcome } from "../tasks/history.ts";
@@ -40,6 +41,8 @@ export interface NetworkStatus {
   capabilities: DeviceCapabilities;
   /** What this node can run. */
   agents: AgentDescription[];
+  /** What the engines of this device have. */
+  models: ModelDescription[];
   /** What runs here, the longest first, what waits here, and what this node has asked others for. */
   tasks: TaskStatus[];
   /** The last 200 tasks that this node has asked for and that have ended, the last one first. */
@@ -164,6 +167,8 @@ export interface PeerStatus {
   capabilities: DeviceCapabilities | null;
   /** The names of its agents. */
   agents: string[];
+  /** The names of its models. */
+  models: string[];
   /** Tasks that run or wait there, per slot: 0 is idle, 1 is full. */
   currentLoad: number;
   /** Smoothed round trip in milliseconds. */

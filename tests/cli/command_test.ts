@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { type Command, commandHelp } from "../../src/cli/command.ts";
 import { command as agents } from "../../src/cli/commands/agents.ts";
+import { command as models } from "../../src/cli/commands/models.ts";
 import { command as doctor } from "../../src/cli/commands/doctor.ts";
 import { command as demo } from "../../src/cli/commands/demo.ts";
 import { command as cancel } from "../../src/cli/commands/cancel.ts";
@@ -38,6 +39,7 @@ const COMMANDS: Record<string, Command> = {
   drain,
   peers,
   agents,
+  models,
   invite,
   join,
   key,

@@ -66,6 +66,7 @@ function strangersDescription(): NodeDescription {
     version: "0.0.0",
     listenPort: 1,
     capabilities: UNKNOWN_DEVICE,
+    models: [],
     labels: [],
     condition: AT_EASE,
     agents: [],

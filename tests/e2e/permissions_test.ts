@@ -471,6 +471,8 @@ function upArgs(data: string): string[] {
     "--network-interface=lo",
     "--listen-port=0",
     "--api-port=0",
+    // What keeps the other tests from looking for engines is not to keep these from it.
+    "--no-engines=false",
   ];
 }
 

@@ -88,6 +88,7 @@ const HEALTHY: DiagnosisFacts = {
   clocksAhead: new Map(),
   sightedAgo: new Map(),
   missingPermissions: [],
+  engines: [],
   asked: undefined,
 };
 const PEER = {

@@ -27,6 +27,8 @@ Deno.test("everything has a default", () => {
     agentLoops: new Map(),
     defaultRouting: { router: undefined, maxIterations: undefined, hooks: undefined },
     agentPrograms: [],
+    engines: [],
+    findEngines: undefined,
     name: undefined,
     isNamed: false,
     nodeId: "studio-0042",

@@ -47,6 +47,7 @@ export class LocalNode implements AsyncDisposable {
     const claimed = await claimNode(dataDirectory, nodeId, nodeId);
     const network = createDistributedNetwork({
       networkInterfaces: ["lo"],
+      findEngines: false,
       listenPort: 0,
       broadcastPort: freeUdpPort(),
       deviceCapabilities: { chip: "test", memory: 1_024 },

@@ -1,5 +1,6 @@
 /** Whole networks in memory: nodes on one `MemoryNetwork`, with time that only the test moves. */
 
+import { NetworkError } from "../../src/base/errors.ts";
 import type { ManualClock } from "../../src/base/manual_clock.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import type { CapabilityOverrides } from "../../src/device/capabilities.ts";
@@ -114,9 +115,15 @@ export class MemoryFleet implements AsyncDisposable {
       detect: (overrides) => detectNothing(overrides, clock),
       readDevice: () => Promise.reject(new Error("A device in memory does nothing.")),
       readCondition: () => Promise.resolve(AT_EASE),
+      engines: { http: noEngines, usualPorts: [], knownPorts: [], environment: () => undefined },
       openTracer: () => Promise.resolve(undefined),
     };
   }
+}
+
+/** Nobody answers, wherever an engine is looked for. */
+function noEngines(): Promise<never> {
+  return Promise.reject(new NetworkError("UNAVAILABLE", "There are no engines here."));
 }
 
 /** The device is what the test says: no tool is asked. */

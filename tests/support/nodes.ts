@@ -100,6 +100,7 @@ export class TestMachine {
       "--network-interface=lo",
       "--listen-port=0",
       "--api-port=0",
+      "--no-engines",
       ...args,
     );
   }

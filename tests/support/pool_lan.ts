@@ -31,6 +31,7 @@ export function descriptionOf(
     version: "0.1.0",
     listenPort: LINK_PORT,
     capabilities: UNKNOWN_DEVICE,
+    models: [],
     labels: [],
     condition: AT_EASE,
     agents: [],

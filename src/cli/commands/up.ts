@@ -60,6 +60,8 @@ export const command: Command = {
       network = createDistributedNetwork({
         agents: await loadAgents(options.list("agents")),
         agentUrls: options.list("agent-url"),
+        engines: options.list("engine"),
+        findEngines: !options.flag("no-engines"),
         name: options.text("name"),
         nodeId: claimed.nodeId,
         listenPort: options.integer("listen-port", 0, 65_535),

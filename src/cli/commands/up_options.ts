@@ -150,6 +150,19 @@ export const UP_OPTIONS: readonly OptionSpec[] = [
     setting: true,
   },
   {
+    name: "engine",
+    kind: "list",
+    value: "URL",
+    help: "an engine of models that is not found by itself; with a key: URL#key-env=VARIABLE",
+    setting: true,
+  },
+  {
+    name: "no-engines",
+    kind: "flag",
+    help: "do not look for engines on the known ports of this machine (11434, 1234, 8080, …)",
+    setting: true,
+  },
+  {
     name: "label",
     kind: "list",
     value: "NAME",

@@ -1,0 +1,55 @@
+/** `models`: what the engines of all devices have. */
+
+import type { NetworkModel } from "../../network/catalog.ts";
+import { type Command, type Invocation, NODE_OPTIONS } from "../command.ts";
+import { findNode } from "../node_client.ts";
+import { showCount, showSize } from "../show.ts";
+import { table } from "../table.ts";
+
+export const command: Command = {
+  positionals: "",
+  summary: "List the models of the network",
+  options: NODE_OPTIONS,
+  example: "hanzo-network models",
+  async run({ options, terminal, signal }: Invocation): Promise<number> {
+    const models = await (await findNode(options)).models(signal);
+    if (terminal.json) {
+      terminal.value(models);
+      return 0;
+    }
+    if (models.length === 0) {
+      terminal.line(
+        "No device of the network has a model. Start Ollama, or another engine, on one.",
+      );
+      return 0;
+    }
+    const headings = [
+      "MODEL",
+      "NODE",
+      "LOADED",
+      "SIZE",
+      "PARAMETERS",
+      "CONTEXT",
+      "QUANTIZATION",
+      "CAN",
+      "ENGINE",
+    ];
+    for (const line of table(headings, models.flatMap(rows), terminal.columns)) terminal.line(line);
+    return 0;
+  },
+};
+
+/** One for each device that has it. */
+function rows({ name, devices }: NetworkModel): string[][] {
+  return devices.map((model) => [
+    name,
+    model.nodeId,
+    model.loaded ? "yes" : "no",
+    showSize(model.sizeBytes),
+    showCount(model.parameters),
+    showCount(model.contextLength, 1_024),
+    model.quantization ?? "–",
+    model.capabilities.join(", ") || "–",
+    model.lastResort ? `${model.engine}, last resort` : model.engine,
+  ]);
+}
