@@ -169,7 +169,7 @@ export type {
   TaskStatus,
   UnreachedStatus,
 } from "./src/network/status.ts";
-export type { Candidate } from "./src/routing/candidate.ts";
+export type { Candidate, CandidateModel } from "./src/routing/candidate.ts";
 export {
   type CustomRouter,
   type RouterChoice,

@@ -5,7 +5,7 @@ import type { Load } from "../link/frame.ts";
 import type { PeerLink } from "../link/peer_link.ts";
 import type { Membership } from "../membership/membership.ts";
 import type { NodeDescription } from "../membership/node_description.ts";
-import type { Candidate } from "../routing/candidate.ts";
+import type { Candidate, CandidateModel } from "../routing/candidate.ts";
 
 /** What the list is made of. */
 export interface CandidateSources {
@@ -56,7 +56,7 @@ class LiveCandidate implements Candidate {
   readonly labels: ReadonlySet<string>;
   readonly agents: ReadonlySet<string>;
   readonly tools: ReadonlySet<string>;
-  readonly models: ReadonlyMap<string, { readonly loaded: boolean }>;
+  readonly models: Candidate["models"];
   readonly condition: DeviceCondition;
   readonly isLocal: boolean;
   readonly isDraining: boolean;
@@ -111,11 +111,11 @@ class LiveCandidate implements Candidate {
   }
 }
 
-/** Of two engines that have one by the same name, it is asked of the one that has it in memory. */
+/** Of several engines that have one by the same name, the best counts: which is the first told. */
 function modelsByName(models: NodeDescription["models"]): Candidate["models"] {
-  const byName = new Map<string, { readonly loaded: boolean }>();
-  for (const { name, loaded } of models) {
-    if (loaded || !byName.has(name)) byName.set(name, { loaded });
+  const byName = new Map<string, CandidateModel>();
+  for (const { name, loaded, lastResort } of models) {
+    if (!byName.has(name)) byName.set(name, { loaded, lastResort });
   }
   return byName;
 }

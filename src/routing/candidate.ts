@@ -17,8 +17,8 @@ export interface Candidate {
   readonly agents: ReadonlySet<string>;
   /** The names of the tools that these have. */
   readonly tools: ReadonlySet<string>;
-  /** The models that it can run by name, and whether each is in memory now. */
-  readonly models: ReadonlyMap<string, { readonly loaded: boolean }>;
+  /** The models that it can run, by name. */
+  readonly models: ReadonlyMap<string, CandidateModel>;
   /** Tasks that run or wait there, with those just sent that its own figure cannot contain yet. */
   readonly pending: number;
   /** How many tasks it runs at a time; 1 or more. */
@@ -33,6 +33,14 @@ export interface Candidate {
   readonly isDoubtful: boolean;
   /** Whether it finishes what it has and takes no new tasks. */
   readonly isDraining: boolean;
+}
+
+/** A model that a device can run. */
+export interface CandidateModel {
+  /** Whether it is in memory now. */
+  readonly loaded: boolean;
+  /** Whether it is asked only when no other device has it: what is said to it leaves the device. */
+  readonly lastResort?: boolean;
 }
 
 /** What a device of unknown chip is taken for, per core: AVX2 or NEON at about 3 GHz, halved. */

@@ -4,7 +4,7 @@ import type { Consideration } from "../agents/run_event.ts";
 import { type Candidate, capacityOf } from "./candidate.ts";
 import type { Expectation } from "./expectation.ts";
 import type { FittingVerdict, Ranking } from "./rank.ts";
-import { DOUBTFUL_TIER, Tier } from "./score.ts";
+import { DOUBTFUL_TIER, LAST_RESORT_TIER, Tier } from "./score.ts";
 import { RoutingStrategy } from "./strategy.ts";
 
 /** Why `chosen` got the task, in one sentence without a full stop. */
@@ -19,6 +19,9 @@ export function explain(
       : `the only one of ${verdicts.length} devices that can do it`;
   }
   const figures = `(${figuresOf(candidate, tier, expected)})`;
+  if (tier >= LAST_RESORT_TIER) {
+    return `it is the last resort: no other device has the model, and can be asked; ${figures}`;
+  }
   if (tier >= DOUBTFUL_TIER) {
     return `all that can do it have failed lately; the best of them ${figures}`;
   }
@@ -90,7 +93,8 @@ function figuresOf(candidate: Candidate, tier: number, expected: Expectation): s
     ...condition.onBattery
       ? [batteryPercent === null ? "on battery" : `on battery, ${batteryPercent} %`]
       : [],
-    ...tier >= DOUBTFUL_TIER ? ["failed lately"] : [],
+    ...tier >= LAST_RESORT_TIER ? ["last resort"] : [],
+    ...candidate.isDoubtful ? ["failed lately"] : [],
   ].join(", ");
 }
 

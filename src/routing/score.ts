@@ -25,11 +25,16 @@ const LOW_BATTERY_PERCENT = 20;
 const ON_BATTERY = 1.5;
 /** Above every tier of a strategy: whoever failed lately comes after all others. */
 export const DOUBTFUL_TIER = 10;
+/** Above these: where the task's model is somebody else's, who would read what is said to it. */
+export const LAST_RESORT_TIER = 20;
 
 /** What `strategy` thinks of a device. */
 export function score(strategy: RoutingStrategy, scored: Scored): Score {
   const { tier, cost } = SCORES[strategy](scored);
-  return scored.candidate.isDoubtful ? { tier: tier + DOUBTFUL_TIER, cost } : { tier, cost };
+  const { candidate, request: { requirements: { model } } } = scored;
+  const isLast = model !== undefined && candidate.models.get(model)?.lastResort === true;
+  const above = (isLast ? LAST_RESORT_TIER : 0) + (candidate.isDoubtful ? DOUBTFUL_TIER : 0);
+  return { tier: tier + above, cost };
 }
 
 /**

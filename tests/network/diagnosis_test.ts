@@ -2,6 +2,7 @@
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { DropReason, InterfaceReport, UdpReport } from "../../src/discovery/udp_report.ts";
+import type { EngineStatus } from "../../src/engines/engine_watch.ts";
 import { missingPermissions } from "../../src/network/missing_permissions.ts";
 import { findings, hostFindings } from "../../src/network/diagnosis.ts";
 import type { FrontReport } from "../../src/link/refusals.ts";
@@ -416,6 +417,30 @@ const CASES: [what: string, facts: Partial<DiagnosisFacts>, finding: Partial<Fin
     severity: "warning",
     mend: "start it with --allow-run",
   }],
+  ["an engine that answers", { engines: [engine({ kind: "ollama", version: "1", models: 2 })] }, {
+    severity: "ok",
+    subject: "engine http://127.0.0.1:11434",
+    message: "Ollama 1 has 2 models",
+  }],
+  ["a web server on an engine's port", {
+    engines: [
+      engine({ kind: "vllm" }),
+      engine({ state: "foreign", url: "http://127.0.0.1:8080", note: "404" }),
+    ],
+  }, {
+    severity: "info",
+    message: "what answers on this port is no engine, and is left alone: 404",
+  }],
+  ["an engine that was named and is not there", {
+    engines: [engine({ kind: "vllm" }), engine({ state: "absent", configured: true })],
+  }, { severity: "warning", mend: "start it, or leave out its --engine" }],
+  ["an engine that wants a key", {
+    engines: [engine({ kind: "vllm" }), engine({ state: "locked", note: "it wants a key" })],
+  }, { severity: "info", message: "it wants a key" }],
+  ["no engine at all", { engines: [engine({ state: "absent" })] }, {
+    severity: "info",
+    message: "this device has no engine of models: none answers on its ports 11434",
+  }],
   ["a peer of which nothing was heard", { asked: { nodeId: "tv", probes: [] } }, {
     severity: "error",
     message: "nothing was ever heard of it",
@@ -432,6 +457,19 @@ const CASES: [what: string, facts: Partial<DiagnosisFacts>, finding: Partial<Fin
     { severity: "warning", message: "10.0.0.1:5681 does not answer: no answer" },
   ],
 ];
+
+function engine(change: Partial<EngineStatus>): EngineStatus {
+  return {
+    url: "http://127.0.0.1:11434",
+    kind: null,
+    state: "found",
+    version: null,
+    models: 0,
+    configured: false,
+    note: null,
+    ...change,
+  };
+}
 
 for (const [what, facts, expected] of CASES) {
   Deno.test(`the doctor finds ${what}`, () => {

@@ -24,7 +24,8 @@ function partsWith(evicted: Evicted): NetworkParts {
   const parts: Partial<NetworkParts> = {
     options: { nodeId: "a", open: false } as NetworkParts["options"],
     clock: new ManualClock(),
-    self: () => ({ network: "home", agents: [], capabilities: UNKNOWN_DEVICE }) as never,
+    self: () =>
+      ({ network: "home", agents: [], models: [], capabilities: UNKNOWN_DEVICE }) as never,
     trust: () => undefined,
     listenHost: "10.0.0.1",
     pool: { get: () => undefined } as never,

@@ -146,6 +146,20 @@ Deno.test("a device where the model is in memory comes before one that has to lo
   assertEquals(chosen([server({ models: models(true) }), warm], asked), "server");
 });
 
+Deno.test("a model that is somebody else's is the last resort, by every strategy", () => {
+  const has = (lastResort: boolean) => new Map([["llama", { loaded: !lastResort, lastResort }]]);
+  const cloud = server({ models: new Map([["llama", { loaded: true, lastResort: true }]]) });
+  const asked = { workload: "heavy", requirements: { model: "llama" } } as const;
+  for (const strategy of Object.values(RoutingStrategy)) {
+    const own = pi({ models: has(false), pending: 7, isDoubtful: true });
+    assertEquals(chosen([cloud, own], asked, strategy), "pi", strategy);
+    assertEquals(chosen([cloud], asked, strategy), "server", strategy);
+  }
+  assertStringIncludes(why([cloud, server({ nodeId: "other" })], asked), "it is the last resort");
+  // What is asked without a model is not.
+  assertEquals(chosen([cloud, pi()], { workload: "heavy" }), "server");
+});
+
 Deno.test("who failed lately is asked when nobody else can", () => {
   const doubtful = server({ isDoubtful: true });
   for (const strategy of Object.values(RoutingStrategy)) {
