@@ -12,6 +12,9 @@ export function explain(
   { candidate, tier, expected }: FittingVerdict,
   { verdicts, workload, strategy }: Ranking,
 ): string {
+  if (tier >= LAST_RESORT_TIER) {
+    return "the last resort: no other device that can be asked has the model";
+  }
   const fitting = verdicts.reduce((count, { fits }) => fits ? count + 1 : count, 0);
   if (fitting === 1) {
     return verdicts.length === 1
@@ -19,9 +22,6 @@ export function explain(
       : `the only one of ${verdicts.length} devices that can do it`;
   }
   const figures = `(${figuresOf(candidate, tier, expected)})`;
-  if (tier >= LAST_RESORT_TIER) {
-    return `it is the last resort: no other device has the model, and can be asked; ${figures}`;
-  }
   if (tier >= DOUBTFUL_TIER) {
     return `all that can do it have failed lately; the best of them ${figures}`;
   }

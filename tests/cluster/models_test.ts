@@ -43,7 +43,8 @@ function ollama(loaded: string[], onDisk: string[] = []) {
 Deno.test("a model's task goes where it is, rather where it is in memory, and follows it", async () => {
   await using fleet = new MemoryFleet(1);
   const [cold, warm] = [ollama([], ["m", "only-b"]), ollama(["m"])];
-  const options = { agents: [asker], engines: [ENGINE] };
+  const flops = { fp16: 100, fp32: 50, int8: 200 };
+  const options = { agents: [asker], engines: [ENGINE], deviceCapabilities: { flops } };
   const a = await fleet.start({ nodeId: "a", agents: [asker] });
   const b = await fleet.start({ nodeId: "b", ...options }, { platform: cold.platform });
   await fleet.start({ nodeId: "c", ...options }, { platform: warm.platform });

@@ -417,11 +417,9 @@ const CASES: [what: string, facts: Partial<DiagnosisFacts>, finding: Partial<Fin
     severity: "warning",
     mend: "start it with --allow-run",
   }],
-  ["an engine that answers", { engines: [engine({ kind: "ollama", version: "1", models: 2 })] }, {
-    severity: "ok",
-    subject: "engine http://127.0.0.1:11434",
-    message: "Ollama 1 has 2 models",
-  }],
+  ["an engine that is not ready", {
+    engines: [engine({ kind: "ollama", state: "failing", note: "it loads its model" })],
+  }, { severity: "warning", message: "it loads its model" }],
   ["a web server on an engine's port", {
     engines: [
       engine({ kind: "vllm" }),
@@ -457,6 +455,20 @@ const CASES: [what: string, facts: Partial<DiagnosisFacts>, finding: Partial<Fin
     { severity: "warning", message: "10.0.0.1:5681 does not answer: no answer" },
   ],
 ];
+
+Deno.test("the doctor finds an engine that answers", () => {
+  const found = findings({
+    ...HEALTHY,
+    engines: [
+      engine({ kind: "ollama", version: "1", models: 2 }),
+      engine({ kind: "jan", models: 1 }),
+    ],
+  }).filter(({ subject }) => subject.startsWith("engine"));
+  assertEquals(found.map(({ severity, message }) => [severity, message]), [
+    ["ok", "Ollama 1 has 2 models"],
+    ["ok", "Jan has 1 model"],
+  ]);
+});
 
 function engine(change: Partial<EngineStatus>): EngineStatus {
   return {
