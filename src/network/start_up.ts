@@ -1,6 +1,6 @@
 /** The steps of a node's start. */
 
-import { doneWithin, every } from "../base/clock.ts";
+import { every } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import type { PeerEvent } from "../membership/peer.ts";
 import { onFirstFreePort } from "../transport/first_free_port.ts";
