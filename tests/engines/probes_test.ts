@@ -1,7 +1,7 @@
 /** What is read of each kind of engine, from servers that answer as these do. */
 
 import { assertEquals } from "@std/assert";
-import { EngineWatch } from "../../src/engines/engine_watch.ts";
+import type { EngineWatch } from "../../src/engines/engine_watch.ts";
 import type { ModelDescription } from "../../src/engines/model.ts";
 import { knownPlace, parseEngine } from "../../src/engines/place.ts";
 import { OllamaEngine } from "../support/engines/ollama_engine.ts";

@@ -10,7 +10,7 @@ import { withTempDir } from "./temp.ts";
 /** The rooms of `src/`, ground floor first. A room may import rooms on lower floors, and itself. */
 export const FLOORS: readonly (readonly string[])[] = [
   ["base"],
-  ["device", "transport", "security", "state", "agents", "engines"],
+  ["device", "transport", "security", "state", "agents", "engines", "dialects"],
   ["membership"],
   ["discovery", "link", "routing"],
   ["tasks"],
