@@ -189,7 +189,10 @@ export class Intake {
     onBegin();
     let counts = false;
     try {
-      this.#ledger.inTransaction(work);
+      this.#ledger.inTransaction(() => {
+        work();
+        changes.settle();
+      });
       counts = true;
     } finally {
       changes.end(counts);

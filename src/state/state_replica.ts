@@ -199,6 +199,7 @@ export class StateReplica implements SharedState {
 
   /** Commits what was written so far; what waits for it goes on when it is durable. */
   commit(): void {
+    if (this.#isWriting) throw withinAnother();
     const group = this.#group;
     if (group === undefined) return;
     const hasWritten = this.#seq > group.after;
@@ -295,9 +296,10 @@ export class StateReplica implements SharedState {
       },
     };
     this.#isWriting = true;
+    const transaction = new RowTransaction(options);
     try {
       if (isLong) options.onSeveral();
-      const result = work(new RowTransaction(options));
+      const result = work(transaction);
       if (result instanceof Promise) throw promised(result);
       if (isNested) this.#store.endNested();
       if (rows.length > 0) this.#seq = seq;
@@ -309,6 +311,7 @@ export class StateReplica implements SharedState {
       this.#changes.untouch(touched);
       throw thrown;
     } finally {
+      transaction.end();
       this.#isWriting = false;
     }
   }
@@ -351,11 +354,11 @@ function tooMuchTogether(): NetworkError {
   );
 }
 
-/** It would be told to others also when the one around it throws, and is undone. */
+/** What the one around it has written would count also when that throws, and is undone. */
 function withinAnother(): NetworkError {
   return new NetworkError(
     "FAILED_PRECONDITION",
-    "Cannot write to the shared state: a transaction is under way. Write with what it was given.",
+    "Cannot use the shared state: a transaction is under way. Read and write with what it was given.",
   );
 }
 

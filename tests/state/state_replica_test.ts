@@ -161,6 +161,50 @@ Deno.test("of a transaction that throws nothing stays, and what was written besi
   await state.close();
 });
 
+Deno.test("what is too much for the state leaves nothing behind, though it would take several rows", async () => {
+  const store = new RowStore();
+  const state = opened({ store, maxBytes: 100 });
+  await state.increment("n", 5);
+  // There is room for the text, and none for what it takes back.
+  await fails("RESOURCE_EXHAUSTED", "at most 100", () => state.set("n", "x".repeat(60)));
+  assertEquals(state.get("n"), 5);
+  assertEquals({ ...store.total() }, { bytes: state.bytes, digest: state.position.digest });
+  await state.close();
+});
+
+Deno.test("a transaction that is over neither reads nor writes", async () => {
+  const state = opened();
+  const kept = await state.transact((tx) => tx);
+  const late = Promise.withResolvers<void>();
+  await fails("INVALID_ARGUMENT", "cannot wait", () =>
+    state.transact(async (tx) => {
+      await Promise.resolve();
+      try {
+        tx.set("late", 1);
+      } finally {
+        late.resolve();
+      }
+    }));
+  await late.promise;
+  for (
+    const use of [
+      () => kept.get("k"),
+      () => kept.set("k", 1),
+      () => kept.increment("k"),
+      () => kept.append("k", 1),
+      () => kept.delete("k"),
+    ]
+  ) assertThrows(use, NetworkError, "that is over");
+  assertEquals(state.entries(), []);
+  await fails("FAILED_PRECONDITION", "under way", () =>
+    state.transact((tx) => {
+      tx.set("k", 1);
+      state.commit();
+    }));
+  assertEquals(state.entries(), []);
+  await state.close();
+});
+
 Deno.test("what is too much for one message is refused, and a list of any length can be deleted", async () => {
   const state = opened();
   const large = "x".repeat(1_000_000);
@@ -217,6 +261,36 @@ Deno.test("changes say what was there before, who wrote, and what a concurrent w
     { ...change, value: "theirs, later", previous: "mine", nodeId: "n1", isConcurrent: true },
     { ...change, value: undefined, previous: "theirs, later", nodeId: "n1" },
   ]);
+});
+
+Deno.test("what was written together is told as one change, with a value that was there", async () => {
+  using a = new Replica(1);
+  using b = new Replica(2);
+  a.write((tx) => tx.increment("n", 5));
+  heal([a, b]);
+  const changes = b.state.subscribe();
+  a.write((tx) => tx.set("n", 10));
+  // Each change read by itself, this would take a minute.
+  for (let i = 0; i < 5_000; i++) a.write((tx) => tx.append("list", i));
+  b.state.others.take(a.news());
+  const told = [(await changes.next()).value, (await changes.next()).value];
+  assertEquals(told.map(({ key, previous }) => [key, previous]), [["n", 5], ["list", undefined]]);
+  assertEquals([told[0].value, told[1].value.length], [10, 5_000]);
+  b.write((tx) => tx.set("last", 1));
+  b.state.commit();
+  assertEquals((await changes.next()).value.key, "last");
+});
+
+Deno.test("what is written elsewhere drops nothing of what a reader waits for", async () => {
+  const state = opened();
+  const jobs = state.subscribe("jobs/", { capacity: 1 });
+  void state.set("jobs/1", "mine");
+  for (let i = 0; i < 10; i++) void state.set(`other/${i}`, i);
+  await state.settled();
+  assertEquals((await jobs.next()).value.key, "jobs/1");
+  await jobs.return!();
+  await state.close();
+  assertEquals((await state.subscribe("jobs/").next()).done, true);
 });
 
 Deno.test("a clock ten years ahead wins once, and one from 1970 loses no longer than it has heard nothing", () => {
