@@ -311,6 +311,23 @@ Deno.test("a clock ten years ahead wins once, and one from 1970 loses no longer 
   }
 });
 
+Deno.test("a clock that shows the next century neither wins nor keeps its node from being heard", () => {
+  using lost = new Replica(1);
+  using right = new Replica(2);
+  lost.wallTime = Date.UTC(2105, 0, 1);
+  lost.write((tx) => tx.set("k", "lost"));
+  heal([lost, right]);
+  assertEquals(right.state.get("k"), "lost");
+  lost.wallTime = right.wallTime;
+  lost.write((tx) => tx.set("k", "found"));
+  heal([lost, right]);
+  assertEquals(right.state.get("k"), "found");
+  right.wallTime += 86_400_000;
+  right.write((tx) => tx.set("k", "right"));
+  heal([lost, right]);
+  assertEquals(lost.state.get("k"), "right");
+});
+
 Deno.test("a stamp beyond all clocks is not taken, and taken as soon as it is not", () => {
   using a = new Replica(1);
   const origin = "evil/0123456789abcdef";
