@@ -1,12 +1,12 @@
 /** Keeps the replicas of a state alike: who tells whom what, and when. */
 
-import { type CancelTimer, type Clock, every } from "../base/clock.ts";
+import { type CancelTimer, type Clock, doneWithin, every } from "../base/clock.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { safeName } from "../base/safe_text.ts";
 import { decodeDelta, decodeStretch, encodeDelta, encodeStretch } from "./delta_codec.ts";
-import type { Delta } from "./intake.ts";
+import { type Delta, future } from "./intake.ts";
 import { nodeOf } from "./origin.ts";
 import type { Row } from "./row.ts";
 import { rowBound } from "./row_codec.ts";
@@ -58,6 +58,10 @@ const COMPARE_MS = 10_000;
 const COMPARED = 4;
 /** Of one item or notice, about. */
 const CHUNK_BYTES = 128 * 1024;
+/** Who has not told all in this time goes on, and others are asked meanwhile. */
+const SLOW_MS = 30_000;
+/** What is wrong with one node's state is told once in this time. */
+const REPORT_MS = 60_000;
 /** Of the hash of what was seen; as many of the digest follow. */
 const HASH_BYTES = 8;
 
@@ -70,6 +74,10 @@ export class Replicator {
   readonly #unequal = new Map<string, string>();
   /** Those that were not like this one when they last said how they are, and since when. */
   readonly #differingSince = new Map<string, number>();
+  /** Those that are telling what they have: no more than once at a time. */
+  readonly #telling = new Set<string>();
+  /** When it was last told what is wrong with a node's state. */
+  readonly #reportedAt = new Map<string, number>();
   #cancel: CancelTimer | undefined;
   #isPulling = false;
 
@@ -88,6 +96,7 @@ export class Replicator {
     this.#cancel = undefined;
     this.#ahead.clear();
     this.#unequal.clear();
+    this.#reportedAt.clear();
   }
 
   /** The linked nodes that have differed from this one in each comparison for so long. */
@@ -165,6 +174,8 @@ export class Replicator {
     for (const [origin, upTo] of seen) {
       for (let seq = asked.of(origin); seq < upTo;) {
         const delta = this.#options.state.others.since({ origin, seq }, chunk());
+        // What was believed of it may have been taken back meanwhile.
+        if (delta.upTo <= seq) break;
         yield encodeDelta(delta);
         seq = delta.upTo;
       }
@@ -208,14 +219,21 @@ export class Replicator {
     void this.#pullAll();
   }
 
-  /** Asks those that have more, one after the other: what one has told need not come again. */
+  /**
+   * Asks those that have more, one after the other: what one has told need not come again. But nobody
+   * who is slow, or never comes to an end, keeps others from being asked.
+   */
   async #pullAll(): Promise<void> {
     if (this.#isPulling) return;
     this.#isPulling = true;
     try {
       for (const [nodeId, { all }] of this.#ahead) {
+        if (this.#telling.has(nodeId)) continue;
         this.#ahead.delete(nodeId);
-        await this.#pull(nodeId, all);
+        this.#telling.add(nodeId);
+        const pulled = this.#pull(nodeId, all).finally(() => this.#telling.delete(nodeId));
+        if (await doneWithin(this.#options.clock, SLOW_MS, pulled)) continue;
+        void pulled.then(() => this.#pullAll());
       }
     } finally {
       this.#isPulling = false;
@@ -229,12 +247,14 @@ export class Replicator {
     const { forgotten } = state.position;
     let sender: Standing | undefined;
     let from: Place | undefined = START;
+    let isFuture = false;
     const onItem = (item: Uint8Array) => {
       if (sender === undefined) {
         sender = decodeStanding(item);
         this.#compareOwn(nodeId, sender, versions);
       } else if (!sender.all) {
-        state.others.take(decodeDelta(item), sender.versions);
+        const taken = state.others.take(decodeDelta(item), sender.versions);
+        isFuture ||= taken === "future";
       } else if (from !== undefined) {
         const stretch = decodeStretch(item, from);
         state.others.takeStretch(stretch, sender, nodeId);
@@ -248,6 +268,8 @@ export class Replicator {
         state.others.join(sender);
         this.linked(nodeId);
       }
+      // What others have written is taken all the same.
+      if (isFuture) this.#report(nodeId, future());
       // Others may have no link to where it came from.
       if (!versions.covers(state.position.versions)) this.#compareWithSome(nodeId);
     } catch (thrown) {
@@ -255,9 +277,16 @@ export class Replicator {
     }
   }
 
-  /** A node knows how far it is. What was believed to be later, somebody else has made up. */
+  /**
+   * A node knows how far it is. What was believed to be later, somebody else has made up.
+   *
+   * @throws {NetworkError} `PROTOCOL` when that is believed there of this node: what it has written
+   * itself would count as deleted.
+   */
   #compareOwn(nodeId: string, { versions, own }: Standing, asked: Versions): void {
     if (nodeOf(own) !== nodeId) throw foreign(own);
+    const { state } = this.#options;
+    if (versions.of(state.origin) > state.position.versions.of(state.origin)) throw neverWritten();
     const upTo = versions.of(own);
     if (asked.of(own) <= upTo) return;
     this.#options.state.others.disown(own, upTo);
@@ -272,6 +301,9 @@ export class Replicator {
   #report(nodeId: string, thrown: unknown): void {
     // A link that broke is told elsewhere, and whoever comes back is asked anew.
     if (thrown instanceof NetworkError && thrown.code === "UNAVAILABLE") return;
+    const now = this.#options.clock.now();
+    if (now - (this.#reportedAt.get(nodeId) ?? -Infinity) < REPORT_MS) return;
+    this.#reportedAt.set(nodeId, now);
     this.#options.logger.warn('Cannot take the state of "{nodeId}": {error}', {
       nodeId,
       error: thrown,
@@ -283,6 +315,13 @@ function foreign(origin: string): NetworkError {
   return new NetworkError(
     "PROTOCOL",
     `Cannot take what it says of "${safeName(nodeOf(origin), 64)}": it is another one.`,
+  );
+}
+
+function neverWritten(): NetworkError {
+  return new NetworkError(
+    "PROTOCOL",
+    "Cannot take what it says to have seen of this node: that was never written here.",
   );
 }
 

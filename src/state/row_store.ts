@@ -183,6 +183,11 @@ export class RowStore implements Disposable {
     return this.#db.prepare(sql).get() as { bytes: number; digest: number };
   }
 
+  /** How many origins are named, of rows and of what was seen. */
+  get names(): number {
+    return this.#ids.size;
+  }
+
   /** One part of a key. */
   row(key: string, part: string): Row | undefined {
     const record = this.#row.get(key, part) as Record | undefined;

@@ -24,6 +24,8 @@ export class Lan {
   bytes = 0;
   /** Those that nobody reaches. */
   readonly away = new Set<string>();
+  /** Those that answer nothing before then. */
+  readonly silent = new Map<string, Promise<void>>();
 
   add(nodeId: string): Node {
     const log = recordingLogger();
@@ -46,6 +48,7 @@ export class Lan {
       ) => {
         assertEquals(method, PULL_METHOD);
         this.pulls.push(`${nodeId} ${to}`);
+        await this.silent.get(to);
         for (const item of this.nodes.get(to)!.replicator.answer(body)) {
           this.bytes += item.length;
           onItem(item);
