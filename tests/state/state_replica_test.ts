@@ -224,6 +224,36 @@ Deno.test("what is too much for one message is refused, and a list of any length
   await state.close();
 });
 
+Deno.test("what a list has held before it was deleted is not read with it", async () => {
+  const store = new RowStore();
+  const state = opened({ store });
+  await state.append("jobs", ...Array.from({ length: 100 }, (_, i) => i));
+  await state.delete("jobs");
+  await state.append("jobs", "new");
+  // What was deleted is told to others for a day.
+  assertEquals([...store.rowsBetween({ key: "jobs", part: "" })].length, 101);
+  assertEquals(store.rowsOf("jobs").length, 1);
+  assertEquals([...store.rowsFrom("jobs")].length, 1);
+  assertEquals(state.entries(), [["jobs", ["new"]]]);
+  await state.set("jobs", ["set"]);
+  await state.delete("jobs");
+  assertEquals(state.entries(), []);
+  await state.close();
+});
+
+Deno.test("what several have added at once is a number, however much it is", () => {
+  using a = new Replica(1);
+  using b = new Replica(2);
+  for (const one of [a, b]) {
+    one.write((tx) => tx.increment("up", Number.MAX_VALUE));
+    one.write((tx) => tx.increment("down", -Number.MAX_VALUE));
+  }
+  heal([a, b]);
+  for (const { state } of [a, b]) {
+    assertEquals(state.entries(), [["down", -Number.MAX_VALUE], ["up", Number.MAX_VALUE]]);
+  }
+});
+
 Deno.test("a transaction is on another replica in one piece, or not at all", () => {
   using a = new Replica(1);
   using b = new Replica(2);
