@@ -20,8 +20,12 @@ import type { Versions } from "./versions.ts";
 export interface Replicas {
   /** The nodes to which there is a link. */
   linked(): readonly string[];
-  /** Tells one of them; nothing happens when there is no link, or what was sent before still waits. */
-  tell(nodeId: string, topic: string, body: Uint8Array): void;
+  /**
+   * Tells one of them; nothing happens when there is no link, or what was sent before still waits.
+   *
+   * @returns Whether it was told.
+   */
+  tell(nodeId: string, topic: string, body: Uint8Array): boolean;
   /**
    * Asks one of them.
    *
@@ -56,6 +60,8 @@ export const PULL_METHOD = "state.pull";
 const COMPARE_MS = 10_000;
 /** With how many, drawn by lot: the price of it does not grow with the network. */
 const COMPARED = 4;
+/** When somebody is told again whose link was full. */
+const AGAIN_MS = 50;
 /** Of one item or notice, about. */
 const CHUNK_BYTES = 128 * 1024;
 /** Who has not told all in this time goes on, and others are asked meanwhile. */
@@ -78,6 +84,9 @@ export class Replicator {
   readonly #telling = new Set<string>();
   /** When it was last told what is wrong with a node's state. */
   readonly #reportedAt = new Map<string, number>();
+  /** Those that were not told of something because their link was full. */
+  readonly #untold = new Set<string>();
+  #cancelAgain: CancelTimer | undefined;
   #cancel: CancelTimer | undefined;
   #isPulling = false;
 
@@ -94,6 +103,9 @@ export class Replicator {
   stop(): void {
     this.#cancel?.();
     this.#cancel = undefined;
+    this.#cancelAgain?.();
+    this.#cancelAgain = undefined;
+    this.#untold.clear();
     this.#ahead.clear();
     this.#unequal.clear();
     this.#reportedAt.clear();
@@ -110,7 +122,7 @@ export class Replicator {
   linked(nodeId: string): void {
     const { replicas, state } = this.#options;
     state.commit();
-    replicas.tell(nodeId, SEEN_TOPIC, summaryOf(state.position));
+    if (!replicas.tell(nodeId, SEEN_TOPIC, summaryOf(state.position))) this.#tellAgain(nodeId);
   }
 
   /** This node has written something. */
@@ -120,7 +132,9 @@ export class Replicator {
     if (linked.length === 0) return;
     for (const part of partsOf(delta)) {
       const body = encodeDelta(part);
-      for (const nodeId of linked) replicas.tell(nodeId, DELTA_TOPIC, body);
+      for (const nodeId of linked) {
+        if (!replicas.tell(nodeId, DELTA_TOPIC, body)) this.#tellAgain(nodeId);
+      }
     }
   }
 
@@ -148,6 +162,20 @@ export class Replicator {
     yield encodeStanding({ versions: seen, forgotten, own: state.origin, all });
     if (all) yield* this.#all();
     else yield* this.#since(asker.versions, seen);
+  }
+
+  /** As soon as its link takes it: that there is something new; then it asks. */
+  #tellAgain(nodeId: string): void {
+    const { replicas, clock } = this.#options;
+    const isOver = this.#cancel === undefined;
+    if (isOver || !replicas.linked().includes(nodeId)) return;
+    this.#untold.add(nodeId);
+    this.#cancelAgain ??= clock.after(AGAIN_MS, () => {
+      this.#cancelAgain = undefined;
+      const untold = [...this.#untold];
+      this.#untold.clear();
+      for (const one of untold) this.linked(one);
+    });
   }
 
   /** @param but Not with that node. */

@@ -116,6 +116,26 @@ Deno.test("who differs in each comparison is told of after a while, and not any 
   assertEquals(a.replicator.differingFor(0), []);
 });
 
+Deno.test("who was not told because its link was full is told as soon as it is not", async () => {
+  const lan = new Lan();
+  const [a, b] = ["a", "b"].map((id) => lan.add(id));
+  lan.busy.add("b");
+  await a.state.set("k", 1);
+  await lan.clock.advance(100);
+  assertEquals(b.state.has("k"), false);
+  lan.busy.clear();
+  await lan.clock.advance(50);
+  assertEquals(b.state.get("k"), 1);
+  lan.busy.add("b");
+  await a.state.set("k", 2);
+  lan.away.add("b");
+  await lan.clock.advance(50);
+  lan.away.clear();
+  lan.busy.clear();
+  await lan.clock.advance(1_000);
+  assertEquals(b.state.get("k"), 1, "who is gone is told when it comes back");
+});
+
 /** A peer that answers whatever it likes. */
 function liar(lan: Lan, answer: () => Generator<Uint8Array>): void {
   const { state, log } = [...lan.nodes.values()][0];
