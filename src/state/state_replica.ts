@@ -44,8 +44,11 @@ export interface StateReplicaOptions {
 }
 
 const MAX_BYTES = 64 * 2 ** 20;
-/** Of what is never apart: it goes into one message of a link, which takes 16 MiB. */
-const MAX_TRANSACTION_BYTES = 12 * 2 ** 20;
+/**
+ * Of what is never apart: it goes into one message of a link, which takes 16 MiB; the last row that is
+ * taken may be a value more.
+ */
+const MAX_TOGETHER_BYTES = 12 * 2 ** 20 - MAX_VALUE_BYTES;
 /** What a row takes on the wire beside its key, part and value, at most. */
 const ROW_OVERHEAD_BYTES = 256;
 /** How long what is gone is kept, so that whoever was away for less asks for what differs only. */
@@ -272,6 +275,8 @@ export class StateReplica implements SharedState {
     const touched: string[] = [];
     // A row alone is there or not: nothing has to be undone, which costs a tenth of a write.
     let isNested = false;
+    // Of what it has written a part is there: it cannot count, whatever `work` makes of that.
+    let fault: { readonly thrown: unknown } | undefined;
     const options = {
       store: this.#store,
       clock: this.#clock,
@@ -285,11 +290,16 @@ export class StateReplica implements SharedState {
         if (this.#changes.touch(key)) touched.push(key);
       },
       put: (row: Row, old: Row | undefined) => {
-        this.#ledger.put(row, old);
+        try {
+          this.#ledger.put(row, old);
+          together += sizeOf(row) + ROW_OVERHEAD_BYTES;
+          if (isLong && together > MAX_TOGETHER_BYTES) throw tooMuchTogether();
+        } catch (thrown) {
+          fault ??= { thrown };
+          throw thrown;
+        }
         rows.push(row);
-        together += sizeOf(row) + ROW_OVERHEAD_BYTES;
-        if (together <= MAX_TRANSACTION_BYTES - MAX_VALUE_BYTES) return;
-        if (isLong) throw tooMuchTogether();
+        if (together <= MAX_TOGETHER_BYTES) return;
         // A list so long, which is set or deleted: others may see it go piece by piece.
         seq++;
         together = 0;
@@ -301,6 +311,7 @@ export class StateReplica implements SharedState {
       if (isLong) options.onSeveral();
       const result = work(transaction);
       if (result instanceof Promise) throw promised(result);
+      if (fault !== undefined) throw fault.thrown;
       if (isNested) this.#store.endNested();
       if (rows.length > 0) this.#seq = seq;
       for (const row of rows) group.rows.set(`${row.key}\0${row.part}`, row);
@@ -349,7 +360,7 @@ export class StateReplica implements SharedState {
 function tooMuchTogether(): NetworkError {
   return tooLarge(
     "write to the shared state",
-    `a transaction may write ${MAX_TRANSACTION_BYTES - MAX_VALUE_BYTES} bytes, with ` +
+    `a transaction may write ${MAX_TOGETHER_BYTES} bytes, with ` +
       `${ROW_OVERHEAD_BYTES} for each key. Write in several`,
   );
 }

@@ -174,6 +174,39 @@ Deno.test("what is too much for the state leaves nothing behind, though it would
   await state.close();
 });
 
+Deno.test("a transaction in which a write had no room fails, whatever it makes of that", async () => {
+  const store = new RowStore();
+  const state = opened({ store, maxBytes: 100 });
+  await state.increment("n", 5);
+  const stubborn = (work: () => void) => {
+    try {
+      work();
+    } catch {
+      // It goes on as if nothing was.
+    }
+  };
+  await fails("RESOURCE_EXHAUSTED", "at most 100", () =>
+    state.transact((tx) => {
+      tx.set("k", 1);
+      stubborn(() => tx.set("n", "x".repeat(60)));
+      stubborn(() => tx.increment("text", NaN));
+    }));
+  assertEquals(state.entries(), [["n", 5]]);
+  await state.transact((tx) => {
+    tx.set("k", 1);
+    stubborn(() => tx.increment("text", NaN));
+  });
+  assertEquals(state.entries(), [["k", 1], ["n", 5]]);
+  await state.close();
+  const large = opened();
+  await fails("RESOURCE_EXHAUSTED", "Write in several", () =>
+    large.transact((tx) => {
+      for (let i = 0; i < 20; i++) stubborn(() => tx.set(`k${i}`, "x".repeat(1_000_000)));
+    }));
+  assertEquals(large.keys(), []);
+  await large.close();
+});
+
 Deno.test("a transaction that is over neither reads nor writes", async () => {
   const state = opened();
   const kept = await state.transact((tx) => tx);
