@@ -30,6 +30,7 @@ export class ChangeFeed {
 
   /** Changes of keys with that prefix, from now on. */
   subscribe(prefix: string, options: SubscribeOptions): AsyncIterableIterator<StateChange> {
+    for (const [one, { isRead }] of this.#buses) if (!isRead) this.#buses.delete(one);
     let bus = this.#buses.get(prefix);
     if (bus === undefined) {
       bus = new EventBus<StateChange>();
@@ -97,8 +98,7 @@ export class ChangeFeed {
 
   #isRead(key: string): boolean {
     for (const [prefix, bus] of this.#buses) {
-      if (!bus.isRead) this.#buses.delete(prefix);
-      else if (key.startsWith(prefix)) return true;
+      if (bus.isRead && key.startsWith(prefix)) return true;
     }
     return false;
   }

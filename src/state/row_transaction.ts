@@ -116,7 +116,8 @@ export class RowTransaction implements StateTransaction {
 
   /** What was set, and what was added and appended as far as it is known here, gives way. */
   #replace(key: string, rows: readonly Row[], json: string | null): void {
-    if (rows.some(({ part }) => part !== PartKind.Value)) this.#options.onSeveral();
+    // Of what was added or appended each part needs a row of its own.
+    if (rows.at(-1)?.part) this.#options.onSeveral();
     const set = rows.find(({ part }) => part === PartKind.Value);
     const wasSet = set !== undefined && set.value !== null;
     if (json !== null || wasSet) {
