@@ -5,14 +5,13 @@ import { NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { safeName } from "../base/safe_text.ts";
+import { chunk, partsOf } from "./delta_parts.ts";
 import { decodeDelta, decodeStretch, encodeDelta, encodeStretch } from "./delta_codec.ts";
 import { type Delta, future } from "./intake.ts";
 import { nodeOf } from "./origin.ts";
-import type { Row } from "./row.ts";
-import { rowBound } from "./row_codec.ts";
-import type { Position } from "./row_ledger.ts";
 import { type Place, START } from "./row_store.ts";
 import { decodeStanding, encodeStanding, type Standing } from "./standing_codec.ts";
+import { HASH_BYTES, summaryOf } from "./summary.ts";
 import type { StateReplica } from "./state_replica.ts";
 import type { Versions } from "./versions.ts";
 
@@ -62,14 +61,12 @@ const COMPARE_MS = 10_000;
 const COMPARED = 4;
 /** When somebody is told again whose link was full. */
 const AGAIN_MS = 50;
-/** Of one item or notice, about. */
-const CHUNK_BYTES = 128 * 1024;
 /** Who has not told all in this time goes on, and others are asked meanwhile. */
 const SLOW_MS = 30_000;
 /** What is wrong with one node's state is told once in this time. */
 const REPORT_MS = 60_000;
-/** Of the hash of what was seen; as many of the digest follow. */
-const HASH_BYTES = 8;
+/** More than anybody can write together (`state_replica.ts`), and less than a link takes. */
+const MAX_TOGETHER_BYTES = 14 * 2 ** 20;
 
 /** See the top of the file. */
 export class Replicator {
@@ -204,7 +201,13 @@ export class Replicator {
         const delta = this.#options.state.others.since({ origin, seq }, chunk());
         // What was believed of it may have been taken back meanwhile.
         if (delta.upTo <= seq) break;
-        yield encodeDelta(delta);
+        const bytes = encodeDelta(delta);
+        // Whoever has made that up must not keep back what comes behind it.
+        if (bytes.length > MAX_TOGETHER_BYTES) {
+          this.#report(nodeOf(origin), tooMuchTogether());
+          break;
+        }
+        yield bytes;
         seq = delta.upTo;
       }
     }
@@ -346,54 +349,16 @@ function foreign(origin: string): NetworkError {
   );
 }
 
+function tooMuchTogether(): NetworkError {
+  return new NetworkError(
+    "PROTOCOL",
+    "Cannot pass on what was written in its name: nobody can write so much at once.",
+  );
+}
+
 function neverWritten(): NetworkError {
   return new NetworkError(
     "PROTOCOL",
     "Cannot take what it says to have seen of this node: that was never written here.",
   );
-}
-
-/** Whether rows still fit into one message. */
-function chunk(): (row: Row) => boolean {
-  let bytes = 0;
-  return (row) => (bytes += rowBound(row)) <= CHUNK_BYTES;
-}
-
-/** Divides a delta into such as fit into a message; what was written together stays together. */
-function* partsOf({ origin, after, upTo, rows }: Delta): Generator<Delta, void, void> {
-  let from = after;
-  let part: Row[] = [];
-  let fits = chunk();
-  for (const row of rows) {
-    const last = part.at(-1);
-    if (!fits(row) && last !== undefined && row.seq !== last.seq) {
-      yield { origin, after: from, upTo: last.seq, rows: part };
-      from = last.seq;
-      part = [];
-      fits = chunk();
-      fits(row);
-    }
-    part.push(row);
-  }
-  yield { origin, after: from, upTo, rows: part };
-}
-
-/**
- * The same for the same versions, in whatever order: FNV-1a of each, added up. Behind it the digest of
- * what is shown.
- */
-function summaryOf({ versions, digest }: Position): Uint8Array {
-  let sum = 0n;
-  for (const [origin, seq] of versions) {
-    let hash = 0xcbf29ce484222325n;
-    for (const unit of `${origin} ${seq}`) {
-      hash = BigInt.asUintN(64, (hash ^ BigInt(unit.codePointAt(0)!)) * 0x100000001b3n);
-    }
-    sum = BigInt.asUintN(64, sum + hash);
-  }
-  const bytes = new Uint8Array(2 * HASH_BYTES);
-  const view = new DataView(bytes.buffer);
-  view.setBigUint64(0, sum);
-  view.setBigUint64(HASH_BYTES, BigInt(digest));
-  return bytes;
 }

@@ -284,3 +284,26 @@ Deno.test("of openings of stores that nobody knows no more are taken than a devi
   await a.state.set("k", 2);
   assertEquals(a.state.get("k"), 2);
 });
+
+Deno.test("what nobody can have written together does not keep back what others have written", async () => {
+  const lan = new Lan();
+  const a = lan.add("a");
+  await a.state.set("before", 1);
+  const stamp = { time: lan.clock.wallTime(), count: 0, writer: EVIL };
+  const value = JSON.stringify("x".repeat(1_000_000));
+  const row = { part: "", origin: EVIL, seq: 1, stamp, base: undefined, value };
+  for (let i = 0; i < 3; i++) {
+    const rows: Row[] = Array.from({ length: 5 }, (_, k) => ({ ...row, key: `big/${i}/${k}` }));
+    const to = { key: `big/${i}/9`, part: "" };
+    const stretch = { from: { key: `big/${i}`, part: "" }, to, rows };
+    a.state.others.takeStretch(stretch, { versions: new Versions() }, "evil");
+  }
+  a.state.others.join({ versions: new Versions([[EVIL, 1]]), forgotten: new Versions() });
+  const honest = "other/0123456789abcdef";
+  const behind: Row = { ...row, key: "behind", origin: honest, value: "1" };
+  a.state.others.take({ origin: honest, after: 0, upTo: 1, rows: [behind] });
+  const b = lan.add("b");
+  await lan.compare();
+  assertEquals(b.state.keys(), ["before", "behind"]);
+  assertStringIncludes(a.log.lines("warn")[0], 'state of "evil"');
+});
