@@ -1,0 +1,26 @@
+/** All dialects, by their names and by their paths. */
+
+import type { Dialect, DialectName } from "./dialect.ts";
+import { openAiChat } from "./openai/chat.ts";
+import { openAiCompletions } from "./openai/completions.ts";
+import { openAiEmbeddings } from "./openai/embeddings.ts";
+
+/** Every dialect. */
+export const DIALECTS: Readonly<Partial<Record<DialectName, Dialect>>> = {
+  "openai-chat": openAiChat,
+  "openai-completions": openAiCompletions,
+  "openai-embeddings": openAiEmbeddings,
+};
+
+const BY_PATH: ReadonlyMap<string, Dialect> = new Map(
+  Object.values(DIALECTS).map((dialect) => [dialect.path, dialect]),
+);
+
+/**
+ * The dialect of a path; undefined where it is none of a call of a model.
+ *
+ * @param path Without a query: `/v1/chat/completions`.
+ */
+export function dialectOf(path: string): Dialect | undefined {
+  return BY_PATH.get(path);
+}
