@@ -1,6 +1,9 @@
 /** All dialects, by their names and by their paths. */
 
 import type { Dialect, DialectName } from "./dialect.ts";
+import { ollamaChat } from "./ollama/chat.ts";
+import { ollamaEmbed, ollamaEmbeddings } from "./ollama/embed.ts";
+import { ollamaGenerate } from "./ollama/generate.ts";
 import { openAiChat } from "./openai/chat.ts";
 import { openAiCompletions } from "./openai/completions.ts";
 import { openAiEmbeddings } from "./openai/embeddings.ts";
@@ -10,6 +13,10 @@ export const DIALECTS: Readonly<Partial<Record<DialectName, Dialect>>> = {
   "openai-chat": openAiChat,
   "openai-completions": openAiCompletions,
   "openai-embeddings": openAiEmbeddings,
+  "ollama-chat": ollamaChat,
+  "ollama-generate": ollamaGenerate,
+  "ollama-embed": ollamaEmbed,
+  "ollama-embeddings": ollamaEmbeddings,
 };
 
 const BY_PATH: ReadonlyMap<string, Dialect> = new Map(

@@ -3,53 +3,35 @@
 import type { ErrorCode } from "../../base/errors.ts";
 import type { CallError, JsonObject, Refusal } from "../dialect.ts";
 import { eventText } from "../events.ts";
+import { statusOf } from "../statuses.ts";
 
 interface Kind {
-  readonly status: number;
   readonly type: string;
   readonly code: string | null;
   readonly param?: string;
 }
 
-const failed = (status: number, code: string | null = null): Kind => ({
-  status,
-  type: "server_error",
-  code,
-});
-
-/** Official clients ask again after 408, 409, 429 and 5xx: only where that may help. */
-const KINDS: Readonly<Record<ErrorCode, Kind>> = {
-  INVALID_ARGUMENT: { status: 400, type: "invalid_request_error", code: null },
-  NOT_FOUND: {
-    status: 404,
-    type: "invalid_request_error",
-    code: "model_not_found",
-    param: "model",
-  },
-  PERMISSION_DENIED: { status: 403, type: "permission_error", code: "permission_denied" },
-  RESOURCE_EXHAUSTED: { status: 429, type: "requests", code: "rate_limit_exceeded" },
-  UNAVAILABLE: failed(503, "unavailable"),
-  FAILED_PRECONDITION: failed(503, "unavailable"),
-  DEADLINE_EXCEEDED: failed(504, "timeout"),
-  UNKNOWN_OUTCOME: failed(502),
-  PROTOCOL: failed(502),
-  CANCELLED: { status: 499, type: "invalid_request_error", code: "cancelled" },
-  NAME_CONFLICT: failed(500),
-  PORT_IN_USE: failed(500),
-  AGENT_FAILED: failed(500),
-  INTERNAL: failed(500),
+/** What has another word than `server_error`, or more than that. */
+const KINDS: Readonly<Partial<Record<ErrorCode, Kind>>> = {
+  INVALID_ARGUMENT: { type: "invalid_request_error", code: null },
+  NOT_FOUND: { type: "invalid_request_error", code: "model_not_found", param: "model" },
+  PERMISSION_DENIED: { type: "permission_error", code: "permission_denied" },
+  RESOURCE_EXHAUSTED: { type: "requests", code: "rate_limit_exceeded" },
+  CANCELLED: { type: "invalid_request_error", code: "cancelled" },
+  UNAVAILABLE: { type: "server_error", code: "unavailable" },
+  FAILED_PRECONDITION: { type: "server_error", code: "unavailable" },
+  DEADLINE_EXCEEDED: { type: "server_error", code: "timeout" },
 };
 
 /** What OpenAI's API says about an error. */
-export function openAiError({ code, message }: CallError): JsonObject {
-  const { type, code: ownCode, param = null } = KINDS[code] ?? KINDS.INTERNAL;
-  return { message, type, param, code: ownCode };
+export function openAiError({ code: ours, message }: CallError): JsonObject {
+  const { type, code, param = null } = KINDS[ours] ?? { type: "server_error", code: null };
+  return { message, type, param, code };
 }
 
 /** An error in place of an answer. */
 export function refuseOpenAi(error: CallError): Refusal {
-  const { status } = KINDS[error.code] ?? KINDS.INTERNAL;
-  return { status, body: { error: openAiError(error) } };
+  return { status: statusOf(error.code), body: { error: openAiError(error) } };
 }
 
 /** An error in the middle of one: clients throw it as soon as they read it. */
