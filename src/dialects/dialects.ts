@@ -1,6 +1,7 @@
 /** All dialects, by their names and by their paths. */
 
 import type { Dialect, DialectName } from "./dialect.ts";
+import { anthropicMessages } from "./anthropic/messages.ts";
 import { ollamaChat } from "./ollama/chat.ts";
 import { ollamaEmbed, ollamaEmbeddings } from "./ollama/embed.ts";
 import { ollamaGenerate } from "./ollama/generate.ts";
@@ -13,6 +14,7 @@ export const DIALECTS: Readonly<Partial<Record<DialectName, Dialect>>> = {
   "openai-chat": openAiChat,
   "openai-completions": openAiCompletions,
   "openai-embeddings": openAiEmbeddings,
+  "anthropic-messages": anthropicMessages,
   "ollama-chat": ollamaChat,
   "ollama-generate": ollamaGenerate,
   "ollama-embed": ollamaEmbed,

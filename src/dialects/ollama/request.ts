@@ -2,6 +2,7 @@
 
 import type { JsonValue } from "../../base/bounded_json.ts";
 import type { ChatMessage, ChatPart, ChatToolCall } from "../chat.ts";
+import { imagePart, textPart } from "../chat_parts.ts";
 import type { JsonObject } from "../dialect.ts";
 import {
   booleanOf,
@@ -142,8 +143,8 @@ export function contentOf(
   const given = optional(images, field, stringsOf) ?? [];
   if (given.length === 0) return text;
   return [
-    ...(text === "" ? [] : [{ type: "text" as const, text }]),
-    ...given.map((image) => ({ type: "image_url" as const, image_url: { url: urlOf(image) } })),
+    ...(text === "" ? [] : [textPart(text)]),
+    ...given.map((image) => imagePart(urlOf(image))),
   ];
 }
 
