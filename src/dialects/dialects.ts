@@ -8,12 +8,14 @@ import { ollamaGenerate } from "./ollama/generate.ts";
 import { openAiChat } from "./openai/chat.ts";
 import { openAiCompletions } from "./openai/completions.ts";
 import { openAiEmbeddings } from "./openai/embeddings.ts";
+import { openAiResponses } from "./openai/responses.ts";
 
 /** Every dialect. */
-export const DIALECTS: Readonly<Partial<Record<DialectName, Dialect>>> = {
+export const DIALECTS: Readonly<Record<DialectName, Dialect>> = {
   "openai-chat": openAiChat,
   "openai-completions": openAiCompletions,
   "openai-embeddings": openAiEmbeddings,
+  "openai-responses": openAiResponses,
   "anthropic-messages": anthropicMessages,
   "ollama-chat": ollamaChat,
   "ollama-generate": ollamaGenerate,
