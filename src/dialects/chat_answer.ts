@@ -1,9 +1,11 @@
 /** Answers of engines in OpenAI's form, as they really are: fields missing, null, or otherwise named. */
 
 import type { JsonValue } from "../base/bounded_json.ts";
+import { NetworkError } from "../base/errors.ts";
 import type { ChatChunk, ChatCompletion, FinishReason } from "./chat.ts";
 import type { JsonObject } from "./dialect.ts";
 import { isObject } from "./fields.ts";
+import { errorIn } from "./stream_watch.ts";
 
 /** A call of a tool, or a piece of one. */
 export interface SaidCall {
@@ -47,6 +49,22 @@ const FINISHES: readonly string[] = [
   "content_filter",
   "function_call",
 ];
+
+/**
+ * The answer of an engine, where it is one: engines have told errors with status 200.
+ *
+ * @param list The field that every such answer has.
+ * @throws {NetworkError} `PROTOCOL` with what the engine says.
+ */
+export function checkedAnswer<T>(answer: T, list: "choices" | "data"): T {
+  const told = errorIn(answer);
+  if (told === undefined && isObject(answer) && Array.isArray(answer[list])) return answer;
+  throw new NetworkError(
+    "PROTOCOL",
+    `Cannot read the engine's answer: ${told ?? `it has no ${list}`}. Is it the engine that its ` +
+      "address says, and has it this model?",
+  );
+}
 
 /** What each choice of an answer, or of a piece of one, says. */
 export function saidIn(answer: ChatCompletion | ChatChunk): Said[] {

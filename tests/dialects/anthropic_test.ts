@@ -153,7 +153,7 @@ Deno.test("why a message ends is said in Anthropic's words", async () => {
 });
 
 Deno.test("an engine that says nothing at all has given an empty message", async () => {
-  const { client } = clientOf({ pieces: [], whole: { choices: null } });
+  const { client } = clientOf({ pieces: [], whole: { choices: [] } });
   const streamed = await client.messages.stream(HELLO).finalMessage();
   assertEquals([streamed.content, streamed.stop_reason], [[], "end_turn"]);
   assertEquals((await client.messages.create(HELLO)).content, []);

@@ -210,7 +210,7 @@ Deno.test("a response that is cut off says so, and why", async () => {
 });
 
 Deno.test("an engine that says nothing at all has given an empty response", async () => {
-  const { client } = clientOf({ pieces: [], whole: {} });
+  const { client } = clientOf({ pieces: [], whole: { choices: [] } });
   const streamed = await client.responses.stream(HELLO).finalResponse();
   assertEquals([streamed.output, streamed.status], [[], "completed"]);
   assertEquals((await client.responses.create(HELLO)).output_text, "");

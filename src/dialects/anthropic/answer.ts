@@ -2,7 +2,15 @@
 
 import type { JsonValue } from "../../base/bounded_json.ts";
 import type { ChatChunk, ChatCompletion } from "../chat.ts";
-import { argumentsOf, finishOr, firstSaid, type Said, type Used, usedIn } from "../chat_answer.ts";
+import {
+  argumentsOf,
+  checkedAnswer,
+  finishOr,
+  firstSaid,
+  type Said,
+  type Used,
+  usedIn,
+} from "../chat_answer.ts";
 import { type Block, Blocks, blocksOf, type BlockTeller } from "../chat_blocks.ts";
 import type { JsonObject, PieceTranslator, TranslationNeeds } from "../dialect.ts";
 import { eventText } from "../events.ts";
@@ -16,7 +24,7 @@ export interface AnthropicForm {
 
 /** A whole answer. */
 export function wholeMessage(form: AnthropicForm, completion: ChatCompletion): JsonValue {
-  const said = firstSaid(completion);
+  const said = firstSaid(checkedAnswer(completion, "choices"));
   const blocks = said === undefined ? [] : blocksOf(heard(form, said), form.needs.newId);
   const hasCalls = blocks.some(({ type }) => type === "call");
   return {

@@ -2,7 +2,15 @@
 
 import type { JsonValue } from "../../base/bounded_json.ts";
 import type { ChatChunk, ChatCompletion } from "../chat.ts";
-import { argumentsOf, finishOr, firstSaid, type Said, type Used, usedIn } from "../chat_answer.ts";
+import {
+  argumentsOf,
+  checkedAnswer,
+  finishOr,
+  firstSaid,
+  type Said,
+  type Used,
+  usedIn,
+} from "../chat_answer.ts";
 import { type Block, Blocks, blocksOf, type BlockTeller } from "../chat_blocks.ts";
 import type { JsonObject, PieceTranslator, TranslationNeeds } from "../dialect.ts";
 import { lineText } from "../events.ts";
@@ -26,7 +34,7 @@ export interface OllamaForm {
 
 /** A whole answer. */
 export function wholeAnswer(form: OllamaForm, completion: ChatCompletion): JsonValue {
-  const said = firstSaid(completion);
+  const said = firstSaid(checkedAnswer(completion, "choices"));
   const blocks = said === undefined ? [] : blocksOf(said, form.needs.newId);
   const calls = blocks.filter(({ type }) => type === "call").map(callOf);
   const { thought = "" } = said ?? {};

@@ -2,6 +2,7 @@
 
 import type { JsonValue } from "../../base/bounded_json.ts";
 import type { ChatChunk, ChatCompletion, ChatRequest } from "../chat.ts";
+import { checkedAnswer } from "../chat_answer.ts";
 import { judgeChat } from "../chat_stream.ts";
 import type {
   ChatTranslation,
@@ -61,7 +62,7 @@ export function wantsUsage({ stream_options }: JsonObject): boolean {
 
 /** The answer under the name that the client knows. */
 function named(completion: ChatCompletion, { model }: TranslationNeeds): JsonValue {
-  return { ...completion, model } as unknown as JsonValue;
+  return { ...checkedAnswer(completion, "choices"), model } as unknown as JsonValue;
 }
 
 class ChatPieces implements PieceTranslator {

@@ -2,7 +2,7 @@
 
 import type { JsonValue } from "../../base/bounded_json.ts";
 import type { ChatChunk, ChatCompletion, ChatRequest, FinishReason } from "../chat.ts";
-import { type Said, saidIn } from "../chat_answer.ts";
+import { checkedAnswer, type Said, saidIn } from "../chat_answer.ts";
 import { judgeChat } from "../chat_stream.ts";
 import type {
   ChatTranslation,
@@ -50,7 +50,7 @@ function toChat(body: JsonObject, needs: TranslationNeeds): ChatTranslation {
   return {
     request: { ...options, messages: [{ role: "user", content: prompt }] } as ChatRequest,
     whole: (completion) => ({
-      ...head(completion, needs),
+      ...head(checkedAnswer(completion, "choices"), needs),
       choices: saidIn(completion).map((said) => choice(echoed + said.text, said, said.finish)),
       ...(completion.usage && { usage: completion.usage as unknown as JsonValue }),
     }),

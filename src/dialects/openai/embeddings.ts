@@ -2,6 +2,7 @@
 
 import type { JsonValue } from "../../base/bounded_json.ts";
 import { NetworkError } from "../../base/errors.ts";
+import { checkedAnswer } from "../chat_answer.ts";
 import type { Dialect, JsonObject } from "../dialect.ts";
 import { isAbsent, isObject, nameOf, without, wrongField } from "../fields.ts";
 import { watchEvents } from "../stream_watch.ts";
@@ -44,9 +45,9 @@ export function vectorsOf(answer: JsonObject): number[][] {
   return dataOf(answer).map(({ embedding }) => encoded(embedding, false) as number[]);
 }
 
-function dataOf({ data }: JsonObject): JsonObject[] {
-  if (!Array.isArray(data)) return [];
-  const given = data.filter(isObject);
+function dataOf(answer: JsonObject): JsonObject[] {
+  const { data } = checkedAnswer(answer, "data");
+  const given = (data as JsonValue[]).filter(isObject);
   const hasOrder = given.every(({ index }) => typeof index === "number");
   return hasOrder ? given.toSorted((a, b) => Number(a.index) - Number(b.index)) : given;
 }

@@ -2,7 +2,7 @@
 
 import type { JsonValue } from "../../base/bounded_json.ts";
 import type { ChatCompletion } from "../chat.ts";
-import { firstSaid, type Said, type Used, usedIn } from "../chat_answer.ts";
+import { checkedAnswer, firstSaid, type Said, type Used, usedIn } from "../chat_answer.ts";
 import { type Block, blocksOf } from "../chat_blocks.ts";
 import type { JsonObject, TranslationNeeds } from "../dialect.ts";
 
@@ -22,7 +22,7 @@ export type ResponseStatus = "in_progress" | "completed" | "incomplete";
 
 /** A whole answer. */
 export function wholeResponse(form: ResponseForm, completion: ChatCompletion): JsonValue {
-  const said = firstSaid(completion);
+  const said = firstSaid(checkedAnswer(completion, "choices"));
   const end = endOf(said?.finish);
   const blocks = said === undefined ? [] : blocksOf(said, form.needs.newId);
   const output = blocks.map((block, i) => {
