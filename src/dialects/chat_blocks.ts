@@ -24,17 +24,22 @@ export interface BlockTeller {
   close(block: Block): string;
 }
 
+/** So often the arguments of a call are looked at while another one waits. */
+const MAX_ATTEMPTS = 100;
+
 /** One that is being said, or waits until those before it are. */
 class Growing implements Block {
   readonly type: Block["type"];
   id: string;
   name: string;
   text = "";
-  told = 0;
+  /** What of it was not told yet: cutting it from the text would copy all of that each time. */
+  untold = "";
   isOpen = false;
   isClosed = false;
-  /** Its text when it was last seen to be no whole JSON. */
-  #unfinished = "";
+  /** Whether what was said last in it may be the end of an object. */
+  #mayBeWhole = false;
+  #attempts = 0;
 
   constructor(type: Block["type"], id = "", name = "") {
     this.type = type;
@@ -45,14 +50,22 @@ class Growing implements Block {
   /** Whether nothing more can come: of a call, when its arguments are JSON. */
   get isWhole(): boolean {
     if (this.type !== "call") return true;
-    if (this.text === this.#unfinished || !/\}\s*$/.test(this.text)) return false;
+    // Looking costs as much as it is long: one that is never whole waits for the end.
+    if (!this.#mayBeWhole || this.#attempts === MAX_ATTEMPTS) return false;
     try {
       JSON.parse(this.text);
       return true;
     } catch {
-      this.#unfinished = this.text;
+      this.#mayBeWhole = false;
+      this.#attempts++;
       return false;
     }
+  }
+
+  say(piece: string): void {
+    this.text += piece;
+    this.untold += piece;
+    if (piece.trim() !== "") this.#mayBeWhole = /\}\s*$/.test(piece);
   }
 }
 
@@ -87,7 +100,7 @@ export class Blocks {
         block.id ||= call.id;
         block.name ||= call.name;
       }
-      block.text += call.json;
+      block.say(call.json);
     }
     return this.#tell(false);
   }
@@ -100,7 +113,7 @@ export class Blocks {
   #say(type: "text" | "thought", piece: string): void {
     let last = this.#queue.at(-1);
     if (last?.type !== type) this.#queue.push(last = new Growing(type));
-    last.text += piece;
+    last.say(piece);
   }
 
   #tell(isEnd: boolean): string {
@@ -116,9 +129,9 @@ export class Blocks {
         block.isOpen = true;
         told += this.#teller.open(block);
       }
-      if (block.told < block.text.length) {
-        const piece = block.text.slice(block.told);
-        block.told = block.text.length;
+      if (block.untold !== "") {
+        const piece = block.untold;
+        block.untold = "";
         told += this.#teller.add(block, piece);
       }
       if (!isEnd && (this.#queue.length === 1 || !block.isWhole)) break;

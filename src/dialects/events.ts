@@ -24,7 +24,9 @@ export class EventReader {
 
   /** Whether all that is left is the last event of OpenAI's streams, without its empty line. */
   get endsWithDone(): boolean {
-    return this.#data === DONE || /^data: ?\[DONE\]$/.test(this.#lines.rest.slice(0, 16));
+    if (this.#data === DONE) return true;
+    const { rest } = this.#lines;
+    return rest.length < 16 && /^data: ?\[DONE\]$/.test(rest);
   }
 
   /**

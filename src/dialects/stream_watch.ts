@@ -101,15 +101,16 @@ abstract class Watch implements StreamWatch {
       findings.wrong(name === "error" ? told(json) : noPiece(json));
       return;
     }
-    const error = errorIn(piece, name);
     try {
+      const error = errorIn(piece, name);
       // One that ends with an error may say more than that: how far it came.
       if (isObject(piece)) this.#judge(piece, findings);
-      else if (error === undefined) findings.wrong(noPiece(json));
+      else findings.wrong(error ?? noPiece(json));
+      if (error !== undefined) findings.wrong(error);
     } catch {
+      // Nested so deeply that it cannot be walked.
       findings.wrong(noPiece(json));
     }
-    if (error !== undefined) findings.wrong(error);
   }
 }
 

@@ -1,6 +1,12 @@
 /** OpenAI's chat, completions and embeddings, as its official client reads them. */
 
-import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import OpenAI from "openai";
 import { NetworkError } from "../../src/base/errors.ts";
 import type { JsonObject } from "../../src/dialects/dialect.ts";
@@ -44,6 +50,13 @@ Deno.test("OpenAI's client reads a stream under the name that it asked for", asy
     isComplete: true,
     fault: undefined,
   });
+});
+
+Deno.test("who does not ask what a stream took is not told, wherever the engine says it", () => {
+  const pieces = openAiChat.toChat!({ ...HELLO, stream: true }, testNeeds()).pieces();
+  assertEquals(pieces.push(usageChunk(9, 2)), "");
+  const { usage } = usageChunk(9, 2);
+  assert(!pieces.push(chunk({ content: "a" }, "stop", { usage })).includes("usage"));
 });
 
 Deno.test("who asks for it is told what a stream took", async () => {

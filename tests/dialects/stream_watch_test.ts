@@ -140,6 +140,12 @@ Deno.test("the last line of JSON counts without its end, and not before it is wh
   assertEquals([whole.isComplete, whole.tokens], [true, 2]);
 });
 
+Deno.test("what is nested too deeply to be walked is a fault, and no more than that", () => {
+  const deep = `${'[{"text":'.repeat(50_000)}0${"}]".repeat(50_000)}`;
+  assert(watch(`data: {"error":${deep}}\n\n`).fault !== undefined);
+  assert(watch(`data: {"choices":[{"delta":{"content":${deep}}}]}\n\n`).fault !== undefined);
+});
+
 Deno.test("the same is seen in portions of any size", () => {
   const streams = [
     words("Hello", " there").map(event).join("") + DONE,

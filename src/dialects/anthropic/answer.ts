@@ -12,6 +12,7 @@ import {
   usedIn,
 } from "../chat_answer.ts";
 import { type Block, Blocks, blocksOf, type BlockTeller } from "../chat_blocks.ts";
+import { Tally } from "../chat_tally.ts";
 import type { JsonObject, PieceTranslator, TranslationNeeds } from "../dialect.ts";
 import { eventText } from "../events.ts";
 
@@ -76,8 +77,8 @@ const REASONS = {
 } as const;
 
 /** What was known from before is no input there. */
-function usageOf(used: Used | undefined, pieces = 0) {
-  const { input = 0, output = pieces, cached = 0 } = used ?? {};
+function usageOf(used: Used | undefined) {
+  const { input = 0, output = 0, cached = 0 } = used ?? {};
   return {
     input_tokens: Math.max(0, input - cached),
     cache_creation_input_tokens: 0,
@@ -92,10 +93,7 @@ export class AnthropicPieces implements PieceTranslator, BlockTeller {
   readonly #blocks: Blocks;
   #hasBegun = false;
   #index = -1;
-  #pieces = 0;
-  #used: Used | undefined;
-  #finish: Said["finish"];
-  #stoppedBy: string | undefined;
+  readonly #tally = new Tally();
 
   constructor(form: AnthropicForm) {
     this.#form = form;
@@ -103,23 +101,17 @@ export class AnthropicPieces implements PieceTranslator, BlockTeller {
   }
 
   push(chunk: ChatChunk): string {
-    this.#used = usedIn(chunk) ?? this.#used;
     const begin = this.#begin();
-    const said = firstSaid(chunk);
-    if (said === undefined) return begin;
-    if (said.text !== "" || said.thought !== "" || said.calls.length > 0) this.#pieces++;
-    this.#finish = said.finish ?? this.#finish;
-    this.#stoppedBy = said.stoppedBy ?? this.#stoppedBy;
-    return begin + this.#blocks.push(heard(this.#form, said));
+    const said = this.#tally.take(chunk);
+    return said === undefined ? begin : begin + this.#blocks.push(heard(this.#form, said));
   }
 
   end(): string {
     const begin = this.#begin();
     const rest = this.#blocks.end();
-    const said = { finish: this.#finish, stoppedBy: this.#stoppedBy };
     return begin + rest + event("message_delta", {
-      delta: stopOf(this.#form, said, this.#blocks.hasCalls),
-      usage: usageOf(this.#used, this.#pieces),
+      delta: stopOf(this.#form, this.#tally, this.#blocks.hasCalls),
+      usage: usageOf(this.#tally.used),
     }) + event("message_stop", {});
   }
 
@@ -145,7 +137,7 @@ export class AnthropicPieces implements PieceTranslator, BlockTeller {
         content: [],
         stop_reason: null,
         stop_sequence: null,
-        usage: usageOf(this.#used),
+        usage: usageOf(undefined),
       },
     });
   }

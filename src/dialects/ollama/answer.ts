@@ -12,6 +12,7 @@ import {
   usedIn,
 } from "../chat_answer.ts";
 import { type Block, Blocks, blocksOf, type BlockTeller } from "../chat_blocks.ts";
+import { Tally } from "../chat_tally.ts";
 import type { JsonObject, PieceTranslator, TranslationNeeds } from "../dialect.ts";
 import { lineText } from "../events.ts";
 
@@ -109,9 +110,7 @@ export class OllamaPieces implements PieceTranslator, BlockTeller {
   readonly #form: OllamaForm;
   readonly #blocks: Blocks;
   #calls = 0;
-  #pieces = 0;
-  #used: Used | undefined;
-  #finish: Said["finish"];
+  readonly #tally = new Tally();
   #spokeAt: number | undefined;
   #logprobs: readonly JsonObject[] | undefined;
 
@@ -121,25 +120,19 @@ export class OllamaPieces implements PieceTranslator, BlockTeller {
   }
 
   push(chunk: ChatChunk): string {
-    const used = usedIn(chunk);
-    if (used !== undefined) this.#used = used;
-    const said = firstSaid(chunk);
+    const said = this.#tally.take(chunk);
     if (said === undefined) return "";
-    this.#finish = said.finish ?? this.#finish;
-    if (said.text !== "" || said.thought !== "" || said.calls.length > 0) {
-      this.#pieces++;
-      this.#spokeAt ??= this.#form.needs.now();
-    }
+    if (this.#tally.hasSpoken) this.#spokeAt ??= this.#form.needs.now();
     this.#logprobs = said.logprobs;
     return this.#blocks.push(this.#form.wantsThoughts ? said : { ...said, thought: "" });
   }
 
   end(): string {
     const rest = this.#blocks.end();
-    const used = this.#used ?? { input: 0, output: this.#pieces, cached: 0, reasoning: 0 };
+    const { finish, used } = this.#tally;
     return rest + lineText({
       ...head(this.#form, { text: "" }),
-      ...last(this.#form, this.#finish, used, this.#spokeAt),
+      ...last(this.#form, finish, used, this.#spokeAt),
     });
   }
 

@@ -136,8 +136,8 @@ export function argumentsText({ text }: Block): string {
 }
 
 /** What it took. */
-export function usageOf(used: Used | undefined, pieces = 0): JsonObject {
-  const { input = 0, output = pieces, cached = 0, reasoning = 0 } = used ?? {};
+export function usageOf(used: Used | undefined): JsonObject {
+  const { input = 0, output = 0, cached = 0, reasoning = 0 } = used ?? {};
   return {
     input_tokens: input,
     input_tokens_details: { cached_tokens: cached, cache_write_tokens: 0 },

@@ -1,8 +1,8 @@
 /** The events of OpenAI's Responses. */
 
 import type { ChatChunk } from "../chat.ts";
-import { firstSaid, type Said, type Used, usedIn } from "../chat_answer.ts";
 import { type Block, Blocks, type BlockTeller } from "../chat_blocks.ts";
+import { Tally } from "../chat_tally.ts";
 import type { JsonObject, PieceTranslator } from "../dialect.ts";
 import { eventText } from "../events.ts";
 import {
@@ -25,9 +25,7 @@ export class ResponsePieces implements PieceTranslator, BlockTeller {
   #hasBegun = false;
   /** The item that is being said. */
   #item = "";
-  #pieces = 0;
-  #used: Used | undefined;
-  #finish: Said["finish"];
+  readonly #tally = new Tally();
   /** Whether what is closed now was cut off. */
   #isCut = false;
 
@@ -37,21 +35,17 @@ export class ResponsePieces implements PieceTranslator, BlockTeller {
   }
 
   push(chunk: ChatChunk): string {
-    this.#used = usedIn(chunk) ?? this.#used;
     const begin = this.#begin();
-    const said = firstSaid(chunk);
-    if (said === undefined) return begin;
-    if (said.text !== "" || said.thought !== "" || said.calls.length > 0) this.#pieces++;
-    this.#finish = said.finish ?? this.#finish;
-    return begin + this.#blocks.push(said);
+    const said = this.#tally.take(chunk);
+    return said === undefined ? begin : begin + this.#blocks.push(said);
   }
 
   end(): string {
     const begin = this.#begin();
-    const end = endOf(this.#finish);
+    const end = endOf(this.#tally.finish);
     this.#isCut = end.status === "incomplete";
     const rest = this.#blocks.end();
-    const usage = usageOf(this.#used, this.#pieces);
+    const usage = usageOf(this.#tally.used);
     const response = responseOf(this.#form, { ...end, output: this.#output, usage });
     return begin + rest + this.#event(end.status, { response });
   }
