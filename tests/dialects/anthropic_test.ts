@@ -149,6 +149,7 @@ Deno.test("why a message ends is said in Anthropic's words", async () => {
   assertEquals(await reasonOf("length"), ["max_tokens", null]);
   assertEquals(await reasonOf("content_filter"), ["refusal", null]);
   assertEquals(await reasonOf("stop", { stop_reason: "END" }), ["stop_sequence", "END"]);
+  assertEquals(await reasonOf("stop", { stop_reason: "<|eot|>" }), ["end_turn", null]);
   assertEquals(await reasonOf("stop", { stop_reason: 128009 }), ["end_turn", null]);
 });
 

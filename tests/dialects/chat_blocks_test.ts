@@ -131,6 +131,28 @@ for (const [how, pieces] of DEVIATIONS) {
   });
 }
 
+Deno.test("two calls in the same place are told apart by their names alone", () => {
+  const pieces = [
+    named("weather", "{}", { index: 0 }),
+    named("clock", "", { index: 0 }),
+    more('{"a":1}', { index: 0 }),
+  ];
+  assertEquals(rowOf(pieces).row.map(({ name, text }) => [name, text]), [
+    ["weather", "{}"],
+    ["clock", '{"a":1}'],
+  ]);
+});
+
+Deno.test("what comes for a call that was told to its end is nobody's", () => {
+  const [a, b] = TWO;
+  const pieces = [
+    named("weather", a.text, { index: 0, id: "call_a" }),
+    named("clock", b.text, { index: 1, id: "call_b" }),
+    more("\n", { index: 0 }),
+  ];
+  assertEquals(rowOf(pieces).row, TWO);
+});
+
 Deno.test("calls without ids, and with the same one, get ids of their own", () => {
   const ids = (pieces: unknown[]) => rowOf(pieces).row.map(({ id }) => id);
   assertEquals(ids([named("f", "{}"), named("f", '{"a":1}'), named("g", "{}")]), [

@@ -195,6 +195,14 @@ Deno.test("a prompt is completed by a chat, whole and in pieces, twice if that i
   }
   assertEquals([texts, ends], [["A0", "A1"], ["length", "length"]]);
   assertEquals(watched(openAiCompletions, told[1]).tokens, 2);
+
+  const echoed = { "0": "", "1": "" } as Record<string, string>;
+  for await (
+    const { choices } of await client.completions.create({ ...body, echo: true, stream: true })
+  ) {
+    for (const { index, text } of choices) echoed[index] += text;
+  }
+  assertEquals(echoed, { "0": "Once uponA0", "1": "Once uponA1" });
 });
 
 const WRONG_PROMPTS: [JsonObject, string][] = [

@@ -156,7 +156,7 @@ Deno.test("arguments are JSON also where the model gave none, and answers are wh
     chunk({ content: '{"a":1}' }),
     chunk({ tool_calls: [{ function: { name: "now", arguments: "" } }] }, "tool_calls"),
   ];
-  const { client, asked } = clientOf({ pieces });
+  const { client, asked, told } = clientOf({ pieces });
   const format = { type: "json_schema" as const, name: "it", strict: true, schema: parameters };
   const response = await client.responses.stream({ ...HELLO, tools, text: { format } })
     .finalResponse();
@@ -164,6 +164,10 @@ Deno.test("arguments are JSON also where the model gave none, and answers are wh
   const [, call] = response.output;
   assert(call.type === "function_call");
   assertEquals([call.arguments, call.parsed_arguments as unknown], ["{}", {}]);
+  const deltas = eventsOf(told[0]).filter(({ type }) =>
+    type === "response.function_call_arguments.delta"
+  );
+  assertEquals(deltas.map(({ delta }) => delta), ["{}"]);
   assertEquals(asked[0].response_format, {
     type: "json_schema",
     json_schema: { name: "it", strict: true, schema: parameters },
