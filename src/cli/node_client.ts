@@ -31,6 +31,7 @@ import type {
   StateChangeLine,
   StateEntry,
 } from "../gateway/state_routes.ts";
+import type { ChatBody } from "../gateway/mcp/network_port.ts";
 import type { DeleteThreadBody, ThreadBody } from "../gateway/thread_routes.ts";
 import type { NetworkModel } from "../network/catalog.ts";
 import { dataDirectory, type RunningNode, runningNodes } from "../network/data_directory.ts";
@@ -295,6 +296,15 @@ export class NodeClient {
   }
 
   /**
+   * Asks a model; the answer is in OpenAI's shape.
+   *
+   * @param timeoutMs How long it may take.
+   */
+  chat(body: ChatBody, timeoutMs: number, signal?: AbortSignal): Promise<unknown> {
+    return this.#answer("/v1/chat/completions", signal, body, timeoutMs);
+  }
+
+  /**
    * Runs an agent on every device that has it.
    *
    * @param onProgress Told how far it has come.
@@ -394,7 +404,7 @@ export class NodeClient {
 
   async #fetch(path: string, signal?: AbortSignal, body?: object | string): Promise<Response> {
     const { api, token } = this.#endpoint;
-    const url = new URL(`${api}/control/v1/${path}`);
+    const url = new URL(path.startsWith("/") ? path : `/control/v1/${path}`, api);
     if (!isGranted({ name: "net", host: url.host })) {
       // Not just this port: the next node has another one.
       needGranted(`Cannot reach the node at ${api}`, { name: "net", host: url.hostname });

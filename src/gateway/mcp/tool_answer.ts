@@ -1,0 +1,28 @@
+/** What a tool answers: data, and the same as text for clients that read no data. */
+
+import type { CallToolResult } from "@modelcontextprotocol/server";
+import { NetworkError } from "../../base/errors.ts";
+import { safeJson } from "../../base/safe_text.ts";
+
+/**
+ * Characters of an answer. It is sent twice in one message, and many clients end the connection at
+ * one of 10 MiB.
+ */
+const MAX_ANSWER = 2 * 1024 * 1024;
+
+/**
+ * The answer of a tool.
+ *
+ * @throws {NetworkError} `RESOURCE_EXHAUSTED` when it is too large to be sent.
+ */
+export function toolAnswer(value: Record<string, unknown>): CallToolResult {
+  const json = JSON.stringify(value);
+  if (json.length > MAX_ANSWER) {
+    throw new NetworkError(
+      "RESOURCE_EXHAUSTED",
+      `Cannot answer: ${json.length} characters, and at most ${MAX_ANSWER} are sent. Ask for less, ` +
+        "or use the command hanzo-network.",
+    );
+  }
+  return { content: [{ type: "text", text: safeJson(json) }], structuredContent: value };
+}
