@@ -1,19 +1,22 @@
 /** `mcp`: the network as an MCP server on stdin and stdout, for Claude Code and others. */
 
 import { describeError } from "../../base/errors.ts";
+import { needGranted } from "../../base/permissions.ts";
 import { safeLine } from "../../base/safe_text.ts";
-import { type Command, type Invocation, NODE_OPTIONS, UsageError } from "../command.ts";
+import { type Command, type Invocation, NODE_OPTIONS } from "../command.ts";
+import { dataDirectory, runningNodes } from "../../network/data_directory.ts";
 import { findNode } from "../node_client.ts";
+import { environment } from "../option_values.ts";
 
 export const command: Command = {
   positionals: "",
   summary: "Let Claude Code and other programs use the network, by MCP",
   options: NODE_OPTIONS,
   example: "hanzo-network mcp",
-  async run({ positionals, options, terminal, signal }: Invocation): Promise<number> {
-    if (positionals.length > 0) {
-      throw new UsageError("mcp takes no arguments: it is spoken to on its standard input.");
-    }
+  async run({ options, terminal, signal }: Invocation): Promise<number> {
+    // Told at once and to who starts it, instead of at the first call to a model.
+    needGranted("Cannot serve MCP", { name: "net", host: "127.0.0.1" });
+    await runningNodes(dataDirectory(options.text("data-dir"), environment));
     if (Deno.stdin.isTerminal()) {
       // Only there somebody sees it.
       terminal.error(

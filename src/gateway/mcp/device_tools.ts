@@ -4,7 +4,7 @@ import type { McpServer } from "@modelcontextprotocol/server";
 import { z } from "zod";
 import type { DeviceCapabilities } from "../../device/capabilities.ts";
 import type { FindNetwork, NetworkPort } from "./network_port.ts";
-import { toolAnswer } from "./tool_answer.ts";
+import { known, toolAnswer } from "./tool_answer.ts";
 
 const READS = { readOnlyHint: true, openWorldHint: false } as const;
 const NOTHING = z.strictObject({});
@@ -15,13 +15,13 @@ const deviceSchema = z.object({
   state: z.string().describe("alive, suspect or discovered"),
   healthy: z.boolean().describe("whether it may be given work"),
   load: z.number().describe("tasks per slot: 0 is idle, 1 is full"),
-  latencyMs: z.number().nullable(),
-  model: z.string().nullable(),
-  chip: z.string().nullable(),
-  os: z.string().nullable(),
-  cores: z.number().nullable(),
-  memoryMb: z.number().nullable(),
-  vramMb: z.number().nullable(),
+  latencyMs: z.number().optional(),
+  model: z.string().optional(),
+  chip: z.string().optional(),
+  os: z.string().optional(),
+  cores: z.number().optional(),
+  memoryMb: z.number().optional(),
+  vramMb: z.number().optional(),
   agents: z.array(z.string()),
   models: z.array(z.string()),
 });
@@ -40,8 +40,8 @@ const modelSchema = z.object({
     nodeId: z.string(),
     engine: z.string(),
     loaded: z.boolean(),
-    contextLength: z.number().nullable(),
-    sizeBytes: z.number().nullable(),
+    contextLength: z.number().optional(),
+    sizeBytes: z.number().optional(),
     capabilities: z.array(z.string()),
   })),
 });
@@ -99,7 +99,6 @@ export async function devices(network: NetworkPort, signal?: AbortSignal): Promi
     state: "alive",
     healthy: status.state === "running",
     load: status.slots === 0 ? 1 : busy / status.slots,
-    latencyMs: null,
     ...hardware(status.capabilities),
     agents: status.agents.map(({ name }) => name),
     models: status.models.map(({ name }) => name),
@@ -110,7 +109,7 @@ export async function devices(network: NetworkPort, signal?: AbortSignal): Promi
     state: peer.state,
     healthy: peer.healthy,
     load: peer.currentLoad,
-    latencyMs: peer.latencyMs,
+    ...known({ latencyMs: peer.latencyMs }),
     ...hardware(peer.capabilities),
     agents: peer.agents,
     models: peer.models,
@@ -119,14 +118,9 @@ export async function devices(network: NetworkPort, signal?: AbortSignal): Promi
 }
 
 function hardware(capabilities: DeviceCapabilities | null) {
-  return {
-    model: capabilities?.model ?? null,
-    chip: capabilities?.chip ?? null,
-    os: capabilities?.os ?? null,
-    cores: capabilities?.cores ?? null,
-    memoryMb: capabilities?.memory ?? null,
-    vramMb: capabilities?.vram ?? null,
-  };
+  if (capabilities === null) return {};
+  const { model, chip, os, cores, memory, vram } = capabilities;
+  return known({ model, chip, os, cores, memoryMb: memory, vramMb: vram });
 }
 
 /** All agents. */
@@ -154,8 +148,7 @@ export async function models(
       nodeId: one.nodeId,
       engine: one.engine,
       loaded: one.loaded,
-      contextLength: one.contextLength,
-      sizeBytes: one.sizeBytes,
+      ...known({ contextLength: one.contextLength, sizeBytes: one.sizeBytes }),
       capabilities: [...one.capabilities],
     })),
   }));

@@ -22,7 +22,11 @@ const INSTRUCTIONS = "One computer out of all the devices a person owns. list_de
 export function networkMcpServer(find: FindNetwork): McpServer {
   const server = new McpServer(
     { name: "hanzo-network", title: "Hanzo Network", version: VERSION },
-    { instructions: INSTRUCTIONS },
+    {
+      instructions: INSTRUCTIONS,
+      // What there is to call is the same as long as the program runs.
+      capabilities: { tools: { listChanged: false }, resources: { listChanged: false } },
+    },
   );
   addDeviceTools(server, find);
   addRunTools(server, find);

@@ -7,7 +7,7 @@ import { NetworkError } from "../../base/errors.ts";
 import { parseWith } from "../../base/schema.ts";
 import type { ChatBody, FindNetwork, NetworkPort } from "./network_port.ts";
 import { Progress } from "./progress.ts";
-import { toolAnswer } from "./tool_answer.ts";
+import { anyJson, known, toolAnswer } from "./tool_answer.ts";
 
 /** How long a model may take where nothing else is said: it may have to be loaded first. */
 const MODEL_TIMEOUT_MS = 600_000;
@@ -26,7 +26,7 @@ const runSchema = z.strictObject({
 
 const ranSchema = z.object({
   output: z.string(),
-  data: z.unknown().optional(),
+  data: anyJson.optional(),
   agent: z.string(),
   nodeId: z.string().describe("the device that did it"),
   taskId: z.string(),
@@ -49,8 +49,8 @@ const usageSchema = z.object({ promptTokens: z.number(), completionTokens: z.num
 const askedSchema = z.object({
   output: z.string(),
   model: z.string(),
-  finishReason: z.string().nullable(),
-  usage: usageSchema.nullable(),
+  finishReason: z.string().optional(),
+  usage: usageSchema.optional(),
 });
 
 /** Of a chat completion, what is told. */
@@ -166,9 +166,9 @@ async function askModel(
   return toolAnswer({
     output: choice.message.content ?? "",
     model: rest.model ?? model,
-    finishReason: choice.finish_reason ?? null,
-    usage: usage
-      ? { promptTokens: usage.prompt_tokens, completionTokens: usage.completion_tokens }
-      : null,
+    ...known({ finishReason: choice.finish_reason }),
+    ...(usage && {
+      usage: { promptTokens: usage.prompt_tokens, completionTokens: usage.completion_tokens },
+    }),
   });
 }

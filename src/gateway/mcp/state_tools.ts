@@ -2,10 +2,9 @@
 
 import type { McpServer } from "@modelcontextprotocol/server";
 import { z } from "zod";
-import type { JsonValue } from "../../base/bounded_json.ts";
 import type { StateEntry } from "../state_routes.ts";
 import type { FindNetwork } from "./network_port.ts";
-import { toolAnswer } from "./tool_answer.ts";
+import { anyJson, toolAnswer } from "./tool_answer.ts";
 
 const READS = { readOnlyHint: true, openWorldHint: false } as const;
 /** Writing what is there already changes nothing; what was there before is gone. */
@@ -21,12 +20,7 @@ const MAX_LISTED = 1_000;
 const MAX_LISTED_CHARACTERS = 512 * 1024;
 
 const key = z.string().min(1).describe("a key of the shared state");
-// As JSON Schema this is "anything"; that it is JSON, the protocol itself sees to.
-const value: z.ZodType<JsonValue> = z.any().refine(
-  (one) => one !== undefined,
-  "a value is missing",
-).describe("any JSON");
-const entrySchema = z.object({ key: z.string(), value: z.any() });
+const entrySchema = z.object({ key: z.string(), value: anyJson });
 
 /** Adds them to a server. */
 export function addStateTools(server: McpServer, find: FindNetwork): void {
@@ -63,7 +57,7 @@ export function addStateTools(server: McpServer, find: FindNetwork): void {
     {
       title: "Write shared state",
       description: "Gives a key of the state that all devices share a value, on every device.",
-      inputSchema: z.strictObject({ key, value }),
+      inputSchema: z.strictObject({ key, value: anyJson }),
       outputSchema: entrySchema,
       annotations: WRITES,
     },

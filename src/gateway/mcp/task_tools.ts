@@ -11,7 +11,7 @@ const taskSchema = z.object({
   agent: z.string(),
   state: z.enum(["running", "waiting", "ended"]),
   nodes: z.array(z.string()).describe("the devices that were asked, the last one last"),
-  outcome: z.string().nullable().describe('"ok", or the code of an error, once it has ended'),
+  outcome: z.string().optional().describe('"ok", or the code of an error, once it has ended'),
   durationMs: z.number().describe("for how long already, or in all"),
 });
 
@@ -64,7 +64,6 @@ function shown(task: TaskStatus | EndedTask): z.infer<typeof taskSchema> {
       agent,
       state,
       nodes: task.nodeId === null ? [] : [task.nodeId],
-      outcome: null,
       durationMs: task.runningMs,
     };
 }
