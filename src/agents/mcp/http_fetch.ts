@@ -8,8 +8,12 @@ const MAX_BYTES = 8 * 1024 * 1024;
 const NEWLINE = 10;
 const RETURN = 13;
 
-/** `fetch`, whose answers end where they become too large. */
-export function boundedFetch(name: string): typeof fetch {
+/**
+ * `fetch`, whose answers end where they become too large.
+ *
+ * @param onOver Told then: who reads a stream of events may not notice that one is missing.
+ */
+export function boundedFetch(name: string, onOver: () => void): typeof fetch {
   return async (input, init) => {
     const url = new URL(input instanceof Request ? input.url : input);
     const port = url.port || (url.protocol === "https:" ? "443" : "80");
@@ -20,12 +24,16 @@ export function boundedFetch(name: string): typeof fetch {
     const response = await fetch(input, init);
     if (response.body === null) return response;
     const isStream = /^text\/event-stream\b/i.test(response.headers.get("content-type") ?? "");
-    const body = response.body.pipeThrough(bound(name, isStream));
+    const body = response.body.pipeThrough(bound(name, isStream, onOver));
     return new Response(body, response);
   };
 }
 
-function bound(name: string, isStream: boolean): TransformStream<Uint8Array, Uint8Array> {
+function bound(
+  name: string,
+  isStream: boolean,
+  onOver: () => void,
+): TransformStream<Uint8Array, Uint8Array> {
   let room = MAX_BYTES;
   let atStart = false;
   return new TransformStream({
@@ -44,6 +52,7 @@ function bound(name: string, isStream: boolean): TransformStream<Uint8Array, Uin
             `Cannot read what MCP server "${name}" answers: it is more than ${MAX_BYTES} bytes.`,
           ),
         );
+        onOver();
       } else controller.enqueue(chunk);
     },
   });

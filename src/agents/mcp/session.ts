@@ -126,10 +126,15 @@ function transportOf(
     return new ProcessTransport({ name, server, clock, logger, parse: parseJSONRPCMessage });
   }
   const action = `Cannot use MCP server "${name}"`;
-  return new StreamableHTTPClientTransport(new URL(server.url), {
-    fetch: boundedFetch(name),
+  const tooLarge = () => {
+    logger.warn('MCP server "{name}" is left: it answered too much', { name });
+    transport.close().catch(() => {});
+  };
+  const transport = new StreamableHTTPClientTransport(new URL(server.url), {
+    fetch: boundedFetch(name, tooLarge),
     requestInit: { headers: withVariables(server.headers ?? {}, action) },
   });
+  return transport;
 }
 
 /** Closes both: a transport whose start failed is not yet the client's. */

@@ -5,6 +5,7 @@ import { McpServers } from "../../../src/agents/mcp/servers.ts";
 import type { McpCommand } from "../../../src/agents/mcp/server_options.ts";
 import type { Tool } from "../../../src/agents/tool.ts";
 import { NetworkError } from "../../../src/base/errors.ts";
+import { ManualClock } from "../../../src/base/manual_clock.ts";
 import { eventually } from "../../support/eventually.ts";
 import { recordingLogger } from "../../support/recording_logger.ts";
 
@@ -166,4 +167,19 @@ Deno.test("who waits for a server that starts can give up, and one that ignores 
   const tools = await servers.tools({ odd: odd("stubborn") });
   assertEquals(await toolOf(tools, "echo").call({ text: "hi" }, running()), "hi");
   await servers.close();
+});
+
+Deno.test("one that does not start is left alone for one second, then two, four, a minute at most", async () => {
+  const clock = new ManualClock();
+  await using servers = new McpServers({ clock });
+  const server = { odd: odd("dies") };
+  const pauses: number[] = [];
+  for (let i = 0; i < 8; i++) {
+    assertStringIncludes((await failure(() => servers.tools(server))).message, "exit code 3");
+    const { retryAfterMs = 0, message } = await failure(() => servers.tools(server));
+    assertStringIncludes(message, "is started again in");
+    pauses.push(retryAfterMs);
+    await clock.advance(retryAfterMs);
+  }
+  assertEquals(pauses, [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
 });
