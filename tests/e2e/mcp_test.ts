@@ -1,8 +1,10 @@
 /** `hanzo-network mcp` beside a real node: by the protocol's inspector, and by a client. */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { Client } from "@modelcontextprotocol/client";
-import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+import { Client, parseJSONRPCMessage } from "@modelcontextprotocol/client";
+import { ProcessTransport } from "../../src/agents/mcp/process_transport.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { silentLogger } from "../../src/base/log.ts";
 import { eventually } from "../support/eventually.ts";
 import { freeUdpPort, hanzo, programArgs, ready, TestMachine } from "../support/nodes.ts";
 import { withTempDir } from "../support/temp.ts";
@@ -26,12 +28,14 @@ async function inspect(directory: string, ...args: string[]) {
 /** A client of the server of a data directory. */
 async function connect(directory: string): Promise<Client & AsyncDisposable> {
   const client = new Client({ name: "test", version: "1" });
+  const args = programArgs("mcp", `--data-dir=${directory}`);
   await client.connect(
-    new StdioClientTransport({
-      command: Deno.execPath(),
-      args: programArgs("mcp", `--data-dir=${directory}`),
-      env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
-      stderr: "ignore",
+    new ProcessTransport({
+      name: "hanzo",
+      server: { command: Deno.execPath(), args },
+      clock: systemClock,
+      logger: silentLogger,
+      parse: parseJSONRPCMessage,
     }),
   );
   return Object.assign(client, { [Symbol.asyncDispose]: () => client.close() });
@@ -72,46 +76,42 @@ Deno.test("the inspector's checks find no error, and its calls are answered", as
   });
 });
 
-Deno.test({
-  name: "a cancelled call cancels its task; a node that goes is missed, and found again",
-  // The library's client leaves a timer of two seconds when it is closed.
-  sanitizeResources: false,
-  fn: () =>
-    withTempDir(async (directory) => {
-      await using client = await connect(directory);
-      const text = async () => {
-        const { content } = await client.callTool({ name: "list_tasks" });
-        return content.map((part) => part.type === "text" ? part.text : "").join("");
-      };
-      assertStringIncludes(await text(), "Start one: hanzo-network up");
+Deno.test("a cancelled call cancels its task; a node that goes is missed, and found again", async () => {
+  await withTempDir(async (directory) => {
+    await using client = await connect(directory);
+    const text = async () => {
+      const { content } = await client.callTool({ name: "list_tasks" });
+      return content.map((part) => part.type === "text" ? part.text : "").join("");
+    };
+    assertStringIncludes(await text(), "Start one: hanzo-network up");
 
-      const machine = new TestMachine(directory);
-      await using node = machine.up("A", `--agents=${AGENTS}`);
-      await ready(node);
-      const running = async () => {
-        const { structuredContent } = await client.callTool({ name: "list_tasks" });
-        const { tasks } = structuredContent as { tasks: { state: string; agent: string }[] };
-        return tasks.filter(({ state }) => state !== "ended").map(({ agent }) => agent);
-      };
-      const controller = new AbortController();
-      const told: string[] = [];
-      const calling = client.callTool(
-        { name: "run_agent", arguments: { agent: "patient", prompt: "60000" } },
-        { signal: controller.signal, onprogress: ({ message = "" }) => void told.push(message) },
-      ).catch(() => "cancelled");
-      await eventually(async () => (await running()).includes("patient"), { what: "the task" });
-      controller.abort();
-      assertEquals(await calling, "cancelled");
-      await eventually(async () => (await running()).length === 0, { what: "the task's end" });
-      assertStringIncludes(told.join(""), "A: ");
+    const machine = new TestMachine(directory);
+    await using node = machine.up("A", `--agents=${AGENTS}`);
+    await ready(node);
+    const running = async () => {
+      const { structuredContent } = await client.callTool({ name: "list_tasks" });
+      const { tasks } = structuredContent as { tasks: { state: string; agent: string }[] };
+      return tasks.filter(({ state }) => state !== "ended").map(({ agent }) => agent);
+    };
+    const controller = new AbortController();
+    const told: string[] = [];
+    const calling = client.callTool(
+      { name: "run_agent", arguments: { agent: "patient", prompt: "60000" } },
+      { signal: controller.signal, onprogress: ({ message = "" }) => void told.push(message) },
+    ).catch(() => "cancelled");
+    await eventually(async () => (await running()).includes("patient"), { what: "the task" });
+    controller.abort();
+    assertEquals(await calling, "cancelled");
+    await eventually(async () => (await running()).length === 0, { what: "the task's end" });
+    assertStringIncludes(told.join(""), "A: ");
 
-      node.kill("SIGKILL");
-      await node.status;
-      assertStringIncludes(await text(), "Start one: hanzo-network up");
-      await using again = machine.up("A");
-      await ready(again);
-      assertStringIncludes(await text(), '"tasks"');
-    }),
+    node.kill("SIGKILL");
+    await node.status;
+    assertStringIncludes(await text(), "Start one: hanzo-network up");
+    await using again = machine.up("A");
+    await ready(again);
+    assertStringIncludes(await text(), '"tasks"');
+  });
 });
 
 Deno.test("mcp ends with its input, writes nothing but the protocol, and refuses what it does not know", async () => {
