@@ -16,7 +16,7 @@ const NO_LIMIT_MS = 2 ** 31 - 1;
 /** How long after it has died, or did not start, it is started again; twice as long each time. */
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
-/** One that has lived as long as this begins anew with the pauses. */
+/** One that has lived as long as this is started again at once. */
 const LIVED_WELL_MS = 60_000;
 
 /** What an {@linkcode McpConnection} is made of. */
@@ -158,13 +158,19 @@ export class McpConnection {
     const session = await opened;
     const state = this.#state;
     if (state.is !== "open" || state.session !== session) return;
-    const { name, logger, clock } = this.#options;
-    if (clock.now() - state.since >= LIVED_WELL_MS) this.#failures = 0;
-    this.#down(`It has ended.${why}`);
+    const { name, logger } = this.#options;
+    this.#lost(state, `It has ended.${why}`);
     logger.warn('MCP server "{name}" has ended; it is started again when it is needed.{why}', {
       name,
       why,
     });
+  }
+
+  /** It was there, and is no more. */
+  #lost({ since }: State & { is: "open" }, why: string): void {
+    if (this.#options.clock.now() - since < LIVED_WELL_MS) return this.#down(why);
+    this.#failures = 0;
+    this.#state = { is: "idle" };
   }
 
   #down(why: string): void {
@@ -198,8 +204,9 @@ export class McpConnection {
     }
     if (this.#state.is === "closed") return this.#closed();
     // Over HTTP nobody says that a server has ended: it is asked anew the next time.
-    if (this.#state.is === "open" && this.#state.session === session) {
-      this.#down(reason);
+    const state = this.#state;
+    if (state.is === "open" && state.session === session) {
+      this.#lost(state, reason);
       await session.close();
     }
     return new NetworkError(

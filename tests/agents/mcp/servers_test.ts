@@ -183,3 +183,12 @@ Deno.test("one that does not start is left alone for one second, then two, four,
   }
   assertEquals(pauses, [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
 });
+
+Deno.test("one that has lived for a minute is started again at once", async () => {
+  const clock = new ManualClock();
+  await using servers = new McpServers({ clock });
+  const tools = await servers.tools({ odd: odd("good") });
+  await clock.advance(60_000);
+  await failure(() => toolOf(tools, "die").call({}, running()));
+  assertEquals(await toolOf(tools, "echo").call({ text: "hi" }, running()), "hi");
+});
