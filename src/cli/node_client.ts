@@ -5,6 +5,7 @@ import type { RunEvent } from "../agents/run_event.ts";
 import { type Clock, doneWithin, systemClock } from "../base/clock.ts";
 import { NetworkError } from "../base/errors.ts";
 import { isGranted, needGranted } from "../base/permissions.ts";
+import { withTimeLimit } from "../base/time_limit.ts";
 import type {
   CancelBody,
   ErrorBody,
@@ -299,9 +300,30 @@ export class NodeClient {
    * Asks a model; the answer is in OpenAI's shape.
    *
    * @param timeoutMs How long it may take.
+   * @throws {NetworkError} `DEADLINE_EXCEEDED` when it takes longer, or what the node says.
    */
-  chat(body: ChatBody, timeoutMs: number, signal?: AbortSignal): Promise<unknown> {
-    return this.#answer("/v1/chat/completions", signal, body, timeoutMs);
+  async chat(
+    body: ChatBody,
+    timeoutMs: number,
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<unknown> {
+    const error = () =>
+      new NetworkError(
+        "DEADLINE_EXCEEDED",
+        `Cannot ask model "${body.model}": it has not answered within ${
+          timeoutMs / 1000
+        } s. Give ` +
+          "it longer.",
+      );
+    const limit = { clock: this.#clock, limitMs: timeoutMs, error, signal };
+    return await withTimeLimit(limit, async (both) => {
+      try {
+        const response = await this.#fetch("/v1/chat/completions", both, body);
+        return await this.#whole(() => response.json(), both);
+      } catch (thrown) {
+        throw both.aborted ? both.reason : thrown;
+      }
+    });
   }
 
   /**

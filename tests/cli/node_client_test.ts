@@ -111,3 +111,12 @@ Deno.test("a model is asked where OpenAI's clients ask, and what it says it cann
   assertEquals(asked, [["/v1/chat/completions", "Bearer t", body]]);
   await assertRejects(ask, NetworkError, 'No device has "x".');
 });
+
+Deno.test("a model that takes too long is given up", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const client = new NodeClient({ api: `http://127.0.0.1:${port}`, token: "t" });
+  const asking = client.chat({ model: "x", messages: [], stream: false }, 50);
+  const { code } = await assertRejects(() => asking, NetworkError, 'Cannot ask model "x"');
+  assertEquals(code, "DEADLINE_EXCEEDED");
+});

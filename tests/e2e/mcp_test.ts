@@ -26,8 +26,11 @@ async function inspect(directory: string, ...args: string[]) {
 }
 
 /** A client of the server of a data directory. */
-async function connect(directory: string): Promise<Client & AsyncDisposable> {
-  const client = new Client({ name: "test", version: "1" });
+async function connect(
+  directory: string,
+  mode: "legacy" | { pin: string } = "legacy",
+): Promise<Client & AsyncDisposable> {
+  const client = new Client({ name: "test", version: "1" }, { versionNegotiation: { mode } });
   const args = programArgs("mcp", `--data-dir=${directory}`);
   await client.connect(
     new ProcessTransport({
@@ -111,6 +114,22 @@ Deno.test("a cancelled call cancels its task; a node that goes is missed, and fo
     await using again = machine.up("A");
     await ready(again);
     assertStringIncludes(await text(), '"tasks"');
+  });
+});
+
+Deno.test("clients of the newest revision are answered, too", async () => {
+  await withTempDir(async (directory) => {
+    await using node = new TestMachine(directory).up("A");
+    await ready(node);
+    await using client = await connect(directory, { pin: "2026-07-28" });
+    assertEquals(client.getProtocolEra(), "modern");
+    const told: string[] = [];
+    const ran = await client.callTool(
+      { name: "run_agent", arguments: { agent: "calculator", prompt: "6 * 7" } },
+      { onprogress: ({ message = "" }) => void told.push(message) },
+    );
+    assertEquals((ran.structuredContent as { output: string }).output, "42");
+    assertStringIncludes(told.join(""), "A: ");
   });
 });
 
