@@ -189,7 +189,12 @@ Deno.test("load rides along with what is sent, and calls not yet reflected are c
   await pair.clock.advance(5);
   assertEquals(link.unreflectedCalls, 0);
   const { running, queued, slots, modelCalls } = link.remoteLoad;
-  assertEquals({ running, queued, slots, modelCalls }, { running: 3, queued: 2, slots: 4, modelCalls: 5 });
+  assertEquals({ running, queued, slots, modelCalls }, {
+    running: 3,
+    queued: 2,
+    slots: 4,
+    modelCalls: 5,
+  });
 });
 
 Deno.test("notices arrive with their topic", async () => {
