@@ -25,6 +25,7 @@ export interface EngineTask {
 export interface EngineHead {
   /** As the engine gave it, errors that are the client's included. */
   readonly status: number;
+  /** The type of its body. */
   readonly contentType: string;
 }
 

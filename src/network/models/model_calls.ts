@@ -12,6 +12,7 @@ import { tflopsOf } from "../../routing/candidate.ts";
 import { Circuits } from "../../tasks/circuits.ts";
 import type { Dispatcher } from "../../tasks/dispatcher.ts";
 import type { RunRequest } from "../../tasks/run_request.ts";
+import type { Priority } from "../../tasks/waiting_line.ts";
 import type { NetworkModel } from "../catalog.ts";
 import { Conversations } from "./conversations.ts";
 import {
@@ -34,6 +35,7 @@ export interface RawModelCall {
   readonly body: string;
   /** A name, or several with commas between them. */
   readonly model: string;
+  /** Whether the answer is to come in pieces, as the body says. */
   readonly stream: boolean;
   /** What the conversation is known by, if it is one: see `conversationKeys`. */
   readonly conversation?: readonly string[];
@@ -41,10 +43,13 @@ export interface RawModelCall {
   readonly nodeId?: string;
   /** How long it may take in all, in milliseconds. @default {3600000} */
   readonly timeoutMs?: number;
+  /** Takes it back, which stops the engine. */
   readonly signal?: AbortSignal;
-  readonly priority?: RunRequest["priority"];
+  /** Its place among those that wait. */
+  readonly priority?: Priority;
   /** How many agents have asked each other until it came to this. */
   readonly hops?: number;
+  /** The span that it belongs to, where traces are recorded. */
   readonly traceparent?: string;
 }
 
@@ -54,6 +59,7 @@ export interface RawModelAnswer extends EngineHead {
   readonly model: string;
   /** The node whose engine answers. */
   readonly nodeId: string;
+  /** The task that it was: a ULID. */
   readonly taskId: string;
   /** Whole, or in pieces; leaving these stops the engine. */
   readonly body: string | AsyncGenerator<string, void, void>;
