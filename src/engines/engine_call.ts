@@ -38,6 +38,13 @@ export interface EngineAnswer {
    * `CANCELLED` when the signal aborts.
    */
   readonly body: AsyncIterable<Uint8Array>;
+  /**
+   * All of the body, instead.
+   *
+   * @param maxBytes What is longer is refused.
+   * @throws {NetworkError} As `body` does; `RESOURCE_EXHAUSTED` when it is too long.
+   */
+  bytes(maxBytes: number): Promise<Uint8Array>;
 }
 
 /** How long an engine may take, in milliseconds. */
@@ -97,7 +104,6 @@ export async function askEngine(needs: EngineCallNeeds, call: EngineCall): Promi
       signal: watch.signal,
       onConnected: () => watch.begin("firstByteMs"),
     });
-    watch.begin("firstByteMs");
   } catch (thrown) {
     throw watch.end(thrown);
   }
@@ -121,7 +127,55 @@ export async function askEngine(needs: EngineCallNeeds, call: EngineCall): Promi
       }),
     ),
     body: read(response, watch),
+    bytes: (maxBytes) => readAll(response, watch, url, maxBytes),
   };
+}
+
+async function readAll(
+  response: EngineResponse,
+  watch: CallWatch,
+  url: URL,
+  maxBytes: number,
+): Promise<Uint8Array> {
+  const tooLong = () =>
+    new NetworkError(
+      "RESOURCE_EXHAUSTED",
+      `Cannot take the answer of the engine at ${url.host}: it is longer than ${maxBytes} bytes. ` +
+        "Ask for less at a time.",
+    );
+  const length = Number(response.headers.get("content-length") ?? Number.NaN);
+  if (length > maxBytes) {
+    response.close();
+    throw watch.end(tooLong());
+  }
+  if (response.bytes !== undefined && length <= maxBytes) {
+    try {
+      return await response.bytes();
+    } catch (thrown) {
+      throw watch.end(thrown);
+    } finally {
+      watch.end(undefined);
+    }
+  }
+  const pieces: Uint8Array[] = [];
+  let total = 0;
+  for await (const piece of read(response, watch)) {
+    total += piece.length;
+    if (total > maxBytes) throw tooLong();
+    pieces.push(piece);
+  }
+  return concat(pieces, total);
+}
+
+function concat(pieces: readonly Uint8Array[], length: number): Uint8Array {
+  if (pieces.length === 1) return pieces[0];
+  const all = new Uint8Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    all.set(piece, at);
+    at += piece.length;
+  }
+  return all;
 }
 
 async function* read(
