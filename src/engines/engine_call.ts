@@ -91,8 +91,7 @@ export async function askEngine(needs: EngineCallNeeds, call: EngineCall): Promi
   const watch = new CallWatch(needs, call.signal, `Cannot ask the engine at ${url.host}`);
   let response: EngineResponse;
   try {
-    watch.begin("connectMs");
-    response = await needs.http({
+    const asking = needs.http({
       url,
       method: call.method ?? (call.body === undefined ? "GET" : "POST"),
       headers: requestHeaders(
@@ -104,6 +103,8 @@ export async function askEngine(needs: EngineCallNeeds, call: EngineCall): Promi
       signal: watch.signal,
       onConnected: () => watch.begin("firstByteMs"),
     });
+    if (!watch.isConnected) watch.begin("connectMs");
+    response = await asking;
   } catch (thrown) {
     throw watch.end(thrown);
   }
@@ -206,7 +207,8 @@ class CallWatch {
   readonly #caller: AbortSignal | undefined;
   readonly #onAbort = () => this.#controller.abort(this.#cancelled());
   #cancelTimer: CancelTimer = () => {};
-  #isConnected = false;
+  /** Whether somebody has accepted the connection. */
+  isConnected = false;
 
   constructor(needs: EngineCallNeeds, caller: AbortSignal | undefined, action: string) {
     this.#needs = needs;
@@ -223,7 +225,7 @@ class CallWatch {
 
   /** From now on this limit counts. */
   begin(limit: keyof EngineLimits): void {
-    if (limit !== "connectMs") this.#isConnected = true;
+    if (limit !== "connectMs") this.isConnected = true;
     this.#cancelTimer();
     const ms = this.#limits[limit];
     this.#cancelTimer = this.#needs.clock.after(
@@ -245,7 +247,7 @@ class CallWatch {
     const error = NetworkError.from(thrown, "PROTOCOL", this.#action);
     if (error.code === "UNAVAILABLE") this.#needs.onGone?.();
     // What was begun there may have gone on.
-    const isBrokenOff = error.code === "PROTOCOL" && error.cause !== undefined && this.#isConnected;
+    const isBrokenOff = error.code === "PROTOCOL" && error.cause !== undefined && this.isConnected;
     return isBrokenOff ? this.#error("UNKNOWN_OUTCOME", error.message, error.cause) : error;
   }
 
@@ -270,8 +272,23 @@ class CallWatch {
   }
 }
 
+/** The URLs of paths that were asked before: a few for each engine. */
+const urls = new WeakMap<EnginePlace, Map<string, URL>>();
+const MAX_PATHS = 32;
+
+function urlOf(place: EnginePlace, path: string): URL {
+  let known = urls.get(place);
+  if (known === undefined) urls.set(place, known = new Map());
+  let url = known.get(path);
+  if (url === undefined) {
+    url = newUrl(place, path);
+    if (known.size < MAX_PATHS) known.set(path, url);
+  }
+  return url;
+}
+
 /** No path leads away from the engine. */
-function urlOf({ root, openAi }: EnginePlace, path: string): URL {
+function newUrl({ root, openAi }: EnginePlace, path: string): URL {
   const isOpenAi = path.startsWith("/v1/");
   const base = isOpenAi ? openAi : root;
   const url = URL.parse(`${base}${isOpenAi ? path.slice(3) : path}`);

@@ -16,11 +16,18 @@ const REFUSED = /\(Connect\)|tcp connect error|dns error/i;
 /** See the top of the file; whoever is not on this machine is asked by {@linkcode directHttp}. */
 export function engineHttp(): EngineHttp {
   let isProxied: boolean | undefined;
+  const here = new Set<string>();
   return (request) => {
-    const { hostname } = request.url;
-    isProxied ??= hasProxy();
-    const isHere = request.url.protocol === "http:" && /^(127(\.\d+){3}|\[::1\])$/.test(hostname);
-    return isHere && !isProxied ? pooledHttp(request) : directHttp(request);
+    const { protocol, hostname, host, port } = request.url;
+    if (!here.has(host)) {
+      isProxied ??= hasProxy();
+      const isHere = protocol === "http:" && /^(127(\.\d+){3}|\[::1\])$/.test(hostname);
+      if (!isHere || isProxied) return directHttp(request);
+      // Once is enough: a person takes no permission back.
+      needGranted(actionOf(request), { name: "net", host: `${hostname}:${port || "80"}` });
+      here.add(host);
+    }
+    return pooledHttp(request);
   };
 }
 
@@ -33,7 +40,6 @@ function hasProxy(): boolean {
 
 const pooledHttp: EngineHttp = async (request) => {
   const { url, method, headers, body, signal, onConnected } = request;
-  needGranted(actionOf(request), { name: "net", host: `${url.hostname}:${url.port || "80"}` });
   signal.throwIfAborted();
   // On this machine a connection is accepted at once, or refused.
   onConnected?.();
