@@ -5,12 +5,13 @@
 
 import { NetworkError } from "../../base/errors.ts";
 import type { Dialect, JsonObject } from "../../dialects/dialect.ts";
-import { dialectOf } from "../../dialects/dialects.ts";
+import { dialectOf, DIALECTS } from "../../dialects/dialects.ts";
 import type { DistributedNetwork } from "../../network/distributed_network.ts";
 import { conversationKeys } from "../../network/models/conversations.ts";
 import type { RawModelAnswer } from "../../network/models/model_calls.ts";
 import type { JsonBodies } from "../json_bodies.ts";
 import { agentNamed, askAgent } from "./agent_model.ts";
+import { COUNT_TOKENS_PATH, countTokens } from "./count_tokens.ts";
 import { listings } from "./model_lists.ts";
 import { inDialect, piecesOf, refusalIn } from "./model_response.ts";
 
@@ -48,6 +49,7 @@ export function modelApi(needs: ModelApiNeeds): ModelApi {
     if (dialect !== undefined && method === "POST") {
       return await answered(needs, dialect, request, ending);
     }
+    if (pathname === COUNT_TOKENS_PATH && method === "POST") return await counted(needs, request);
     return await lists(request, method, pathname);
   };
 }
@@ -82,6 +84,15 @@ async function answered(
     return responseOf(dialect, answer);
   } catch (thrown) {
     return refusalIn(dialect, NetworkError.from(thrown));
+  }
+}
+
+async function counted({ bodies }: ModelApiNeeds, request: Request): Promise<Response> {
+  try {
+    const { value } = await bodies.readText(request, MAX_DEPTH);
+    return Response.json(countTokens(checked(value)));
+  } catch (thrown) {
+    return refusalIn(DIALECTS["anthropic-messages"], NetworkError.from(thrown));
   }
 }
 
