@@ -259,7 +259,9 @@ function refusal(
   found: FoundModel,
 ): AgentAnswer {
   const said = reasonIn(text);
-  const code = FAILURES[status] ?? (status >= 500 ? "UNAVAILABLE" : undefined);
+  // That it cannot do this at all (501) is no failure: another one of its kind says the same.
+  const isDown = status >= 500 && status !== 501;
+  const code = FAILURES[status] ?? (isDown ? "UNAVAILABLE" : undefined);
   if (code !== undefined) {
     const retryAfterMs = 1_000 * Number(headers["retry-after"] ?? Number.NaN);
     throw new NetworkError(
