@@ -129,7 +129,10 @@ export class ModelsRig implements AsyncDisposable {
     // It leaves a stream after its last line, and does not read what ends it.
     const fetch: typeof this.fetch = async (input, init) => {
       const answer = await this.fetch(input, init);
-      return new Response(answer.body?.pipeThrough(new TransformStream({}, {}, READ_AHEAD)), answer);
+      return new Response(
+        answer.body?.pipeThrough(new TransformStream({}, {}, READ_AHEAD)),
+        answer,
+      );
     };
     return new Ollama({ host: this.url, fetch });
   }
