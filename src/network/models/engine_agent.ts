@@ -40,6 +40,9 @@ const MAX_READ_LENGTH = 256 * 1024;
 const MAX_REASON_LENGTH = 500;
 /** What an engine answers that another one may do better, and what that means to the caller. */
 const FAILURES: Readonly<Record<number, ErrorCode>> = {
+  // It is its node's key that it does not take: the client has none for it.
+  401: "UNAVAILABLE",
+  403: "UNAVAILABLE",
   404: "NOT_FOUND",
   408: "UNAVAILABLE",
   429: "RESOURCE_EXHAUSTED",
@@ -251,19 +254,24 @@ function refusal(
   found: FoundModel,
 ): AgentAnswer {
   const said = reasonIn(text);
-  const code = FAILURES[status] ?? (status >= 500 ? "UNAVAILABLE" : undefined);
+  // That it cannot do this at all (501) is no failure: another one of its kind says the same.
+  const isDown = status >= 500 && status !== 501;
+  const code = FAILURES[status] ?? (isDown ? "UNAVAILABLE" : undefined);
   if (code !== undefined) {
+    // What is said of a key may have some of it.
+    const isOfKey = status === 401 || status === 403;
     const retryAfterMs = 1_000 * Number(headers["retry-after"] ?? Number.NaN);
     throw new NetworkError(
       code,
-      `Cannot ask ${nameOf(found)}: it answers ${status}${said && `, "${said}"`}.`,
+      isOfKey
+        ? `Cannot ask ${nameOf(found)}: it does not take the key of its node (${status}).`
+        : `Cannot ask ${nameOf(found)}: it answers ${status}${said && `, "${said}"`}.`,
       { ...(retryAfterMs >= 0 && { retryAfterMs }) },
     );
   }
   const head: EngineHead = { status, contentType: headers["content-type"] ?? "application/json" };
   if (wording.type === "same") return { output: text, data: { ...head } };
-  const code4xx = status === 401 || status === 403 ? "PERMISSION_DENIED" : "INVALID_ARGUMENT";
-  const { body } = wording.dialect.refuse({ code: code4xx, message: said });
+  const { body } = wording.dialect.refuse({ code: "INVALID_ARGUMENT", message: said });
   return { output: JSON.stringify(body), data: { ...head, contentType: "application/json" } };
 }
 
@@ -318,15 +326,29 @@ function mayGoOn(thrown: unknown, { signal }: Call): NetworkError {
   throw error;
 }
 
+/** What became of a call, in words that do not say where the engine is: that stays on its node. */
+const REASONS: Readonly<Partial<Record<ErrorCode, string>>> = {
+  UNAVAILABLE: "nobody answers there",
+  UNKNOWN_OUTCOME: "its answer broke off",
+  DEADLINE_EXCEEDED: "it has fallen silent",
+  PERMISSION_DENIED: "its node is not permitted to",
+};
+
 /** Whatever becomes of a call before its first word, another engine may do it. */
 function failed(found: FoundModel, thrown: unknown): NetworkError {
   const error = NetworkError.from(thrown);
   if (error.code === "CANCELLED") return error;
-  // Of no use anywhere: it is as long everywhere.
   if (error.code === "RESOURCE_EXHAUSTED") {
-    return new NetworkError("AGENT_FAILED", error.message, { cause: error });
+    // Of no use anywhere: it is as long everywhere.
+    return new NetworkError(
+      "AGENT_FAILED",
+      `Cannot take the answer of ${nameOf(found)}: it is longer than ` +
+        `${MAX_ANSWER_BYTES / 2 ** 20} MiB. Ask for less at a time.`,
+      { cause: error },
+    );
   }
-  return new NetworkError("UNAVAILABLE", `Cannot ask ${nameOf(found)}: ${error.message}`, {
+  const reason = REASONS[error.code] ?? "it gives no answer that can be read";
+  return new NetworkError("UNAVAILABLE", `Cannot ask ${nameOf(found)}: ${reason}.`, {
     cause: error,
   });
 }

@@ -37,13 +37,16 @@ export interface EngineFigures {
   readonly tokens: number;
 }
 
-const MAX_TASK_BYTES = 4_096;
+/** The longest that a client may ask for, in UTF-16 units: several names. */
+export const MAX_ASKED_LENGTH = 1_024;
+/** Six bytes for each unit where all are escaped. */
+const MAX_TASK_BYTES = 16_384;
 const MAX_HEAD_BYTES = 4_096;
 
 const taskSchema: z.ZodType<EngineTask> = z.object({
   dialect: z.enum(DIALECT_NAMES),
-  model: z.string().min(1).max(1_024),
-  asked: z.string().min(1).max(1_024),
+  model: z.string().min(1).max(MAX_ASKED_LENGTH),
+  asked: z.string().min(1).max(MAX_ASKED_LENGTH),
   stream: z.boolean(),
 });
 const headSchema: z.ZodType<EngineHead> = z.object({

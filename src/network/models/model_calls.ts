@@ -21,6 +21,7 @@ import {
   type EngineHead,
   type EngineTask,
   figuresIn,
+  MAX_ASKED_LENGTH,
   parseEngineHead,
 } from "./engine_call.ts";
 import { engineCandidates } from "./engine_candidates.ts";
@@ -142,6 +143,12 @@ export class ModelCalls {
   }
 
   #meant({ model: asked, dialect }: RawModelCall): readonly string[] {
+    if (asked.length > MAX_ASKED_LENGTH) {
+      throw new NetworkError(
+        "INVALID_ARGUMENT",
+        `Cannot ask a model: its name is longer than ${MAX_ASKED_LENGTH} characters.`,
+      );
+    }
     const models = this.#needs.models();
     const use = /embed/.test(dialect) ? "embeddings" : "chat";
     const meant = modelsMeant(asked, use, {
