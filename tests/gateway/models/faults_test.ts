@@ -154,15 +154,18 @@ class Twins implements AsyncDisposable {
     return this.#names[kind].pop()!;
   }
 
-  /** Each of the two was asked once, and the answer is of the one that had no fault. */
-  checkBothAsked(model: string): void {
+  /**
+   * It was asked twice, and the answer is of where that went well: on the other device, or where a
+   * connection was kept that ended without a word, on the same one by the client of the runtime.
+   */
+  checkAskedAgain(model: string): void {
     const [nodes, faulty] = [["here", "there"], this.engines[0][0].nextFaults];
     assertEquals(faulty, []);
     const asked = this.engines.map((pair) =>
       pair.map(({ requests }) => requests.filter((one) => isCall(one) && one.body?.model === model))
     ).find((pair) => pair.some(({ length }) => length > 0))!;
-    assertEquals(asked.map(({ length }) => length), [1, 1]);
-    const last = asked.findIndex(([{ tokens }]) => tokens === HEARD_TOKENS);
+    assertEquals(asked.flat().length, 2);
+    const last = asked.findIndex((ones) => ones.some(({ tokens }) => tokens === HEARD_TOKENS));
     assertEquals(this.rig.answered?.headers.get("x-hanzo-node"), nodes[last]);
   }
 
@@ -187,7 +190,7 @@ Deno.test("of an engine that dies before its first token the client notices noth
           const heard: string[] = [];
           await STREAMS[name](rig, model, heard);
           assertEquals(heard.join(""), HEARD);
-          twins.checkBothAsked(model);
+          twins.checkAskedAgain(model);
         });
       }
     }
@@ -196,7 +199,7 @@ Deno.test("of an engine that dies before its first token the client notices noth
       await t.step(`${kind}: it breaks off: ${name}, whole`, async () => {
         const model = twins.fresh(kind, { type: "drop", afterTokens: 3 });
         assertEquals(await ask(rig, model), HEARD);
-        twins.checkBothAsked(model);
+        twins.checkAskedAgain(model);
       });
     }
     await t.step(`${kind}: it talks nonsense, whole`, async () => {
@@ -211,7 +214,7 @@ Deno.test("of an engine that dies before its first token the client notices noth
       await eventually(() => rig.clock.ring(ENGINE_LIMITS.firstByteMs), { what: "the limit" });
       await asked;
       assertEquals(heard.join(""), HEARD);
-      twins.checkBothAsked(model);
+      twins.checkAskedAgain(model);
     });
   }
 });

@@ -161,7 +161,7 @@ Deno.test("what is asked and cannot be had is said in the client's own words", a
       ['{"model":5}', /model is 5/],
       [`{"model":"qwen3:8b","x":${"[".repeat(200)}${"]".repeat(200)}}`, /deep/],
       ['{"model":"qwen3:8b"}', /messages is missing/],
-      [JSON.stringify({ model: "m".repeat(2_000), messages }), /its name is longer than 1024/],
+      [JSON.stringify({ model: "m".repeat(2_000), messages }), /at most 1024 are taken/],
     ];
     for (const path of ["/v1/chat/completions", "/v1/messages", "/api/chat"]) {
       for (const [body, told] of bodies) {
