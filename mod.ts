@@ -101,7 +101,19 @@ export type {
 export type { Checkpoint, Restored } from "./src/state/checkpoints.ts";
 export type { Imported, ImportOptions } from "./src/state/state_import.ts";
 export type { AgentResult, RunData, RunMessage, RunState } from "./src/agents/run_state.ts";
-export { createTool, type Tool, type ToolContext, type ToolOptions } from "./src/agents/tool.ts";
+export {
+  createTool,
+  type JsonSchema,
+  type Tool,
+  type ToolContext,
+  type ToolOptions,
+} from "./src/agents/tool.ts";
+export type {
+  McpAddress,
+  McpCommand,
+  McpServerOptions,
+  McpTimes,
+} from "./src/agents/mcp/server_options.ts";
 export type { JsonValue } from "./src/base/bounded_json.ts";
 export type { StandardIssue, StandardResult, StandardSchema } from "./src/base/standard_schema.ts";
 export type { CancelTimer, Clock } from "./src/base/clock.ts";

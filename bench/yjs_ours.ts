@@ -12,7 +12,7 @@ import { decodeStanding, encodeStanding } from "../src/state/standing_codec.ts";
 import { StateReplica } from "../src/state/state_replica.ts";
 import type { Doc, Side } from "./yjs_work.ts";
 
-const NOBODY = { linked: () => [], tell() {}, ask: () => Promise.resolve() };
+const NOBODY = { linked: () => [], tell: () => false, ask: () => Promise.resolve() };
 
 class OurDoc implements Doc {
   readonly #state: StateReplica;

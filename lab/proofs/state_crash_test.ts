@@ -63,7 +63,7 @@ async function contents(directory: string): Promise<Map<string, string>> {
   const listed = (await checkpoints.list()).filter(({ nodeId }) => nodeId === "writer");
   for (const { name } of listed) {
     const { before } = await checkpoints.restore(name);
-    await checkpoints.delete(before);
+    if (before !== null) await checkpoints.delete(before);
     found.set(name, contentSum(replica.shown()));
   }
   return found;

@@ -11,6 +11,9 @@ export interface ToolContext {
   signal: AbortSignal;
 }
 
+/** A JSON Schema (https://json-schema.org), as it is told to models. */
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
 /** What {@linkcode createTool} takes. */
 export interface ToolOptions<Arguments> {
   /** A label: letters, digits, `.`, `_` and `-`, 63 at most. */
@@ -19,6 +22,11 @@ export interface ToolOptions<Arguments> {
   description: string;
   /** The schema of its arguments; without one it takes any JSON. */
   parameters?: StandardSchema<Arguments>;
+  /**
+   * What models are told of its arguments, where that is not what `parameters` says of itself: of a
+   * tool that is elsewhere and checks its arguments there.
+   */
+  inputSchema?: JsonSchema;
   /** Does the work. What it throws fails the call with its message. */
   handler: (args: Arguments, context: ToolContext) => JsonValue | Promise<JsonValue>;
 }
@@ -31,6 +39,8 @@ export interface Tool {
   readonly description: string;
   /** The schema of the arguments, if one was given. */
   readonly parameters?: StandardSchema;
+  /** What models are told of the arguments; by default what `parameters` says of itself. */
+  readonly inputSchema?: JsonSchema;
   /**
    * Checks the arguments and calls the handler.
    *
@@ -60,7 +70,7 @@ export interface Tool {
  * @throws {NetworkError} `INVALID_ARGUMENT` when the name is not a label.
  */
 export function createTool<Arguments = JsonValue>(options: ToolOptions<Arguments>): Tool {
-  const { name, description, parameters, handler } = options;
+  const { name, description, parameters, inputSchema, handler } = options;
   if (!isLabel(name)) {
     throw new NetworkError(
       "INVALID_ARGUMENT",
@@ -72,6 +82,7 @@ export function createTool<Arguments = JsonValue>(options: ToolOptions<Arguments
     name,
     description,
     ...(parameters === undefined ? {} : { parameters }),
+    ...(inputSchema === undefined ? {} : { inputSchema }),
     async call(args: unknown, context: ToolContext): Promise<JsonValue> {
       const checked = parameters === undefined
         ? args as Arguments

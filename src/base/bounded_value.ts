@@ -50,6 +50,7 @@ export function checkKey(key: string, action: string): number {
  */
 export function jsonOf(value: JsonValue, action: string, maxDepth: number): string {
   const json = jsonText(value, action);
+  if (json.includes("null")) checkNumbers(value, action);
   // A UTF-16 unit takes at most three bytes: short ones need not be counted.
   const bytes = json.length * 3 <= MAX_VALUE_BYTES ? 0 : bytesOf(json);
   if (bytes > MAX_VALUE_BYTES) {
@@ -61,6 +62,14 @@ export function jsonOf(value: JsonValue, action: string, maxDepth: number): stri
   }
   checkDepth(json, maxDepth, action);
   return json;
+}
+
+/** NaN and Infinity become null, silently. */
+function checkNumbers(value: JsonValue, action: string): void {
+  JSON.stringify(value, (_, one) => {
+    if (typeof one !== "number" || Number.isFinite(one)) return one;
+    throw new NetworkError("INVALID_ARGUMENT", `Cannot ${action}: JSON has no ${one}.`);
+  });
 }
 
 /**

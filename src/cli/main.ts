@@ -48,6 +48,10 @@ const COMMANDS: Record<string, { summary: string; load(): Promise<{ command: Com
     summary: "Keep the shared state as it is, and bring it back",
     load: () => import("./commands/checkpoint.ts"),
   },
+  mcp: {
+    summary: "Let Claude Code and other programs use the network, by MCP",
+    load: () => import("./commands/mcp.ts"),
+  },
   invite: {
     summary: "Show a code by which another device joins",
     load: () => import("./commands/invite.ts"),

@@ -5,6 +5,7 @@ import type { RunEvent } from "../agents/run_event.ts";
 import { type Clock, doneWithin, systemClock } from "../base/clock.ts";
 import { NetworkError } from "../base/errors.ts";
 import { isGranted, needGranted } from "../base/permissions.ts";
+import { withTimeLimit } from "../base/time_limit.ts";
 import type {
   CancelBody,
   ErrorBody,
@@ -31,6 +32,7 @@ import type {
   StateChangeLine,
   StateEntry,
 } from "../gateway/state_routes.ts";
+import type { ChatBody } from "../gateway/mcp/network_port.ts";
 import type { DeleteThreadBody, ThreadBody } from "../gateway/thread_routes.ts";
 import type { NetworkModel } from "../network/catalog.ts";
 import { dataDirectory, type RunningNode, runningNodes } from "../network/data_directory.ts";
@@ -295,6 +297,36 @@ export class NodeClient {
   }
 
   /**
+   * Asks a model; the answer is in OpenAI's shape.
+   *
+   * @param timeoutMs How long it may take.
+   * @throws {NetworkError} `DEADLINE_EXCEEDED` when it takes longer, or what the node says.
+   */
+  async chat(
+    body: ChatBody,
+    timeoutMs: number,
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<unknown> {
+    const error = () =>
+      new NetworkError(
+        "DEADLINE_EXCEEDED",
+        `Cannot ask model "${body.model}": it has not answered within ${
+          timeoutMs / 1000
+        } s. Give ` +
+          "it longer.",
+      );
+    const limit = { clock: this.#clock, limitMs: timeoutMs, error, signal };
+    return await withTimeLimit(limit, async (both) => {
+      try {
+        const response = await this.#fetch("/v1/chat/completions", both, body);
+        return await this.#whole(() => response.json(), both);
+      } catch (thrown) {
+        throw both.aborted ? both.reason : thrown;
+      }
+    });
+  }
+
+  /**
    * Runs an agent on every device that has it.
    *
    * @param onProgress Told how far it has come.
@@ -394,7 +426,7 @@ export class NodeClient {
 
   async #fetch(path: string, signal?: AbortSignal, body?: object | string): Promise<Response> {
     const { api, token } = this.#endpoint;
-    const url = new URL(`${api}/control/v1/${path}`);
+    const url = new URL(path.startsWith("/") ? path : `/control/v1/${path}`, api);
     if (!isGranted({ name: "net", host: url.host })) {
       // Not just this port: the next node has another one.
       needGranted(`Cannot reach the node at ${api}`, { name: "net", host: url.hostname });

@@ -84,7 +84,8 @@ function parse(
     default: Object.fromEntries(named("flag").map((option) => [option, null])),
     unknown(arg, key) {
       if (key === undefined || !arg.startsWith("-") || arg === "-") return;
-      throw new UsageError(`Unknown option ${arg}. See: hanzo-network ${name} --help`);
+      const mend = /^-\.?\d/.test(arg) ? `; a number below zero goes behind --: -- ${arg}` : "";
+      throw new UsageError(`Unknown option ${arg}. See: hanzo-network ${name} --help${mend}`);
     },
   }) as Record<string, unknown>;
   const values: RawValues = new Map();

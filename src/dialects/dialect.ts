@@ -99,7 +99,11 @@ export interface TranslationNeeds {
 export interface ChatTranslation {
   /** Without `model` and `stream`, which whoever sends it sets. */
   readonly request: ChatRequest;
-  /** A whole answer in the client's dialect. */
+  /**
+   * A whole answer in the client's dialect.
+   *
+   * @throws {NetworkError} `PROTOCOL` when what the engine says is none.
+   */
   whole(completion: ChatCompletion): JsonValue;
   /** An answer in pieces in the client's dialect. */
   pieces(): PieceTranslator;
@@ -117,7 +121,11 @@ export interface PieceTranslator {
 export interface EmbeddingTranslation {
   /** Without `model`. */
   readonly request: JsonObject;
-  /** The answer in the client's dialect. */
+  /**
+   * The answer in the client's dialect.
+   *
+   * @throws {NetworkError} `PROTOCOL` when what the engine says is none.
+   */
   whole(answer: JsonObject): JsonValue;
 }
 

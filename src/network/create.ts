@@ -3,6 +3,7 @@
 import { type Agent, describeAgent } from "../agents/agent.ts";
 import { createCalculatorAgent } from "../agents/builtin/calculator.ts";
 import { createMonitorAgent } from "../agents/builtin/monitor.ts";
+import { McpServers } from "../agents/mcp/servers.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import { ulidMaker } from "../base/ulid.ts";
 import { UNKNOWN_DEVICE } from "../device/capabilities.ts";
@@ -140,6 +141,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     tasksRunning: executor.running,
     tasksQueued: executor.queued,
   }));
+  const mcpServers = new McpServers({ clock, logger });
   const agents = agentsByName([monitor, calculator.agent], resolved.agents);
   let tracer: Tracer | undefined;
   const builtinAgents = new Set([monitor.name, calculator.agent.name]);
@@ -424,6 +426,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     threadRuns,
     newId,
     agentPrograms,
+    mcpServers,
     engines,
     findAgent,
     candidates,

@@ -176,6 +176,8 @@ export class LifeCycle {
       ),
     );
     dispatcher.stop();
+    // Those that do not end by themselves take seconds to be ended; the rest goes on meanwhile.
+    const mcpEnded = parts.mcpServers.close();
     // A turn of the loop: who asked for what was stopped is told before the goodbye.
     await new Promise<void>((resolve) => clock.after(0, resolve));
     await this.#endWatch?.();
@@ -187,6 +189,7 @@ export class LifeCycle {
     // The tools that are asked about the device may still run.
     await doneWithin(clock, DETECTION_END_MS, this.#detecting);
     parts.agentPrograms.stop();
+    await mcpEnded;
     await trust()?.stop();
     parts.dispose();
     this.#state = "stopped";

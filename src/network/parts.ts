@@ -1,5 +1,6 @@
 /** The parts of a node, put together in `create.ts`. */
 
+import type { McpServers } from "../agents/mcp/servers.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { DeviceCapabilities } from "../device/capabilities.ts";
@@ -53,6 +54,8 @@ export interface NetworkParts {
   /** Makes an id that nobody else has: a ULID. */
   readonly newId: () => string;
   readonly agentPrograms: AgentPrograms;
+  /** The MCP servers of its agents. */
+  readonly mcpServers: McpServers;
   readonly engines: EngineWatch;
   readonly findAgent: FindAgent;
   /** The interfaces of this machine now. */

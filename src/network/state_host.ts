@@ -133,7 +133,9 @@ export class StateHost {
       linked: () => pool().linked(),
       tell: (id: string, topic: string, body: Uint8Array) => {
         const link = pool().get(id);
-        if (link !== undefined && !link.isSending) link.notify(topic, body);
+        if (link === undefined || link.isSending) return false;
+        link.notify(topic, body);
+        return true;
       },
       ask: (id: string, method: string, body: Uint8Array, onItem: (item: Uint8Array) => void) =>
         ask(pool(), id, method, body, onItem),

@@ -40,8 +40,8 @@ export interface Checkpoint {
 
 /** What a restore has changed. */
 export interface Restored {
-  /** The state as it was before, as a checkpoint. */
-  readonly before: string;
+  /** The state as it was before, as a checkpoint; null where nothing had to be changed. */
+  readonly before: string | null;
   /** Keys that have another value now. */
   readonly set: number;
   /** Keys that are gone. */
@@ -83,6 +83,7 @@ interface Found {
 export class Checkpoints {
   readonly #options: CheckpointsOptions;
   #last: Promise<unknown> = Promise.resolve();
+  #lastRestore: Promise<unknown> = Promise.resolve();
   #latest: Checkpoint | undefined;
 
   constructor(options: CheckpointsOptions) {
@@ -143,20 +144,30 @@ export class Checkpoints {
 
   /**
    * Brings keys and values back as they were then. That is a write like any other: all devices come
-   * to it. What was there before is kept as a checkpoint first.
+   * to it. What was there before is kept as a checkpoint first. One goes after the other.
    *
    * @throws {NetworkError} `NOT_FOUND`; `FAILED_PRECONDITION` when it is damaged or a later version
    * has made it; `RESOURCE_EXHAUSTED` when there is no room for it: nothing was changed then.
    */
-  async restore(name: string): Promise<Restored> {
+  restore(name: string): Promise<Restored> {
+    // Two at once would come to what neither of them has.
+    const result = this.#lastRestore.then(() => this.#restore(name));
+    this.#lastRestore = result.catch(() => {});
+    return result;
+  }
+
+  async #restore(name: string): Promise<Restored> {
     const action = `restore checkpoint "${safeName(name, 64)}"`;
     const wanted = await this.#contentOf(name, action);
     const { snapshot, state, room } = this.#options;
     const changes = await changesTo(snapshot, wanted, "go");
     needRoom(changes, { action, room: room() });
+    const { set, deleted } = changes;
+    // One that is made for nothing would push out one that somebody may need.
+    if (set + deleted === 0) return { before: null, set, deleted };
     const { name: before } = await this.saveBefore("restore");
     await writeChanges(state(), changes, before);
-    return { before, set: changes.set, deleted: changes.deleted };
+    return { before, set, deleted };
   }
 
   /** Removes one; returns whether there was one. */

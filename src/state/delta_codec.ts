@@ -1,5 +1,6 @@
 /** Rows that replicas send each other, as bytes and back (`proto/hanzo_state_v1.proto`). */
 
+import { Buffer } from "node:buffer";
 import { bytesTag, ProtoReader, ProtoWriter, varintTag } from "../base/protobuf.ts";
 import type { Delta, Stretch } from "./intake.ts";
 import type { Row } from "./row.ts";
@@ -81,5 +82,13 @@ export function decodeStretch(bytes: Uint8Array, from: Place): Stretch {
     else if (tag === STRETCH_ROWS) rows.push(readRow(reader.nested()));
     else reader.skip(tag);
   }
+  if (to !== undefined && !isBehind(to, from)) throw unfit("a stretch does not go on");
   return { from, to, rows };
+}
+
+/** In the order of their UTF-8, as rows are. */
+function isBehind(to: Place, from: Place): boolean {
+  const order = Buffer.compare(Buffer.from(to.key), Buffer.from(from.key));
+  return order > 0 ||
+    (order === 0 && Buffer.compare(Buffer.from(to.part), Buffer.from(from.part)) > 0);
 }

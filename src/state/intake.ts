@@ -1,5 +1,6 @@
 /** What others have written, taken into a replica. */
 
+import { tooLarge } from "../base/bounded_value.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { ChangeFeed } from "./change_feed.ts";
 import { nodeOf } from "./origin.ts";
@@ -39,6 +40,12 @@ export interface Stretch {
 
 /** Of what others write together this much more is taken: they could not know of each other. */
 const TIMES_TAKEN = 4;
+
+/**
+ * Of so many openings of stores others may tell, which each keeps for ever and tells with each
+ * question: ten devices that each start ten times a day, for three years.
+ */
+const MAX_ORIGINS = 100_000;
 
 /** What an {@linkcode Intake} stands on. */
 export interface IntakeOptions {
@@ -103,7 +110,12 @@ export class Intake {
       for (const row of rows) {
         const old = own.get(placeOf(row)) ?? this.#old(row);
         own.delete(placeOf(row));
-        if (old !== undefined && compareStamps(old.stamp, row.stamp) === 0) continue;
+        if (old !== undefined && compareStamps(old.stamp, row.stamp) === 0) {
+          // Whoever has told one thing here and another one there: the same has to stay everywhere.
+          const isOurs = row.origin === this.#options.origin;
+          if (!isOurs && merge(old, row) !== old) this.#put(row, old, sender.versions);
+          continue;
+        }
         // What one of both has seen and has no more has given way there, or was deleted.
         const isGone = old !== undefined && sender.versions.has(old);
         if (!this.#isNew(row)) {
@@ -125,7 +137,9 @@ export class Intake {
       for (const [origin, seq] of seen) this.#ledger.setSeen(origin, seq);
       for (const [origin, seq] of forgotten) {
         const upTo = origin === own ? 0 : versions.of(origin);
-        this.#ledger.forget(origin, seq, Math.max(upTo, this.#ledger.versions.of(origin)));
+        const reached = Math.max(upTo, this.#ledger.versions.of(origin));
+        // What nobody has seen nobody has forgotten; else each would need all, for ever.
+        this.#ledger.forget(origin, Math.min(seq, reached), reached);
       }
     });
     for (const [origin, seq] of seen) this.#ledger.versions.advance(origin, seq);
@@ -140,6 +154,7 @@ export class Intake {
     this.#change(() => {
       const made = store.rowsSince({ origin, seq: upTo }, Number.MAX_SAFE_INTEGER);
       for (const row of [...made]) this.#ledger.drop(row);
+      this.#ledger.unforget(origin, upTo);
       this.#ledger.setSeen(origin, 0);
     });
     versions.reset(origin, 0);
@@ -189,7 +204,13 @@ export class Intake {
     onBegin();
     let counts = false;
     try {
-      this.#ledger.inTransaction(work);
+      this.#ledger.inTransaction(() => {
+        const { names } = this.#ledger.store;
+        work();
+        const { names: now } = this.#ledger.store;
+        if (now > MAX_ORIGINS && now > names) throw tooManyOrigins();
+        changes.settle();
+      });
       counts = true;
     } finally {
       changes.end(counts);
@@ -239,6 +260,11 @@ function notTheirs(): NetworkError {
   return new NetworkError("PROTOCOL", "Cannot take what somebody else has written in this name.");
 }
 
-function future(): NetworkError {
+function tooManyOrigins(): NetworkError {
+  return tooLarge("take a peer's state", `it tells of more than ${MAX_ORIGINS} openings of stores`);
+}
+
+/** What is thrown or told for a stamp that nobody's clock can have shown. */
+export function future(): NetworkError {
   return new NetworkError("PROTOCOL", "Cannot take what was written too far in the future.");
 }

@@ -21,9 +21,15 @@ export function shownValue(rows: readonly Row[]): JsonValue | undefined {
   }
   if (base === undefined || typeof base === "number") {
     const added = addedParts(rows);
-    if (added.length > 0) return added.reduce((sum, { left }) => sum + left, base ?? 0);
+    if (added.length > 0) return finite(added.reduce((sum, { left }) => sum + left, base ?? 0));
   }
   return base;
+}
+
+/** Each has added what there was room for, and all together more than there is: JSON has no such number. */
+function finite(sum: number): number {
+  if (Number.isNaN(sum)) return 0;
+  return Math.max(-Number.MAX_VALUE, Math.min(sum, Number.MAX_VALUE));
 }
 
 /** The items that were appended and are still there, in order. */

@@ -1,18 +1,17 @@
 /** Keeps the replicas of a state alike: who tells whom what, and when. */
 
-import { type CancelTimer, type Clock, every } from "../base/clock.ts";
+import { type CancelTimer, type Clock, doneWithin, every } from "../base/clock.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { safeName } from "../base/safe_text.ts";
+import { chunk, partsOf } from "./delta_parts.ts";
 import { decodeDelta, decodeStretch, encodeDelta, encodeStretch } from "./delta_codec.ts";
-import type { Delta } from "./intake.ts";
+import { type Delta, future } from "./intake.ts";
 import { nodeOf } from "./origin.ts";
-import type { Row } from "./row.ts";
-import { rowBound } from "./row_codec.ts";
-import type { Position } from "./row_ledger.ts";
 import { type Place, START } from "./row_store.ts";
 import { decodeStanding, encodeStanding, type Standing } from "./standing_codec.ts";
+import { HASH_BYTES, summaryOf } from "./summary.ts";
 import type { StateReplica } from "./state_replica.ts";
 import type { Versions } from "./versions.ts";
 
@@ -20,8 +19,12 @@ import type { Versions } from "./versions.ts";
 export interface Replicas {
   /** The nodes to which there is a link. */
   linked(): readonly string[];
-  /** Tells one of them; nothing happens when there is no link, or what was sent before still waits. */
-  tell(nodeId: string, topic: string, body: Uint8Array): void;
+  /**
+   * Tells one of them; nothing happens when there is no link, or what was sent before still waits.
+   *
+   * @returns Whether it was told.
+   */
+  tell(nodeId: string, topic: string, body: Uint8Array): boolean;
   /**
    * Asks one of them.
    *
@@ -56,10 +59,14 @@ export const PULL_METHOD = "state.pull";
 const COMPARE_MS = 10_000;
 /** With how many, drawn by lot: the price of it does not grow with the network. */
 const COMPARED = 4;
-/** Of one item or notice, about. */
-const CHUNK_BYTES = 128 * 1024;
-/** Of the hash of what was seen; as many of the digest follow. */
-const HASH_BYTES = 8;
+/** When somebody is told again whose link was full. */
+const AGAIN_MS = 50;
+/** Who has not told all in this time goes on, and others are asked meanwhile. */
+const SLOW_MS = 30_000;
+/** What is wrong with one node's state is told once in this time. */
+const REPORT_MS = 60_000;
+/** More than anybody can write together (`state_replica.ts`), and less than a link takes. */
+const MAX_TOGETHER_BYTES = 14 * 2 ** 20;
 
 /** See the top of the file. */
 export class Replicator {
@@ -70,6 +77,13 @@ export class Replicator {
   readonly #unequal = new Map<string, string>();
   /** Those that were not like this one when they last said how they are, and since when. */
   readonly #differingSince = new Map<string, number>();
+  /** Those that are telling what they have: no more than once at a time. */
+  readonly #telling = new Set<string>();
+  /** When it was last told what is wrong with a node's state. */
+  readonly #reportedAt = new Map<string, number>();
+  /** Those that were not told of something because their link was full. */
+  readonly #untold = new Set<string>();
+  #cancelAgain: CancelTimer | undefined;
   #cancel: CancelTimer | undefined;
   #isPulling = false;
 
@@ -86,8 +100,12 @@ export class Replicator {
   stop(): void {
     this.#cancel?.();
     this.#cancel = undefined;
+    this.#cancelAgain?.();
+    this.#cancelAgain = undefined;
+    this.#untold.clear();
     this.#ahead.clear();
     this.#unequal.clear();
+    this.#reportedAt.clear();
   }
 
   /** The linked nodes that have differed from this one in each comparison for so long. */
@@ -101,7 +119,7 @@ export class Replicator {
   linked(nodeId: string): void {
     const { replicas, state } = this.#options;
     state.commit();
-    replicas.tell(nodeId, SEEN_TOPIC, summaryOf(state.position));
+    if (!replicas.tell(nodeId, SEEN_TOPIC, summaryOf(state.position))) this.#tellAgain(nodeId);
   }
 
   /** This node has written something. */
@@ -111,7 +129,9 @@ export class Replicator {
     if (linked.length === 0) return;
     for (const part of partsOf(delta)) {
       const body = encodeDelta(part);
-      for (const nodeId of linked) replicas.tell(nodeId, DELTA_TOPIC, body);
+      for (const nodeId of linked) {
+        if (!replicas.tell(nodeId, DELTA_TOPIC, body)) this.#tellAgain(nodeId);
+      }
     }
   }
 
@@ -141,6 +161,20 @@ export class Replicator {
     else yield* this.#since(asker.versions, seen);
   }
 
+  /** As soon as its link takes it: that there is something new; then it asks. */
+  #tellAgain(nodeId: string): void {
+    const { replicas, clock } = this.#options;
+    const isOver = this.#cancel === undefined;
+    if (isOver || !replicas.linked().includes(nodeId)) return;
+    this.#untold.add(nodeId);
+    this.#cancelAgain ??= clock.after(AGAIN_MS, () => {
+      this.#cancelAgain = undefined;
+      const untold = [...this.#untold];
+      this.#untold.clear();
+      for (const one of untold) this.linked(one);
+    });
+  }
+
   /** @param but Not with that node. */
   #compareWithSome(but?: string): void {
     const { replicas, random } = this.#options;
@@ -165,7 +199,15 @@ export class Replicator {
     for (const [origin, upTo] of seen) {
       for (let seq = asked.of(origin); seq < upTo;) {
         const delta = this.#options.state.others.since({ origin, seq }, chunk());
-        yield encodeDelta(delta);
+        // What was believed of it may have been taken back meanwhile.
+        if (delta.upTo <= seq) break;
+        const bytes = encodeDelta(delta);
+        // Whoever has made that up must not keep back what comes behind it.
+        if (bytes.length > MAX_TOGETHER_BYTES) {
+          this.#report(nodeOf(origin), tooMuchTogether());
+          break;
+        }
+        yield bytes;
         seq = delta.upTo;
       }
     }
@@ -208,14 +250,21 @@ export class Replicator {
     void this.#pullAll();
   }
 
-  /** Asks those that have more, one after the other: what one has told need not come again. */
+  /**
+   * Asks those that have more, one after the other: what one has told need not come again. But nobody
+   * who is slow, or never comes to an end, keeps others from being asked.
+   */
   async #pullAll(): Promise<void> {
     if (this.#isPulling) return;
     this.#isPulling = true;
     try {
       for (const [nodeId, { all }] of this.#ahead) {
+        if (this.#telling.has(nodeId)) continue;
         this.#ahead.delete(nodeId);
-        await this.#pull(nodeId, all);
+        this.#telling.add(nodeId);
+        const pulled = this.#pull(nodeId, all).finally(() => this.#telling.delete(nodeId));
+        if (await doneWithin(this.#options.clock, SLOW_MS, pulled)) continue;
+        void pulled.then(() => this.#pullAll());
       }
     } finally {
       this.#isPulling = false;
@@ -229,12 +278,14 @@ export class Replicator {
     const { forgotten } = state.position;
     let sender: Standing | undefined;
     let from: Place | undefined = START;
+    let isFuture = false;
     const onItem = (item: Uint8Array) => {
       if (sender === undefined) {
         sender = decodeStanding(item);
         this.#compareOwn(nodeId, sender, versions);
       } else if (!sender.all) {
-        state.others.take(decodeDelta(item), sender.versions);
+        const taken = state.others.take(decodeDelta(item), sender.versions);
+        isFuture ||= taken === "future";
       } else if (from !== undefined) {
         const stretch = decodeStretch(item, from);
         state.others.takeStretch(stretch, sender, nodeId);
@@ -248,6 +299,8 @@ export class Replicator {
         state.others.join(sender);
         this.linked(nodeId);
       }
+      // What others have written is taken all the same.
+      if (isFuture) this.#report(nodeId, future());
       // Others may have no link to where it came from.
       if (!versions.covers(state.position.versions)) this.#compareWithSome(nodeId);
     } catch (thrown) {
@@ -255,9 +308,16 @@ export class Replicator {
     }
   }
 
-  /** A node knows how far it is. What was believed to be later, somebody else has made up. */
+  /**
+   * A node knows how far it is. What was believed to be later, somebody else has made up.
+   *
+   * @throws {NetworkError} `PROTOCOL` when that is believed there of this node: what it has written
+   * itself would count as deleted.
+   */
   #compareOwn(nodeId: string, { versions, own }: Standing, asked: Versions): void {
     if (nodeOf(own) !== nodeId) throw foreign(own);
+    const { state } = this.#options;
+    if (versions.of(state.origin) > state.position.versions.of(state.origin)) throw neverWritten();
     const upTo = versions.of(own);
     if (asked.of(own) <= upTo) return;
     this.#options.state.others.disown(own, upTo);
@@ -272,6 +332,9 @@ export class Replicator {
   #report(nodeId: string, thrown: unknown): void {
     // A link that broke is told elsewhere, and whoever comes back is asked anew.
     if (thrown instanceof NetworkError && thrown.code === "UNAVAILABLE") return;
+    const now = this.#options.clock.now();
+    if (now - (this.#reportedAt.get(nodeId) ?? -Infinity) < REPORT_MS) return;
+    this.#reportedAt.set(nodeId, now);
     this.#options.logger.warn('Cannot take the state of "{nodeId}": {error}', {
       nodeId,
       error: thrown,
@@ -286,47 +349,16 @@ function foreign(origin: string): NetworkError {
   );
 }
 
-/** Whether rows still fit into one message. */
-function chunk(): (row: Row) => boolean {
-  let bytes = 0;
-  return (row) => (bytes += rowBound(row)) <= CHUNK_BYTES;
+function tooMuchTogether(): NetworkError {
+  return new NetworkError(
+    "PROTOCOL",
+    "Cannot pass on what was written in its name: nobody can write so much at once.",
+  );
 }
 
-/** Divides a delta into such as fit into a message; what was written together stays together. */
-function* partsOf({ origin, after, upTo, rows }: Delta): Generator<Delta, void, void> {
-  let from = after;
-  let part: Row[] = [];
-  let fits = chunk();
-  for (const row of rows) {
-    const last = part.at(-1);
-    if (!fits(row) && last !== undefined && row.seq !== last.seq) {
-      yield { origin, after: from, upTo: last.seq, rows: part };
-      from = last.seq;
-      part = [];
-      fits = chunk();
-      fits(row);
-    }
-    part.push(row);
-  }
-  yield { origin, after: from, upTo, rows: part };
-}
-
-/**
- * The same for the same versions, in whatever order: FNV-1a of each, added up. Behind it the digest of
- * what is shown.
- */
-function summaryOf({ versions, digest }: Position): Uint8Array {
-  let sum = 0n;
-  for (const [origin, seq] of versions) {
-    let hash = 0xcbf29ce484222325n;
-    for (const unit of `${origin} ${seq}`) {
-      hash = BigInt.asUintN(64, (hash ^ BigInt(unit.codePointAt(0)!)) * 0x100000001b3n);
-    }
-    sum = BigInt.asUintN(64, sum + hash);
-  }
-  const bytes = new Uint8Array(2 * HASH_BYTES);
-  const view = new DataView(bytes.buffer);
-  view.setBigUint64(0, sum);
-  view.setBigUint64(HASH_BYTES, BigInt(digest));
-  return bytes;
+function neverWritten(): NetworkError {
+  return new NetworkError(
+    "PROTOCOL",
+    "Cannot take what it says to have seen of this node: that was never written here.",
+  );
 }

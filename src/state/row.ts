@@ -44,12 +44,18 @@ export const PartKind = {
 /**
  * Of two rows of one part the one that stays: commutative, associative, idempotent.
  *
- * Two that differ and have one stamp are a lie, and one of them has to stay everywhere.
+ * Two that differ and have one stamp are a lie, or take the same back: one of them has to stay
+ * everywhere.
  */
 export function merge(one: Row, other: Row): Row {
   const order = compareStamps(one.stamp, other.stamp);
   if (order !== 0) return order > 0 ? one : other;
-  return (one.value ?? "") >= (other.value ?? "") ? one : other;
+  return restOf(one) >= restOf(other) ? one : other;
+}
+
+/** What two rows of one part and stamp may differ in, as a text. */
+function restOf({ value, origin, seq, base }: Row): string {
+  return JSON.stringify([value, origin, seq, base?.origin, base?.seq]);
 }
 
 /** What an origin adds to a key, from its write with this number on. */

@@ -110,6 +110,11 @@ export class RowLedger implements Position {
     this.forgotten.advance(origin, seq);
   }
 
+  /** Nothing of an origin can have been forgotten beyond there: it has written no more. */
+  unforget(origin: string, seq: number): void {
+    if (this.forgotten.of(origin) > seq) this.forgotten.reset(origin, seq);
+  }
+
   /**
    * Does something together or not at all.
    *

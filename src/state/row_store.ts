@@ -30,6 +30,12 @@ export const START: Place = { key: "", part: "" };
 /** Sorts behind every key that begins like the one that it is put behind. */
 const BEHIND = "\u{10ffff}".repeat(MAX_KEY_BYTES / 4 + 1);
 
+/**
+ * What the value of a key comes of. Of lists that are often deleted there are thousands of rows beside
+ * it for a day, of which only others have to know.
+ */
+const COUNTS = "(value IS NOT NULL OR part = '')";
+
 /** See the top of the file. Its methods throw what SQLite throws. */
 export class RowStore implements Disposable {
   readonly #db: DatabaseSync;
@@ -42,6 +48,7 @@ export class RowStore implements Disposable {
   readonly #drop: StatementSync;
   readonly #since: StatementSync;
   readonly #between: StatementSync;
+  readonly #counting: StatementSync;
   readonly #beginNested: StatementSync;
   readonly #endNested: StatementSync;
   readonly #addOrigin: StatementSync;
@@ -57,7 +64,9 @@ export class RowStore implements Disposable {
       throw thrown;
     }
     this.#row = db.prepare(`SELECT ${COLUMNS} FROM rows WHERE key = ? AND part = ?`);
-    this.#rowsOf = db.prepare(`SELECT ${COLUMNS} FROM rows WHERE key = ? ORDER BY part`);
+    this.#rowsOf = db.prepare(
+      `SELECT ${COLUMNS} FROM rows WHERE key = ? AND ${COUNTS} ORDER BY part`,
+    );
     this.#rowsBefore = db.prepare(
       `SELECT ${COLUMNS} FROM rows WHERE key = ? AND part < ? ORDER BY part`,
     );
@@ -71,6 +80,9 @@ export class RowStore implements Disposable {
     this.#between = db.prepare(
       `SELECT ${COLUMNS} FROM rows WHERE (key, part) >= (?, ?) AND (key, part) < (?, ?) ` +
         "ORDER BY key, part",
+    );
+    this.#counting = db.prepare(
+      `SELECT ${COLUMNS} FROM rows WHERE key >= ? AND key < ? AND ${COUNTS} ORDER BY key, part`,
     );
     this.#beginNested = db.prepare("SAVEPOINT nested");
     this.#endNested = db.prepare("RELEASE nested");
@@ -183,13 +195,18 @@ export class RowStore implements Disposable {
     return this.#db.prepare(sql).get() as { bytes: number; digest: number };
   }
 
+  /** How many origins are named, of rows and of what was seen. */
+  get names(): number {
+    return this.#ids.size;
+  }
+
   /** One part of a key. */
   row(key: string, part: string): Row | undefined {
     const record = this.#row.get(key, part) as Record | undefined;
     return record && this.#read(record);
   }
 
-  /** All parts of a key, in their order. */
+  /** The parts of a key that its value comes of, in their order: not those that are gone. */
   rowsOf(key: string): Row[] {
     return (this.#rowsOf.all(key) as unknown as Record[]).map((record) => this.#read(record));
   }
@@ -200,9 +217,11 @@ export class RowStore implements Disposable {
     return records.map((record) => this.#read(record));
   }
 
-  /** All rows of the keys with that prefix, in the order of keys and parts. */
-  rowsFrom(prefix: string): IterableIterator<Row> {
-    return this.rowsBetween({ key: prefix, part: "" }, { key: prefix + BEHIND, part: "" });
+  /** The same of the keys with that prefix, in the order of keys and parts. */
+  *rowsFrom(prefix: string): IterableIterator<Row> {
+    for (const record of this.#counting.iterate(prefix, prefix + BEHIND)) {
+      yield this.#read(record as unknown as Record);
+    }
   }
 
   /** All rows from a place on, in the order of keys and parts. @param to Before it, if anywhere. */

@@ -29,12 +29,19 @@ export interface TransactionOptions {
 /** See the top of the file. */
 export class RowTransaction implements StateTransaction {
   readonly #options: TransactionOptions;
+  #isOver = false;
 
   constructor(options: TransactionOptions) {
     this.#options = options;
   }
 
+  /** It is over: whoever has kept it reads and writes nothing by it any more. */
+  end(): void {
+    this.#isOver = true;
+  }
+
   get(key: string): JsonValue | undefined {
+    this.#throwIfOver();
     return shownValue(this.#options.store.rowsOf(key));
   }
 
@@ -48,6 +55,7 @@ export class RowTransaction implements StateTransaction {
   }
 
   set(key: string, value: JsonValue): void {
+    this.#throwIfOver();
     const action = `set "${keyName(key)}"`;
     checkStateKey(key, action);
     const json = jsonOf(value, action, MAX_DEPTH);
@@ -55,6 +63,7 @@ export class RowTransaction implements StateTransaction {
   }
 
   delete(key: string): boolean {
+    this.#throwIfOver();
     const rows = this.#options.store.rowsOf(key);
     // Also what is there and not shown: concurrent writes may have left it.
     const isThere = rows.some(({ part, value }) => part === PartKind.Value && value !== null) ||
@@ -64,6 +73,7 @@ export class RowTransaction implements StateTransaction {
   }
 
   increment(key: string, by = 1): number {
+    this.#throwIfOver();
     const action = `add to "${keyName(key)}"`;
     checkStateKey(key, action);
     if (!Number.isFinite(by)) {
@@ -85,6 +95,7 @@ export class RowTransaction implements StateTransaction {
   }
 
   append(key: string, ...items: readonly JsonValue[]): void {
+    this.#throwIfOver();
     const action = `append to "${keyName(key)}"`;
     checkStateKey(key, action);
     const texts = items.map((item) => jsonOf(item, action, MAX_DEPTH));
@@ -105,7 +116,8 @@ export class RowTransaction implements StateTransaction {
 
   /** What was set, and what was added and appended as far as it is known here, gives way. */
   #replace(key: string, rows: readonly Row[], json: string | null): void {
-    if (rows.length > 1) this.#options.onSeveral();
+    // Of what was added or appended each part needs a row of its own.
+    if (rows.at(-1)?.part) this.#options.onSeveral();
     const set = rows.find(({ part }) => part === PartKind.Value);
     const wasSet = set !== undefined && set.value !== null;
     if (json !== null || wasSet) {
@@ -121,6 +133,15 @@ export class RowTransaction implements StateTransaction {
       const { part, value } = row;
       if (part.startsWith(PartKind.Item) && value !== null) this.#end(row);
     }
+  }
+
+  #throwIfOver(): void {
+    if (!this.#isOver) return;
+    throw new NetworkError(
+      "FAILED_PRECONDITION",
+      "Cannot use a transaction of the shared state that is over. Do all in the function that was " +
+        "given to transact, without waiting.",
+    );
   }
 
   #end(row: Row): void {

@@ -23,6 +23,11 @@ export interface Stamp {
 export const MAX_LEAD_MS = 50 * 365.25 * 24 * 3_600_000;
 /** When this was written, in milliseconds since 1970: a clock that shows less is wrong. */
 const LEAST_TIME = Date.UTC(2026, 10, 1);
+/**
+ * A clock that shows more is wrong, too: others would never take what is written by it, nor what is
+ * written after that when it goes right again.
+ */
+const GREATEST_TIME = LEAST_TIME + MAX_LEAD_MS;
 /** What `count` is less than. */
 export const COUNT_LIMIT = 2 ** 32;
 
@@ -48,7 +53,7 @@ export class HybridClock {
 
   /** A stamp later than all that were made or seen here. */
   next(): Stamp {
-    const now = Math.max(0, Math.floor(this.#clock.wallTime()));
+    const now = this.#now();
     if (now > this.#time) {
       this.#time = now;
       this.#count = 0;
@@ -68,6 +73,12 @@ export class HybridClock {
 
   /** How far a stamp is ahead of this device's clock, in milliseconds; negative when it is behind. */
   leadOf({ time }: Pick<Stamp, "time">): number {
-    return time - Math.max(this.#clock.wallTime(), LEAST_TIME);
+    return time - Math.max(this.#now(), LEAST_TIME);
+  }
+
+  /** What the clock shows, or of one that shows nonsense the least that it can be. */
+  #now(): number {
+    const shown = Math.floor(this.#clock.wallTime());
+    return shown > GREATEST_TIME ? LEAST_TIME : Math.max(0, shown);
   }
 }

@@ -44,8 +44,11 @@ export interface StateReplicaOptions {
 }
 
 const MAX_BYTES = 64 * 2 ** 20;
-/** Of what is never apart: it goes into one message of a link, which takes 16 MiB. */
-const MAX_TRANSACTION_BYTES = 12 * 2 ** 20;
+/**
+ * Of what is never apart: it goes into one message of a link, which takes 16 MiB; the last row that is
+ * taken may be a value more.
+ */
+const MAX_TOGETHER_BYTES = 12 * 2 ** 20 - MAX_VALUE_BYTES;
 /** What a row takes on the wire beside its key, part and value, at most. */
 const ROW_OVERHEAD_BYTES = 256;
 /** How long what is gone is kept, so that whoever was away for less asks for what differs only. */
@@ -199,6 +202,7 @@ export class StateReplica implements SharedState {
 
   /** Commits what was written so far; what waits for it goes on when it is durable. */
   commit(): void {
+    if (this.#isWriting) throw withinAnother();
     const group = this.#group;
     if (group === undefined) return;
     const hasWritten = this.#seq > group.after;
@@ -271,6 +275,8 @@ export class StateReplica implements SharedState {
     const touched: string[] = [];
     // A row alone is there or not: nothing has to be undone, which costs a tenth of a write.
     let isNested = false;
+    // Of what it has written a part is there: it cannot count, whatever `work` makes of that.
+    let fault: { readonly thrown: unknown } | undefined;
     const options = {
       store: this.#store,
       clock: this.#clock,
@@ -284,21 +290,28 @@ export class StateReplica implements SharedState {
         if (this.#changes.touch(key)) touched.push(key);
       },
       put: (row: Row, old: Row | undefined) => {
-        this.#ledger.put(row, old);
+        try {
+          this.#ledger.put(row, old);
+          together += sizeOf(row) + ROW_OVERHEAD_BYTES;
+          if (isLong && together > MAX_TOGETHER_BYTES) throw tooMuchTogether();
+        } catch (thrown) {
+          fault ??= { thrown };
+          throw thrown;
+        }
         rows.push(row);
-        together += sizeOf(row) + ROW_OVERHEAD_BYTES;
-        if (together <= MAX_TRANSACTION_BYTES - MAX_VALUE_BYTES) return;
-        if (isLong) throw tooMuchTogether();
+        if (together <= MAX_TOGETHER_BYTES) return;
         // A list so long, which is set or deleted: others may see it go piece by piece.
         seq++;
         together = 0;
       },
     };
     this.#isWriting = true;
+    const transaction = new RowTransaction(options);
     try {
       if (isLong) options.onSeveral();
-      const result = work(new RowTransaction(options));
+      const result = work(transaction);
       if (result instanceof Promise) throw promised(result);
+      if (fault !== undefined) throw fault.thrown;
       if (isNested) this.#store.endNested();
       if (rows.length > 0) this.#seq = seq;
       for (const row of rows) group.rows.set(`${row.key}\0${row.part}`, row);
@@ -309,6 +322,7 @@ export class StateReplica implements SharedState {
       this.#changes.untouch(touched);
       throw thrown;
     } finally {
+      transaction.end();
       this.#isWriting = false;
     }
   }
@@ -346,16 +360,16 @@ export class StateReplica implements SharedState {
 function tooMuchTogether(): NetworkError {
   return tooLarge(
     "write to the shared state",
-    `a transaction may write ${MAX_TRANSACTION_BYTES - MAX_VALUE_BYTES} bytes, with ` +
+    `a transaction may write ${MAX_TOGETHER_BYTES} bytes, with ` +
       `${ROW_OVERHEAD_BYTES} for each key. Write in several`,
   );
 }
 
-/** It would be told to others also when the one around it throws, and is undone. */
+/** What the one around it has written would count also when that throws, and is undone. */
 function withinAnother(): NetworkError {
   return new NetworkError(
     "FAILED_PRECONDITION",
-    "Cannot write to the shared state: a transaction is under way. Write with what it was given.",
+    "Cannot use the shared state: a transaction is under way. Read and write with what it was given.",
   );
 }
 

@@ -14,6 +14,7 @@ import { command as invite } from "../../src/cli/commands/invite.ts";
 import { command as join } from "../../src/cli/commands/join.ts";
 import { command as key } from "../../src/cli/commands/key.ts";
 import { command as map } from "../../src/cli/commands/map.ts";
+import { command as mcp } from "../../src/cli/commands/mcp.ts";
 import { command as peers } from "../../src/cli/commands/peers.ts";
 import { command as run } from "../../src/cli/commands/run.ts";
 import { command as state } from "../../src/cli/commands/state.ts";
@@ -40,6 +41,7 @@ const COMMANDS: Record<string, Command> = {
   peers,
   agents,
   models,
+  mcp,
   invite,
   join,
   key,

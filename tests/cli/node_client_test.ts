@@ -90,3 +90,33 @@ Deno.test("a command that is interrupted while the node answers says that, and n
   assertEquals([code, message], ["CANCELLED", "Cancelled: what was asked for is stopped."]);
   await server.shutdown();
 });
+
+Deno.test("a model is asked where OpenAI's clients ask, and what it says it cannot is told", async () => {
+  const asked: unknown[] = [];
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    async (request) => {
+      const { pathname } = new URL(request.url);
+      asked.push([pathname, request.headers.get("authorization"), await request.json()]);
+      const error = { message: 'No device has "x".', type: "invalid_request_error", code: null };
+      return asked.length === 1
+        ? Response.json({ choices: [] })
+        : Response.json({ error }, { status: 404 });
+    },
+  );
+  const client = new NodeClient({ api: `http://127.0.0.1:${server.addr.port}`, token: "t" });
+  const body = { model: "x", messages: [], stream: false } as const;
+  const ask = () => client.chat({ ...body, messages: [] }, 5_000);
+  assertEquals(await ask(), { choices: [] });
+  assertEquals(asked, [["/v1/chat/completions", "Bearer t", body]]);
+  await assertRejects(ask, NetworkError, 'No device has "x".');
+});
+
+Deno.test("a model that takes too long is given up", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const client = new NodeClient({ api: `http://127.0.0.1:${port}`, token: "t" });
+  const asking = client.chat({ model: "x", messages: [], stream: false }, 50);
+  const { code } = await assertRejects(() => asking, NetworkError, 'Cannot ask model "x"');
+  assertEquals(code, "DEADLINE_EXCEEDED");
+});

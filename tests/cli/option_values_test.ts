@@ -41,6 +41,13 @@ Deno.test("values are given behind a blank or =, flags without, and the rest is 
   );
 });
 
+Deno.test("a number below zero is told where to go", async () => {
+  for (const arg of ["-5", "-1.5", "-.5", "-10"]) {
+    await assertUsage([arg], `; a number below zero goes behind --: -- ${arg}`);
+  }
+  assertEquals((await read("add", "n", "--", "-5")).positionals, ["add", "n", "-5"]);
+});
+
 Deno.test("a flag is true or false, and nothing else", async () => {
   const watch = async (...args: string[]) => (await read(...args)).options.flag("watch");
   assertEquals(await watch("--watch=true"), true);

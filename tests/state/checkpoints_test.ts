@@ -71,7 +71,7 @@ Deno.test("a restore brings back keys and values as they were, here and everywhe
     assertEquals([set, deleted], [4, 1]);
     heal([replica, other]);
     assertEquals([replica.shown(), other.shown()], [then, then]);
-    await checkpoints.restore(before);
+    await checkpoints.restore(before!);
     heal([replica, other]);
     for (const one of [replica, other]) {
       assertEquals(one.state.get("n"), 6);
@@ -156,10 +156,46 @@ Deno.test("one of a later version is neither restored nor overwritten", async ()
   });
 });
 
+Deno.test("of two restores at once the later one stays, whole", async () => {
+  await withRig(async ({ replica, checkpoints }) => {
+    const others = { x: "y", y: "x" } as const;
+    for (const key of ["x", "y"] as const) {
+      replica.write((tx) => {
+        tx.delete(others[key]);
+        tx.set(key, 1);
+      });
+      await checkpoints.save(key);
+    }
+    replica.write((tx) => tx.set("x", 1));
+    await Promise.all([checkpoints.restore("x"), checkpoints.restore("y")]);
+    assertEquals(replica.shown(), [["y", 1]]);
+    await fails("NOT_FOUND", "there is none", () => checkpoints.restore("z"));
+    assertEquals((await checkpoints.restore("x")).set, 1);
+  });
+});
+
+Deno.test("a restore that changes nothing pushes out nothing that was kept before", async () => {
+  await withRig(async ({ replica, checkpoints }) => {
+    replica.write((tx) => tx.set("k", 1));
+    await checkpoints.save("good");
+    replica.write((tx) => tx.set("k", 2));
+    const { before } = await checkpoints.restore("good");
+    for (let i = 0; i < 11; i++) {
+      const again = await checkpoints.restore("good");
+      assertEquals(again, { before: null, set: 0, deleted: 0 });
+    }
+    await checkpoints.restore(before!);
+    assertEquals(replica.shown(), [["k", 2]]);
+  });
+});
+
 Deno.test("of those that restores have made the newest ten are kept", async () => {
-  await withRig(async ({ checkpoints }) => {
+  await withRig(async ({ replica, checkpoints }) => {
     await checkpoints.save("mine");
-    for (let i = 0; i < 13; i++) await checkpoints.restore("mine");
+    for (let i = 0; i < 13; i++) {
+      replica.write((tx) => tx.set("k", i));
+      await checkpoints.restore("mine");
+    }
     const all = await checkpoints.list();
     assertEquals(all.filter(({ kind }) => kind === "before").length, 10);
     assertEquals(all.at(-1)!.name, "mine");

@@ -175,6 +175,16 @@ for (const [what, row] of LIES) {
 
 const decodeAny = (bytes: Uint8Array) => decodeStretch(bytes, START);
 
+Deno.test("a stretch that ends where it begins, or before, is refused: it would never come to an end", () => {
+  const from = { key: "k\u{10000}", part: "@" };
+  for (const to of [from, { ...from, part: "" }, { key: "k\uffff", part: "@" }]) {
+    const bytes = encodeStretch({ from, to, rows: [] });
+    assertThrows(() => decodeStretch(bytes, from), NetworkError, "does not go on");
+  }
+  const further = { ...from, part: "@0" };
+  assertEquals(decodeStretch(encodeStretch({ from, to: further, rows: [] }), from).to, further);
+});
+
 Deno.test("bytes of any content are read or refused, and nothing else happens", () => {
   const mutated = anyDelta.chain((delta) =>
     fc.tuple(fc.constant(encodeDelta(delta)), fc.array(fc.tuple(fc.nat(), fc.nat(255))))

@@ -103,6 +103,8 @@ Deno.test("what cannot be written says why, and nothing is written", async () =>
   await fails("RESOURCE_EXHAUSTED", "1048577 bytes", () => state.set("k", "x".repeat(2 ** 20 - 1)));
   await fails("INVALID_ARGUMENT", "deeper than 32", () => state.set("k", deep));
   await fails("INVALID_ARGUMENT", "Cannot set", () => state.set("k", cycle));
+  await fails("INVALID_ARGUMENT", "JSON has no NaN", () => state.set("k", [null, { n: NaN }]));
+  await fails("INVALID_ARGUMENT", "no -Infinity", () => state.append("l", 1, -Infinity));
   await fails("INVALID_ARGUMENT", "undefined", () => state.set("k", undefined as never));
   await fails("FAILED_PRECONDITION", "a string, and no number", () => state.increment("text"));
   await fails("FAILED_PRECONDITION", "a string, and no list", () => state.append("text", 1));
@@ -161,6 +163,83 @@ Deno.test("of a transaction that throws nothing stays, and what was written besi
   await state.close();
 });
 
+Deno.test("what is too much for the state leaves nothing behind, though it would take several rows", async () => {
+  const store = new RowStore();
+  const state = opened({ store, maxBytes: 100 });
+  await state.increment("n", 5);
+  // There is room for the text, and none for what it takes back.
+  await fails("RESOURCE_EXHAUSTED", "at most 100", () => state.set("n", "x".repeat(60)));
+  assertEquals(state.get("n"), 5);
+  assertEquals({ ...store.total() }, { bytes: state.bytes, digest: state.position.digest });
+  await state.close();
+});
+
+Deno.test("a transaction in which a write had no room fails, whatever it makes of that", async () => {
+  const store = new RowStore();
+  const state = opened({ store, maxBytes: 100 });
+  await state.increment("n", 5);
+  const stubborn = (work: () => void) => {
+    try {
+      work();
+    } catch {
+      // It goes on as if nothing was.
+    }
+  };
+  await fails("RESOURCE_EXHAUSTED", "at most 100", () =>
+    state.transact((tx) => {
+      tx.set("k", 1);
+      stubborn(() => tx.set("n", "x".repeat(60)));
+      stubborn(() => tx.increment("text", NaN));
+    }));
+  assertEquals(state.entries(), [["n", 5]]);
+  await state.transact((tx) => {
+    tx.set("k", 1);
+    stubborn(() => tx.increment("text", NaN));
+  });
+  assertEquals(state.entries(), [["k", 1], ["n", 5]]);
+  await state.close();
+  const large = opened();
+  await fails("RESOURCE_EXHAUSTED", "Write in several", () =>
+    large.transact((tx) => {
+      for (let i = 0; i < 20; i++) stubborn(() => tx.set(`k${i}`, "x".repeat(1_000_000)));
+    }));
+  assertEquals(large.keys(), []);
+  await large.close();
+});
+
+Deno.test("a transaction that is over neither reads nor writes", async () => {
+  const state = opened();
+  const kept = await state.transact((tx) => tx);
+  const late = Promise.withResolvers<void>();
+  await fails("INVALID_ARGUMENT", "cannot wait", () =>
+    state.transact(async (tx) => {
+      await Promise.resolve();
+      try {
+        tx.set("late", 1);
+      } finally {
+        late.resolve();
+      }
+    }));
+  await late.promise;
+  for (
+    const use of [
+      () => kept.get("k"),
+      () => kept.set("k", 1),
+      () => kept.increment("k"),
+      () => kept.append("k", 1),
+      () => kept.delete("k"),
+    ]
+  ) assertThrows(use, NetworkError, "that is over");
+  assertEquals(state.entries(), []);
+  await fails("FAILED_PRECONDITION", "under way", () =>
+    state.transact((tx) => {
+      tx.set("k", 1);
+      state.commit();
+    }));
+  assertEquals(state.entries(), []);
+  await state.close();
+});
+
 Deno.test("what is too much for one message is refused, and a list of any length can be deleted", async () => {
   const state = opened();
   const large = "x".repeat(1_000_000);
@@ -178,6 +257,36 @@ Deno.test("what is too much for one message is refused, and a list of any length
   for (const { seq } of rows) sizes.set(seq, (sizes.get(seq) ?? 0) + 1);
   assert(sizes.size > 1 && Math.max(...sizes.values()) < 50_000, `${[...sizes.values()]}`);
   await state.close();
+});
+
+Deno.test("what a list has held before it was deleted is not read with it", async () => {
+  const store = new RowStore();
+  const state = opened({ store });
+  await state.append("jobs", ...Array.from({ length: 100 }, (_, i) => i));
+  await state.delete("jobs");
+  await state.append("jobs", "new");
+  // What was deleted is told to others for a day.
+  assertEquals([...store.rowsBetween({ key: "jobs", part: "" })].length, 101);
+  assertEquals(store.rowsOf("jobs").length, 1);
+  assertEquals([...store.rowsFrom("jobs")].length, 1);
+  assertEquals(state.entries(), [["jobs", ["new"]]]);
+  await state.set("jobs", ["set"]);
+  await state.delete("jobs");
+  assertEquals(state.entries(), []);
+  await state.close();
+});
+
+Deno.test("what several have added at once is a number, however much it is", () => {
+  using a = new Replica(1);
+  using b = new Replica(2);
+  for (const one of [a, b]) {
+    one.write((tx) => tx.increment("up", Number.MAX_VALUE));
+    one.write((tx) => tx.increment("down", -Number.MAX_VALUE));
+  }
+  heal([a, b]);
+  for (const { state } of [a, b]) {
+    assertEquals(state.entries(), [["down", -Number.MAX_VALUE], ["up", Number.MAX_VALUE]]);
+  }
 });
 
 Deno.test("a transaction is on another replica in one piece, or not at all", () => {
@@ -219,6 +328,36 @@ Deno.test("changes say what was there before, who wrote, and what a concurrent w
   ]);
 });
 
+Deno.test("what was written together is told as one change, with a value that was there", async () => {
+  using a = new Replica(1);
+  using b = new Replica(2);
+  a.write((tx) => tx.increment("n", 5));
+  heal([a, b]);
+  const changes = b.state.subscribe();
+  a.write((tx) => tx.set("n", 10));
+  // Each change read by itself, this would take a minute.
+  for (let i = 0; i < 5_000; i++) a.write((tx) => tx.append("list", i));
+  b.state.others.take(a.news());
+  const told = [(await changes.next()).value, (await changes.next()).value];
+  assertEquals(told.map(({ key, previous }) => [key, previous]), [["n", 5], ["list", undefined]]);
+  assertEquals([told[0].value, told[1].value.length], [10, 5_000]);
+  b.write((tx) => tx.set("last", 1));
+  b.state.commit();
+  assertEquals((await changes.next()).value.key, "last");
+});
+
+Deno.test("what is written elsewhere drops nothing of what a reader waits for", async () => {
+  const state = opened();
+  const jobs = state.subscribe("jobs/", { capacity: 1 });
+  void state.set("jobs/1", "mine");
+  for (let i = 0; i < 10; i++) void state.set(`other/${i}`, i);
+  await state.settled();
+  assertEquals((await jobs.next()).value.key, "jobs/1");
+  await jobs.return!();
+  await state.close();
+  assertEquals((await state.subscribe("jobs/").next()).done, true);
+});
+
 Deno.test("a clock ten years ahead wins once, and one from 1970 loses no longer than it has heard nothing", () => {
   using ahead = new Replica(1);
   using behind = new Replica(2);
@@ -235,6 +374,23 @@ Deno.test("a clock ten years ahead wins once, and one from 1970 loses no longer 
     heal([ahead, behind, right]);
     for (const { state } of [ahead, behind, right]) assertEquals(state.get("k"), one.state.origin);
   }
+});
+
+Deno.test("a clock that shows the next century neither wins nor keeps its node from being heard", () => {
+  using lost = new Replica(1);
+  using right = new Replica(2);
+  lost.wallTime = Date.UTC(2105, 0, 1);
+  lost.write((tx) => tx.set("k", "lost"));
+  heal([lost, right]);
+  assertEquals(right.state.get("k"), "lost");
+  lost.wallTime = right.wallTime;
+  lost.write((tx) => tx.set("k", "found"));
+  heal([lost, right]);
+  assertEquals(right.state.get("k"), "found");
+  right.wallTime += 86_400_000;
+  right.write((tx) => tx.set("k", "right"));
+  heal([lost, right]);
+  assertEquals(lost.state.get("k"), "right");
 });
 
 Deno.test("a stamp beyond all clocks is not taken, and taken as soon as it is not", () => {

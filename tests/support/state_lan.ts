@@ -24,6 +24,10 @@ export class Lan {
   bytes = 0;
   /** Those that nobody reaches. */
   readonly away = new Set<string>();
+  /** Those to which links are full. */
+  readonly busy = new Set<string>();
+  /** Those that answer nothing before then. */
+  readonly silent = new Map<string, Promise<void>>();
 
   add(nodeId: string): Node {
     const log = recordingLogger();
@@ -46,6 +50,7 @@ export class Lan {
       ) => {
         assertEquals(method, PULL_METHOD);
         this.pulls.push(`${nodeId} ${to}`);
+        await this.silent.get(to);
         for (const item of this.nodes.get(to)!.replicator.answer(body)) {
           this.bytes += item.length;
           onItem(item);
@@ -80,9 +85,10 @@ export class Lan {
     return from !== to && !this.away.has(from) && !this.away.has(to);
   }
 
-  #tell(from: string, to: string, topic: string, body: Uint8Array): void {
-    if (!this.#reaches(from, to)) return;
+  #tell(from: string, to: string, topic: string, body: Uint8Array): boolean {
+    if (!this.#reaches(from, to) || this.busy.has(to)) return false;
     this.bytes += body.length;
     assert(this.nodes.get(to)!.replicator.heard(from, topic, body));
+    return true;
   }
 }

@@ -62,13 +62,9 @@ export const command: Command = {
     if (terminal.json) terminal.value(restored);
     else {
       const { set, deleted, before } = restored;
+      const kept = before === null ? "" : ` What was there before is "${before}".`;
       terminal.line(
-        safeLine(
-          `Restored ${name}: ${
-            plural(set, "key")
-          } set, ${deleted} deleted. What was there before ` +
-            `is "${before}".`,
-        ),
+        safeLine(`Restored ${name}: ${plural(set, "key")} set, ${deleted} deleted.${kept}`),
       );
     }
     return 0;

@@ -1,0 +1,64 @@
+/** MCP servers over HTTP that behave badly. */
+
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { McpServers } from "../../../src/agents/mcp/servers.ts";
+import { NetworkError } from "../../../src/base/errors.ts";
+
+/** A server that answers so, and what it was sent. */
+function serve(answer: (request: Request) => Response | Promise<Response>) {
+  const seen: Headers[] = [];
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+    seen.push(request.headers);
+    return answer(request);
+  });
+  const url = `http://127.0.0.1:${server.addr.port}/mcp`;
+  return { url, seen, [Symbol.asyncDispose]: () => server.shutdown() };
+}
+
+/** As much as is read, and then more. */
+function endless(type: string): Response {
+  const piece = new TextEncoder().encode("data: " + "x".repeat(65_530) + "\n");
+  const body = new ReadableStream({ pull: (controller) => controller.enqueue(piece) });
+  return new Response(body, { headers: { "content-type": type } });
+}
+
+Deno.test("headers with a secret from the environment go to the server, and to no other origin", async () => {
+  Deno.env.set("ODD_TOKEN", "t0ken");
+  await using other = serve(() => new Response("{}"));
+  await using first = serve((request) =>
+    request.method === "POST"
+      ? Response.redirect(other.url, 307)
+      : new Response(null, { status: 405 })
+  );
+  await using servers = new McpServers();
+  const server = { url: first.url, headers: { authorization: "Bearer ${ODD_TOKEN}" } };
+  const error = await assertRejects(() => servers.tools({ odd: server }), NetworkError);
+  assertEquals((error as NetworkError).code, "UNAVAILABLE");
+  assertEquals(first.seen[0].get("authorization"), "Bearer t0ken");
+  assertEquals(other.seen, []);
+  assert(!(error as Error).message.includes("t0ken"));
+});
+
+for (const type of ["application/json", "text/event-stream"]) {
+  Deno.test(`an answer without an end is not read to its end: ${type}`, async () => {
+    await using server = serve(() => endless(type));
+    await using servers = new McpServers();
+    const odd = { url: server.url, startTimeoutMs: 20_000 };
+    const error = await assertRejects(() => servers.tools({ odd }), NetworkError);
+    assertStringIncludes((error as Error).message, "Cannot");
+    assert((error as NetworkError).code !== "DEADLINE_EXCEEDED", (error as Error).message);
+  });
+}
+
+Deno.test("a server that lets nobody in, and one that is none, are told of", async () => {
+  await using shut = serve(() => new Response("no", { status: 401 }));
+  await using none = serve(() =>
+    new Response("<html>", { headers: { "content-type": "text/html" } })
+  );
+  await using servers = new McpServers();
+  for (const { url } of [shut, none]) {
+    const error = await assertRejects(() => servers.tools({ odd: { url } }), NetworkError);
+    assertEquals((error as NetworkError).code, "UNAVAILABLE");
+    assertStringIncludes((error as Error).message, "does it let this device in?");
+  }
+});
