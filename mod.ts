@@ -39,15 +39,23 @@ export {
   type AgentOptions,
   type AgentRun,
   type CallAgentOptions,
+  type CommonAgentOptions,
   createAgent,
+  type FunctionAgentOptions,
+  type ModelAgentOptions,
 } from "./src/agents/agent.ts";
+export type { NodeToolName } from "./src/agents/agent_tools.ts";
+export type { ModelRunOptions } from "./src/agents/models/model_agent.ts";
 export type {
+  AgentUsage,
   Model,
   ModelAnswer,
   ModelMessage,
   ModelRequest,
+  ModelResponseFormat,
   ModelTool,
   ModelToolCall,
+  ModelUsage,
 } from "./src/agents/models/model.ts";
 export { createOpenAiModel, type OpenAiModelOptions } from "./src/agents/models/openai_model.ts";
 export {

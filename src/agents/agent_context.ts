@@ -82,19 +82,24 @@ export interface AgentContext {
     options?: CallAgentOptions,
   ): Promise<RunResult>;
   /**
-   * A model of the network, on whatever device suits it best. Meanwhile this run takes no slot of
-   * its device; the model is stopped when this run is.
+   * A model of the network, on whatever device suits it best; nothing is asked before `generate`.
+   * Meanwhile this run takes no slot of its device; the model is stopped when this run is, and has no
+   * more time than this run has left.
    *
-   * @param name As `hanzo-network models` lists it, or another name of it; without one the best that
-   * chats and is there. Nothing is asked before `generate`.
+   * @param name As `hanzo-network models` lists it, or another name of it; several with commas
+   * between them are tried in turn. Without one it is `"default"`, the best that is there.
+   * @throws {NetworkError} `INVALID_ARGUMENT` for what is no name. When it is asked: `NOT_FOUND` when
+   * no node has it, and why it cannot answer.
    */
   model(name?: string): Model;
   /**
-   * The tools that `callTool` calls: the agent's own, and those of this node that it names.
+   * The tools that `callTool` calls: the agent's own, those of this node that it names, and those of
+   * its MCP servers, which are started if they do not run.
    *
-   * @throws {NetworkError} `FAILED_PRECONDITION` when this node does not allow one of them.
+   * @throws {NetworkError} `FAILED_PRECONDITION` when this node does not allow one of them; why an
+   * MCP server cannot be used.
    */
-  tools(): readonly Tool[];
+  tools(): Promise<readonly Tool[]>;
 }
 
 /**

@@ -4,9 +4,15 @@ import type { JsonValue } from "../base/bounded_json.ts";
 import type { Cancellation } from "../base/cancellation.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { Agent, AgentAnswer, AgentContext, CallAgentOptions } from "./agent.ts";
+import { RunTools, type ToolSource } from "./agent_tools.ts";
+import { chatModel, type ModelCall, type ModelReply } from "./models/chat_model.ts";
+import type { AgentUsage, Model, ModelRequest } from "./models/model.ts";
+import { DEFAULT_MODEL, isModelName } from "./models/model_name.ts";
+import { NO_USAGE, usageFault, withCall } from "./models/usage.ts";
 import type { AgentEvent, RunResult } from "./run_event.ts";
 import type { RunState } from "./run_state.ts";
 import { LoneRunState, type RunStateStore } from "./run_state_store.ts";
+import type { Tool } from "./tool.ts";
 
 /** Gets another agent run, wherever that is best, until `signal` aborts. */
 export type CallAgent = (
@@ -15,6 +21,9 @@ export type CallAgent = (
   options: CallAgentOptions,
   signal: AbortSignal,
 ) => Promise<RunResult>;
+
+/** Carries what an agent asks a model, wherever that is, and its answer back. */
+export type AskModel = (model: string, call: ModelCall) => Promise<ModelReply>;
 
 /** One run of an agent. */
 export interface AgentCall {
@@ -29,6 +38,10 @@ export interface AgentCall {
   emit: (event: AgentEvent) => Promise<void> | void;
   /** What the agent asks others by. */
   callAgent: CallAgent;
+  /** What it asks models by; without it there are none but those that it brings. */
+  askModel?: AskModel;
+  /** Where the tools are that it does not bring itself. */
+  tools?: ToolSource;
 }
 
 /**
@@ -49,7 +62,7 @@ export function runAgent(agent: Agent, call: AgentCall): AgentAnswer | Promise<A
     }
     const answer = toAnswer(said);
     run.end();
-    return answer;
+    return run.counted(answer);
   } catch (thrown) {
     run.end();
     throw run.failure(thrown);
@@ -77,6 +90,8 @@ class Context implements AgentContext {
   declare readonly signal: AbortSignal;
   readonly callTool: AgentContext["callTool"];
   readonly callAgent: AgentContext["callAgent"];
+  readonly model: AgentContext["model"];
+  readonly tools: AgentContext["tools"];
   readonly #cancellation: Cancellation;
 
   constructor({ prompt, context, taskId, nodeId, cancellation, state }: AgentCall, run: Run) {
@@ -91,7 +106,11 @@ class Context implements AgentContext {
     const callAgent: AgentContext["callAgent"] = (agent, prompt, options) =>
       noticed(run.callAgent(agent, prompt, options));
     this.callTool = callTool;
+    const model: AgentContext["model"] = (name) => run.model(name);
+    const tools: AgentContext["tools"] = () => noticed(run.tools());
     this.callAgent = callAgent;
+    this.model = model;
+    this.tools = tools;
     Object.defineProperty(this, "signal", Context.#SIGNAL);
   }
 }
@@ -102,8 +121,10 @@ class Run {
   readonly #call: AgentCall;
   /** As soon as its caller has been told how it ended. */
   #over = false;
-  /** Stops the agents that it has asked. */
+  /** Stops the agents and models that it has asked. */
   #asked: AbortController | undefined;
+  #tools: RunTools | undefined;
+  #usage: AgentUsage | undefined;
 
   constructor(agent: Agent, call: AgentCall) {
     this.#agent = agent;
@@ -121,7 +142,7 @@ class Run {
       answer.then((value) => {
         forget();
         this.end();
-        resolve(value);
+        resolve(this.counted(value));
       }, (thrown) => {
         forget();
         this.end();
@@ -143,16 +164,58 @@ class Run {
     return NetworkError.from(thrown, "AGENT_FAILED", `Agent "${this.#agent.name}" failed`);
   }
 
-  async callTool(name: string, args: JsonValue): Promise<JsonValue> {
-    const { cancellation, emit } = this.#call;
-    const tool = this.#agent.toolset.get(name);
-    if (tool === undefined) {
+  /** An answer with what its models took, unless it says that itself. */
+  counted(answer: AgentAnswer): AgentAnswer {
+    if (this.#usage === undefined || answer.usage !== undefined) return answer;
+    return { ...answer, usage: this.#usage };
+  }
+
+  /** The tools that it may call. */
+  async tools(): Promise<readonly Tool[]> {
+    return await this.#toolbox.list();
+  }
+
+  model(name: unknown = DEFAULT_MODEL): Model {
+    if (!isModelName(name)) {
       throw new NetworkError(
-        "NOT_FOUND",
-        `Cannot call tool "${name}": agent "${this.#agent.name}" has ` +
-          (this.#agent.tools.length === 0 ? "no tools." : `only ${this.#agent.tools.join(", ")}.`),
+        "INVALID_ARGUMENT",
+        `Cannot ask model ${JSON.stringify(name) ?? kindOf(name)}: expected a name. Try: ` +
+          "hanzo-network models",
       );
     }
+    const { askModel } = this.#call;
+    if (askModel === undefined) {
+      throw new NetworkError(
+        "FAILED_PRECONDITION",
+        `Cannot ask model "${name}": agent "${this.#agent.name}" runs in no network that has ` +
+          "models. Run it with createDistributedNetwork, or give it a model of its own, such as " +
+          "createOpenAiModel makes.",
+      );
+    }
+    const send = (call: ModelCall) => askModel(name, call);
+    const model = chatModel({ name, send, action: `Cannot ask model "${name}"` });
+    const generate = async (request: ModelRequest) => {
+      this.#throwIfOver(`model "${name}"`);
+      const { cancellation } = this.#call;
+      this.#asked ??= new AbortController();
+      const signals = [cancellation.signal, this.#asked.signal];
+      if (request.signal !== undefined) signals.push(request.signal);
+      const answer = await model.generate({ ...request, signal: AbortSignal.any(signals) });
+      this.#usage = withCall(this.#usage ?? NO_USAGE, answer.usage);
+      return answer;
+    };
+    return Object.freeze({ name, generate: (request: ModelRequest) => noticed(generate(request)) });
+  }
+
+  get #toolbox(): RunTools {
+    const { cancellation, tools } = this.#call;
+    return this.#tools ??= new RunTools(this.#agent, tools, () => cancellation.signal);
+  }
+
+  async callTool(name: string, args: JsonValue): Promise<JsonValue> {
+    const { cancellation, emit } = this.#call;
+    const found = this.#agent.toolset.get(name) ?? this.#toolbox.find(name);
+    const tool = found instanceof Promise ? await found : found;
     this.#throwIfOver(`tool "${name}"`);
     await emit({ type: "tool-call", tool: name, arguments: args });
     this.#throwIfOver(`tool "${name}"`);
@@ -251,7 +314,11 @@ function checkQuestion(
 function toAnswer(value: unknown): AgentAnswer {
   if (typeof value === "string") return { output: value };
   if (typeof value === "object" && value !== null && "output" in value) {
-    if (typeof value.output === "string") return value as AgentAnswer;
+    if (typeof value.output === "string") {
+      const fault = usageFault((value as AgentAnswer).usage);
+      if (fault !== undefined) throw new TypeError(fault);
+      return value as AgentAnswer;
+    }
   }
   throw new TypeError(`it returned ${kindOf(value)}, neither a string nor { output: "…" }`);
 }

@@ -153,6 +153,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     journalOf: (thread) => ({ network, prompt: asked, state: own }) =>
       new InsideJournal({ shared: () => state.state, thread, network, asked, state: own }),
     ask: (question) => answerQuestion(question, { findAgent, dispatcher }),
+    sendToModel: ({ model }) => Promise.reject(noModel(model)),
     tracer: () => tracer,
   });
 
@@ -445,6 +446,13 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
 
 function agentsByName(builtin: readonly Agent[], own: readonly Agent[]): Map<string, Agent> {
   return new Map([...builtin, ...own].map((agent) => [agent.name, agent]));
+}
+
+function noModel(name: string): NetworkError {
+  return new NetworkError(
+    "NOT_FOUND",
+    `Cannot ask model "${name}": no node of the network has it. Try: hanzo-network models`,
+  );
 }
 
 /** What peers would refuse is refused here, where its owner sees it. */

@@ -4,7 +4,7 @@ import { Deadlines } from "../../src/base/deadlines.ts";
 import { AT_EASE } from "../../src/device/condition.ts";
 import { UNKNOWN_DEVICE } from "../../src/device/capabilities.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { type AgentOptions, createAgent, describeAgent } from "../../src/agents/agent.ts";
+import { createAgent, describeAgent, type FunctionAgentOptions } from "../../src/agents/agent.ts";
 import { createTool } from "../../src/agents/tool.ts";
 import type { Requirements, Workload } from "../../src/agents/requirements.ts";
 import type { RunEvent, RunResult } from "../../src/agents/run_event.ts";
@@ -44,7 +44,7 @@ async function startAll(
  */
 async function startThree(
   fleet: MemoryFleet,
-  agent: Partial<AgentOptions> = {},
+  agent: Partial<FunctionAgentOptions> = {},
   slots?: number,
 ): Promise<{ a: MemoryNode; b: MemoryNode; c: MemoryNode; held: HeldAgent }> {
   const held = heldAgent({ workload: "heavy", ...agent });

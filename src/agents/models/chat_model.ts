@@ -43,6 +43,8 @@ export interface ChatModelOptions {
   /** How long it may be silent, or take for an answer that is not streamed, in milliseconds. */
   readonly timeoutMs?: number;
   readonly clock?: Clock;
+  /** What helps when it refuses, by status, where that is known better here. */
+  readonly mends?: Readonly<Record<number, string>>;
   /** Makes what a server says fit to be told: it may repeat a key. */
   readonly censor?: (said: string) => string;
 }
@@ -50,15 +52,14 @@ export interface ChatModelOptions {
 /** What refusals mean, and what helps. */
 const REFUSALS: Readonly<Record<number, { code: ErrorCode; mend: string }>> = {
   400: { code: "INVALID_ARGUMENT", mend: "Does this model take tools, and so long a text?" },
-  401: { code: "PERMISSION_DENIED", mend: "Give the right key as apiKey." },
-  403: { code: "PERMISSION_DENIED", mend: "Give a key that may use this model as apiKey." },
-  404: {
-    code: "NOT_FOUND",
-    mend: "Is the model there by this name, and does baseUrl end with the version, such as /v1?",
-  },
+  401: { code: "PERMISSION_DENIED", mend: "Give its engine the right key." },
+  403: { code: "PERMISSION_DENIED", mend: "Give its engine a key that may use this model." },
+  404: { code: "NOT_FOUND", mend: "Try: hanzo-network models" },
+  408: { code: "DEADLINE_EXCEEDED", mend: "Allow more time." },
   413: { code: "INVALID_ARGUMENT", mend: "Send it less." },
   422: { code: "INVALID_ARGUMENT", mend: "Does this model take tools?" },
   429: { code: "RESOURCE_EXHAUSTED", mend: "Try again later, or use another key or model." },
+  504: { code: "DEADLINE_EXCEEDED", mend: "Allow more time." },
 };
 
 /** See the top of the file. */
@@ -68,9 +69,10 @@ export function chatModel(options: ChatModelOptions): Model {
 }
 
 async function generate(
-  { name, send, action, timeoutMs, clock = systemClock, censor = (said) => said }: ChatModelOptions,
+  options: ChatModelOptions,
   request: ModelRequest,
 ): Promise<ModelAnswer> {
+  const { name, send, action, timeoutMs, clock = systemClock } = options;
   const { signal = new AbortController().signal, onToken } = request;
   signal.throwIfAborted();
   const patience = new Patience(clock, timeoutMs, () => late(action, timeoutMs!));
@@ -79,7 +81,7 @@ async function generate(
     const body = chatBody(name, request);
     const reply = await send({ path: "/v1/chat/completions", body, signal: both });
     if (reply.status < 200 || reply.status > 299) {
-      throw refused(action, reply, censor(reasonIn(await readBody(reply.body, action))));
+      throw refused(options, reply, reasonIn(await readBody(reply.body, action)));
     }
     if (onToken === undefined) return readAnswer(await readBody(reply.body, action), action);
     return await readPieces(reply.body, onToken, action, patience);
@@ -194,15 +196,15 @@ function late(action: string, timeoutMs: number): NetworkError {
 }
 
 function refused(
-  action: string,
+  { action, mends = {}, censor = (said) => said }: ChatModelOptions,
   { status, retryAfterMs }: ModelReply,
-  said: string,
+  reason: string,
 ): NetworkError {
+  const said = censor(reason);
   const { code, mend } = REFUSALS[status] ?? {
     code: status >= 500 ? "UNAVAILABLE" : "PROTOCOL",
-    mend: status >= 500 ? "Look into the server's log." : "Is baseUrl right?",
+    mend: status >= 500 ? "Look into the server's log." : mends[0] ?? "Is it a model's server?",
   };
-  return new NetworkError(code, `${action}: status ${status}${said && `, "${said}"`}. ${mend}`, {
-    ...(retryAfterMs !== undefined && { retryAfterMs }),
-  });
+  const message = `${action}: status ${status}${said && `, "${said}"`}. ${mends[status] ?? mend}`;
+  return new NetworkError(code, message, { ...(retryAfterMs !== undefined && { retryAfterMs }) });
 }

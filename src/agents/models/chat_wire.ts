@@ -89,7 +89,7 @@ export function readAnswer(bytes: Uint8Array, action: string): ModelAnswer {
     throw new NetworkError(
       "PROTOCOL",
       `${action}: what answers there speaks another protocol. ${describeError(thrown)} ` +
-        "Is baseUrl the one of its OpenAI-compatible API?",
+        "Is that the URL of its OpenAI-compatible API?",
       { cause: thrown },
     );
   }

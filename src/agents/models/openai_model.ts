@@ -23,6 +23,13 @@ export interface OpenAiModelOptions {
   timeoutMs?: number;
 }
 
+/** Who speaks to a server himself can mend it himself. */
+const MENDS: Readonly<Record<number, string>> = {
+  0: "Is baseUrl right?",
+  401: "Give the right key as apiKey.",
+  403: "Give a key that may use this model as apiKey.",
+  404: "Is the model there by this name, and does baseUrl end with the version, such as /v1?",
+};
 const DEFAULT_TIMEOUT_MS = 60_000;
 const MAX_TIMEOUT_MS = 3_600_000;
 
@@ -87,7 +94,7 @@ export function openAiModel(
       return {
         status: response.status,
         ...(after >= 0 && after < 86_400 && { retryAfterMs: after * 1_000 }),
-        body: response.body ?? new ReadableStream(),
+        body: response.body ?? ReadableStream.from<Uint8Array>([]),
       };
     } catch (thrown) {
       signal.throwIfAborted();
@@ -102,5 +109,5 @@ export function openAiModel(
   };
   // A server may repeat the key that it does not take.
   const censor = (said: string) => said.replaceAll(apiKey || "\0", "…");
-  return chatModel({ name: model, send, action, timeoutMs, clock, censor });
+  return chatModel({ name: model, send, action, timeoutMs, clock, mends: MENDS, censor });
 }
