@@ -45,6 +45,12 @@ export {
   type ModelAgentOptions,
 } from "./src/agents/agent.ts";
 export type { NodeToolName } from "./src/agents/agent_tools.ts";
+export {
+  createHttpRequestTool,
+  type HttpRequestToolOptions,
+} from "./src/agents/tools/http_request.ts";
+export { createWebSearchTool, type WebSearchToolOptions } from "./src/agents/tools/web_search.ts";
+export type { NodeToolOptions } from "./src/agents/tools/node_tools.ts";
 export type { ModelRunOptions } from "./src/agents/models/model_agent.ts";
 export type {
   AgentUsage,
