@@ -134,7 +134,7 @@ Deno.test("a network is an agent that any device can ask for, and its steps run 
     c: { agents: [research], labels: ["far"] },
   });
   const names = a.network.agents().map(({ agent }) => agent.name);
-  assertEquals(names, ["calculator", "monitor", "newsroom", "research", "write"]);
+  assertEquals(names, ["assistant", "calculator", "monitor", "newsroom", "research", "write"]);
   const { events, read } = collect(a.network.stream("News", { initialAgent: newsroom }));
   await fleet.wait(read);
   const last = events.at(-1)!;

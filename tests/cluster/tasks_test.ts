@@ -477,7 +477,7 @@ Deno.test("runAll rejects when the request itself is wrong", async () => {
   await assertRejects(
     () => a.network.runAll("x", { initialAgent: "poet" }),
     NetworkError,
-    'Cannot run agent "poet": no node of the network has it. There are: calculator, monitor.',
+    'Cannot run agent "poet": no node of the network has it. There are: assistant, calculator, monitor.',
   );
   await assertRejects(
     () => a.network.runAll("x", { initialAgent: "monitor", timeoutMs: 0 }),
@@ -584,7 +584,7 @@ Deno.test("a custom router is told the agents, the task, and only the devices th
   );
   assertEquals(nodeId, "b");
   assertEquals(asked, [{
-    agents: ["calculator", "here", "monitor"],
+    agents: ["assistant", "calculator", "here", "monitor"],
     state: { query: "question", context: "document", agent: "here", workload: "background" },
     peers: ["a true 0", "b false 0"],
   }]);
@@ -690,6 +690,7 @@ Deno.test("a node that is open and accepts no tasks offers no agents and runs no
   });
   assertEquals(a.network.getNetworkStatus().peers.closed.agents, []);
   assertEquals(a.network.agents().map(({ agent, nodes }) => [agent.name, nodes]), [
+    ["assistant", ["a"]],
     ["calculator", ["a"]],
     ["monitor", ["a"]],
   ]);
@@ -883,6 +884,6 @@ Deno.test("without a name the only agent that is not built in is meant, wherever
   await assertRejects(
     () => a.network.run("hello"),
     NetworkError,
-    "Cannot choose an agent: name one of calculator, monitor, second, shout.",
+    "Cannot choose an agent: name one of assistant, calculator, monitor, second, shout.",
   );
 });

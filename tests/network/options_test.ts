@@ -29,6 +29,8 @@ Deno.test("everything has a default", () => {
     agentPrograms: [],
     engines: [],
     findEngines: undefined,
+    tools: {},
+    assistantModel: "default",
     name: undefined,
     isNamed: false,
     nodeId: "studio-0042",
@@ -188,12 +190,12 @@ Deno.test("what no peer would take is refused when the network is made, not sile
   const tooMany = Array.from({ length: 300 }, (_, i) => agent(`agent-${i}`));
   for (
     const [agents, field] of [
-      [[agent("a", "x".repeat(5_000))], "agents.2.description"],
+      [[agent("a", "x".repeat(5_000))], "agents.3.description"],
       [tooMany, "agents"],
       [
         // Not made by createAgent, which would have refused it.
         [{ ...agent("a"), requirements: { memory: -1 } }],
-        "agents.2.requirements.memory",
+        "agents.3.requirements.memory",
       ],
     ] as const
   ) {
@@ -209,8 +211,9 @@ Deno.test("an agent of one's own takes the place of the built-in one of that nam
   const own = createAgent({ name: "calculator", description: "Mine", run: () => "42" });
   const { network } = await fleet.start({ nodeId: "a", agents: [own] });
   assertEquals(network.agents().map(({ agent }) => [agent.name, agent.description]), [
+    ["assistant", network.agents()[0].agent.description],
     ["calculator", "Mine"],
-    ["monitor", network.agents()[1].agent.description],
+    ["monitor", network.agents()[2].agent.description],
   ]);
   const running = network.run("6 * 9", { initialAgent: "calculator" });
   assertEquals((await fleet.wait(running)).output, "42");

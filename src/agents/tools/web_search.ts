@@ -86,7 +86,7 @@ interface Page {
 type Search = (query: string, count: number, signal: AbortSignal) => Promise<Page[]>;
 
 function searcher(options: WebSearchToolOptions): Search {
-  if ("braveKeyEnv" in options) {
+  if (typeof options === "object" && "braveKeyEnv" in options) {
     const { braveKeyEnv: variable, braveUrl = BRAVE_URL } = options;
     if (typeof variable !== "string" || !/^[A-Za-z_][A-Za-z0-9_]*$/.test(variable)) {
       throw refusal(`braveKeyEnv is ${JSON.stringify(variable)}, expected the name of a variable`);
@@ -157,7 +157,12 @@ async function ask(
         : "Is the address right, and the key?";
       throw new NetworkError("UNAVAILABLE", `${action}: status ${response.status}. ${mend}`);
     }
-    return parseBoundedJson(await bytesOf(response), { maxBytes: MAX_BYTES });
+    const bytes = await bytesOf(response);
+    try {
+      return parseBoundedJson(bytes, { maxBytes: MAX_BYTES });
+    } catch (thrown) {
+      throw new NetworkError("PROTOCOL", `${action}: ${describeError(thrown)}`, { cause: thrown });
+    }
   } catch (thrown) {
     signal.throwIfAborted();
     if (thrown instanceof NetworkError) throw thrown;
