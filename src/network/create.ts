@@ -159,7 +159,9 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     allowed: resolved.tools,
     always: [
       calculator.tool,
-      createDeviceInfoTool(async () => describedDevice(description, await readActivity())),
+      createDeviceInfoTool(async () =>
+        describedDevice(description, await readActivity().catch(() => null))
+      ),
       createSharedStateTool({ state: () => state.state, hidden: [THREADS_PREFIX] }),
     ],
     mcpServers,
@@ -468,10 +470,10 @@ function agentsByName(builtin: readonly Agent[], own: readonly Agent[]): Map<str
   return new Map([...builtin, ...own].map((agent) => [agent.name, agent]));
 }
 
-/** What an agent is told of the device that it runs on. */
+/** What an agent is told of the device that it runs on; what that does now is not always known. */
 function describedDevice(
   { nodeId, capabilities, labels }: NodeDescription,
-  now: DeviceActivity,
+  now: DeviceActivity | null,
 ): JsonValue {
   return JSON.parse(JSON.stringify({ nodeId, labels, ...capabilities, now }));
 }

@@ -52,7 +52,7 @@ const chunkSchema = z.object({
     finish_reason: z.string().nullish(),
   })).nullish(),
   usage: usageSchema,
-  error: z.unknown(),
+  error: z.unknown().optional(),
 });
 
 /** A request as its body; streamed where somebody takes the pieces. */
