@@ -218,3 +218,17 @@ Deno.test("an agent of one's own takes the place of the built-in one of that nam
   const running = network.run("6 * 9", { initialAgent: "calculator" });
   assertEquals((await fleet.wait(running)).output, "42");
 });
+
+Deno.test("what agents may reach is copied, and the assistant's model is a name", () => {
+  const allowHosts = ["example.com"];
+  const { tools, assistantModel } = resolveOptions(
+    { tools: { httpRequest: { allowHosts } }, assistantModel: "llama3.2" },
+    HOST,
+  );
+  allowHosts.push("evil.example");
+  assertEquals(tools, { httpRequest: { allowHosts: ["example.com"] } });
+  assertEquals(assistantModel, "llama3.2");
+  const { code, message } = refusalOf({ assistantModel: "" });
+  assertEquals(code, "INVALID_ARGUMENT");
+  assertStringIncludes(message, 'assistantModel is "", expected the name of a model');
+});
