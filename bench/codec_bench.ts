@@ -44,7 +44,7 @@ const messages = Array.from({ length: 16 }, (_, i) => ({
   method: "run",
   body,
 }));
-const load = { running: 1, queued: 0, slots: 4, callsReceived: 1_000 };
+const load = { running: 1, queued: 0, slots: 4, modelCalls: 0, callsReceived: 1_000 };
 const frameBytes = encodeFrame(messages, load);
 const writer = new FrameWriter();
 const { Link } = fromJSON(networkDescriptor, { keepCase: true, longs: Number })[

@@ -35,6 +35,8 @@ export interface Requirements {
   vendor?: string;
   /** A model that the device can run, by its name. */
   model?: string;
+  /** How many tokens that model must take there together with its answer. */
+  contextLength?: number;
   /** Tools that agents of the device must have. */
   tools?: readonly string[];
   /** What the owner must have called the device with `--label`: `"gpu-room"`. */
@@ -55,6 +57,7 @@ export function bothRequirements(agent: Requirements, more: Requirements): Requi
     ...more,
     memory: greater(agent.memory, more.memory),
     vram: greater(agent.vram, more.vram),
+    contextLength: greater(agent.contextLength, more.contextLength),
     gpu: agent.gpu === true || more.gpu === true || undefined,
     flops: agent.flops === undefined && more.flops === undefined ? undefined : {
       fp32: greater(agent.flops?.fp32, more.flops?.fp32),
@@ -86,6 +89,7 @@ const SHAPE = {
   chip: name(128).optional(),
   vendor: name(64).optional(),
   model: name(256).optional(),
+  contextLength: figure.optional(),
   tools: z.array(label).max(256).optional(),
   labels: z.array(label).max(MAX_LABELS).optional(),
 };

@@ -9,8 +9,20 @@ import type { JsonValue } from "../base/bounded_json.ts";
 import type { ErrorCode } from "../base/errors.ts";
 import type { ChatChunk, ChatCompletion, ChatRequest } from "./chat.ts";
 
-/** The dialects: each is one path of an API. */
-export const DIALECT_NAMES = [
+/** A dialect: each is one path of an API. */
+export type DialectName =
+  | "openai-chat"
+  | "openai-completions"
+  | "openai-embeddings"
+  | "openai-responses"
+  | "anthropic-messages"
+  | "ollama-chat"
+  | "ollama-generate"
+  | "ollama-embed"
+  | "ollama-embeddings";
+
+/** Every {@linkcode DialectName}. */
+export const DIALECT_NAMES: readonly DialectName[] = [
   "openai-chat",
   "openai-completions",
   "openai-embeddings",
@@ -20,10 +32,7 @@ export const DIALECT_NAMES = [
   "ollama-generate",
   "ollama-embed",
   "ollama-embeddings",
-] as const;
-
-/** One of {@linkcode DIALECT_NAMES}. */
-export type DialectName = (typeof DIALECT_NAMES)[number];
+];
 
 /** An object of JSON. */
 export interface JsonObject {

@@ -25,7 +25,7 @@ export interface EngineStatus {
    * - `foreign`: something else answers there.
    * - `unknown`: it was not looked at yet.
    */
-  readonly state: "found" | Exclude<PlaceState["type"], "engine">;
+  readonly state: "found" | "absent" | "failing" | "locked" | "foreign" | "unknown";
   /** Its version, where it says so. */
   readonly version: string | null;
   /** How many models it has. */

@@ -24,6 +24,21 @@ export const ENGINE_KINDS: readonly EngineKind[] = [
   "openai",
 ];
 
+/**
+ * How many calls an engine answers at a time before others wait, or all become slower: what each
+ * program does unless it is told otherwise. vLLM batches as long as its memory lasts, far beyond
+ * what makes a difference to where a call goes.
+ */
+export const ENGINE_WIDTHS: Readonly<Record<EngineKind, number>> = {
+  "ollama": 1,
+  "lm-studio": 4,
+  "llama.cpp": 4,
+  "vllm": 32,
+  "exo": 1,
+  "jan": 4,
+  "openai": 8,
+};
+
 /** What a model can do. */
 export type ModelCapability = "chat" | "embeddings" | "vision" | "tools" | "thinking";
 

@@ -28,6 +28,24 @@ export function foreignRefusalOf({ headers }: Asked, port: number): Refusal | un
   return undefined;
 }
 
+/** Whether a request bears the token: as OpenAI's clients send a key, or as Anthropic's do. */
+export function bearsToken({ headers }: Asked, token: string): boolean {
+  const key = headers.get("x-api-key");
+  return isBearer(key === null ? headers.get("authorization") : `Bearer ${key}`, token);
+}
+
+/**
+ * Checks a request to a model, which needs no token, as engines of models on the loopback need none:
+ * programs that know nothing of this network use it. Its body may call itself what it likes; what a
+ * page sends has an origin, and is refused by that.
+ *
+ * @param port The port that the API listens on.
+ * @returns Undefined when it may pass.
+ */
+export function modelRefusalOf(request: Asked, port: number): Refusal | undefined {
+  return foreignRefusalOf(request, port) ?? encodedRefusalOf(request);
+}
+
 /**
  * Checks a request before anything else looks at it.
  *
@@ -50,11 +68,14 @@ export function refusalOf(request: Asked, port: number, token: string): Refusal 
   if (method !== "GET" && method !== "HEAD" && !isJson) {
     return { status: 415, message: "Refused: the body must be application/json." };
   }
-  // A few bytes could become gigabytes.
-  if ((headers.get("content-encoding") ?? "identity") !== "identity") {
-    return { status: 415, message: "Refused: send the body uncompressed." };
-  }
-  return undefined;
+  return encodedRefusalOf(request);
+}
+
+/** A few bytes could become gigabytes. */
+function encodedRefusalOf({ headers }: Asked): Refusal | undefined {
+  return (headers.get("content-encoding") ?? "identity") === "identity"
+    ? undefined
+    : { status: 415, message: "Refused: send the body uncompressed." };
 }
 
 /** Compares in a time that does not depend on where the first difference is. */

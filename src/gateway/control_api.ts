@@ -11,7 +11,7 @@ import type { Priority } from "../tasks/waiting_line.ts";
 import type { Requirements, Workload } from "../agents/requirements.ts";
 import { RoutingStrategy } from "../routing/strategy.ts";
 import { type ErrorBody, errorBody, errorResponse } from "./error_response.ts";
-import { JsonBodies } from "./json_bodies.ts";
+import type { JsonBodies } from "./json_bodies.ts";
 import { keyRoutes } from "./key_routes.ts";
 import { stateRoutes } from "./state_routes.ts";
 import { streamed } from "./streamed.ts";
@@ -148,8 +148,7 @@ export type ControlApi = (
 type Route = (request: Request, ending: AbortSignal) => Response | Promise<Response>;
 
 /** The routes of `network`. */
-export function controlApi(network: DistributedNetwork): ControlApi {
-  const bodies = new JsonBodies();
+export function controlApi(network: DistributedNetwork, bodies: JsonBodies): ControlApi {
   const routes: Record<string, Route> = {
     "GET /control/v1/status": (request) =>
       Response.json(network.getNetworkStatus({ explain: explains(request) })),

@@ -3,11 +3,15 @@
 import { type Clock, systemClock } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { systemRandom } from "../base/random.ts";
+import { ulidMaker } from "../base/ulid.ts";
 import type { DistributedNetwork } from "../network/distributed_network.ts";
 import { onFirstFreePort } from "../transport/first_free_port.ts";
-import { foreignRefusalOf, refusalOf } from "./access.ts";
+import { bearsToken, foreignRefusalOf, modelRefusalOf, refusalOf } from "./access.ts";
 import { controlApi } from "./control_api.ts";
 import { errorResponse } from "./error_response.ts";
+import { JsonBodies } from "./json_bodies.ts";
+import { isModelPath, modelApi } from "./models/model_api.ts";
 import { HttpListener } from "./http/listener.ts";
 import type { HttpReport } from "./http/report.ts";
 import type { HttpService } from "./http/service.ts";
@@ -97,18 +101,36 @@ function listen(options: GatewayOptions, port: number): Promise<HttpListener> {
   });
 }
 
-function service({ network, token, logger }: GatewayOptions, port: number): HttpService {
-  const control = controlApi(network);
+function service(
+  { network, token, logger, clock = systemClock }: GatewayOptions,
+  port: number,
+): HttpService {
+  const bodies = new JsonBodies();
+  const control = controlApi(network, bodies);
+  const models = modelApi({
+    network,
+    bodies,
+    isTrusted: (request) => bearsToken(request, token),
+    newId: ulidMaker(clock, systemRandom),
+  });
   return {
     admit(request) {
-      const isHealth = isRead(request) && pathOf(request) === "/healthz";
-      const refusal = isHealth ? foreignRefusalOf(request, port) : refusalOf(request, port, token);
+      const path = pathOf(request);
+      const isHealth = isRead(request) && path === "/healthz";
+      const refusal = isHealth
+        ? foreignRefusalOf(request, port)
+        : isModelPath(path)
+        ? modelRefusalOf(request, port)
+        : refusalOf(request, port, token);
       if (refusal !== undefined) {
         return errorResponse(refusal.status, "PERMISSION_DENIED", refusal.message);
       }
       return isHealth ? new Response("ok\n") : undefined;
     },
-    answer: (request, ending) => control(request, pathOf(request), ending),
+    answer(request, ending) {
+      const path = pathOf(request);
+      return (isModelPath(path) ? models : control)(request, path, ending);
+    },
     refuse: ({ status, code, message, retryAfterMs }) =>
       errorResponse(status, code, message, retryAfterMs),
     fail(thrown) {

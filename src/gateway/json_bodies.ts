@@ -10,6 +10,8 @@ export const MAX_ALL_BODIES_BYTES = 4 * MAX_BODY_BYTES;
 
 const INITIAL_BYTES = 16_384;
 
+const decoder = new TextDecoder();
+
 /** See the top of the file. */
 export class JsonBodies {
   #held = 0;
@@ -20,7 +22,23 @@ export class JsonBodies {
    * @throws {NetworkError} `INVALID_ARGUMENT` when it is too long, `RESOURCE_EXHAUSTED` when too
    * much is being read, `PROTOCOL` when it is no JSON.
    */
-  async read(request: Request): Promise<unknown> {
+  read(request: Request): Promise<unknown> {
+    return this.#use(request, (bytes) => parseBoundedJson(bytes, { maxBytes: MAX_BODY_BYTES }));
+  }
+
+  /**
+   * The same, with the text that it was, for whom its bytes count.
+   *
+   * @param maxDepth Levels of nesting at most.
+   */
+  readText(request: Request, maxDepth: number): Promise<{ text: string; value: unknown }> {
+    return this.#use(request, (bytes) => {
+      const value = parseBoundedJson(bytes, { maxBytes: MAX_BODY_BYTES, maxDepth });
+      return { text: decoder.decode(bytes), value };
+    });
+  }
+
+  async #use<T>(request: Request, use: (bytes: Uint8Array) => T): Promise<T> {
     let held = 0;
     const grow = (buffer: Uint8Array, bytes: number): Uint8Array => {
       // Either is there until what was read is copied.
@@ -55,7 +73,7 @@ export class JsonBodies {
         buffer.set(piece, length);
         length = needed;
       }
-      return parseBoundedJson(buffer.subarray(0, length), { maxBytes: MAX_BODY_BYTES });
+      return use(buffer.subarray(0, length));
     } finally {
       this.#held -= held;
     }

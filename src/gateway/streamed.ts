@@ -1,7 +1,11 @@
 /** Answers that come piece by piece. */
 
 /** An answer of what `chunks` yields, as fast as it is read. */
-export function streamed(chunks: AsyncGenerator<string>, contentType: string): Response {
+export function streamed(
+  chunks: AsyncGenerator<string>,
+  contentType: string,
+  init: { readonly status?: number; readonly headers?: Record<string, string> } = {},
+): Response {
   const encoder = new TextEncoder();
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
@@ -14,5 +18,8 @@ export function streamed(chunks: AsyncGenerator<string>, contentType: string): R
       await chunks.return(undefined);
     },
   });
-  return new Response(body, { headers: { "content-type": contentType } });
+  return new Response(body, {
+    ...init,
+    headers: { ...init.headers, "content-type": contentType },
+  });
 }

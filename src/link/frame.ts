@@ -54,7 +54,12 @@ export interface Load {
   readonly queued: number;
   /** How many tasks run at a time. */
   readonly slots: number;
+  /** Calls of models that are under way at its engines: these take no slot. */
+  readonly modelCalls: number;
 }
+
+/** As a node is that has not said it yet. */
+export const NO_LOAD: Load = { running: 0, queued: 0, slots: 1, modelCalls: 0 };
 
 /** How busy the other side of a link was when it last said so. */
 export interface ReportedLoad extends Load {

@@ -10,6 +10,7 @@ const LOAD_RUNNING = varintTag(1);
 const LOAD_QUEUED = varintTag(2);
 const LOAD_SLOTS = varintTag(3);
 const LOAD_CALLS_RECEIVED = varintTag(4);
+const LOAD_MODEL_CALLS = varintTag(5);
 const MESSAGE_KIND = varintTag(1);
 const MESSAGE_CALL = varintTag(2);
 const MESSAGE_METHOD = bytesTag(3);
@@ -86,6 +87,7 @@ export class FrameWriter {
     if (load.queued > 0) proto.number(LOAD_QUEUED, load.queued);
     if (load.slots > 0) proto.number(LOAD_SLOTS, load.slots);
     if (load.callsReceived > 0) proto.number(LOAD_CALLS_RECEIVED, load.callsReceived);
+    if (load.modelCalls > 0) proto.number(LOAD_MODEL_CALLS, load.modelCalls);
     proto.end(start, NUMBERS_BOUND);
   }
 
@@ -181,13 +183,15 @@ function readLoad(reader: ProtoReader): ReportedLoad {
   let queued = 0;
   let slots = 0;
   let callsReceived = 0;
+  let modelCalls = 0;
   while (!reader.atEnd) {
     const tag = reader.number();
     if (tag === LOAD_RUNNING) running = reader.number();
     else if (tag === LOAD_QUEUED) queued = reader.number();
     else if (tag === LOAD_SLOTS) slots = reader.number();
     else if (tag === LOAD_CALLS_RECEIVED) callsReceived = reader.number();
+    else if (tag === LOAD_MODEL_CALLS) modelCalls = reader.number();
     else reader.skip(tag);
   }
-  return { running, queued, slots, callsReceived };
+  return { running, queued, slots, callsReceived, modelCalls };
 }

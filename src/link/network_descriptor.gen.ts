@@ -63,6 +63,10 @@ export const networkDescriptor: Record<string, unknown> = {
                     "calls_received": {
                       "type": "uint64",
                       "id": 4
+                    },
+                    "model_calls": {
+                      "type": "uint32",
+                      "id": 5
                     }
                   }
                 },

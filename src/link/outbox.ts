@@ -160,7 +160,7 @@ export class Outbox {
     const sent = this.#loadSent;
     const isKnown = sent !== undefined && sent.running === load.running &&
       sent.queued === load.queued && sent.slots === load.slots &&
-      sent.callsReceived === load.callsReceived;
+      sent.callsReceived === load.callsReceived && sent.modelCalls === load.modelCalls;
     if (isKnown) return;
     this.#loadSent = load;
     this.#writer.load(load);

@@ -22,6 +22,7 @@ import {
   Kind,
   type Load,
   type Message,
+  NO_LOAD,
   type OutgoingMessage,
   type ReportedLoad,
 } from "./frame.ts";
@@ -103,7 +104,7 @@ export class PeerLink {
   #nextCall: number;
   #callsSent = 0;
   #callsReceived = 0;
-  #remoteLoad: ReportedLoad = { running: 0, queued: 0, slots: 1, callsReceived: 0 };
+  #remoteLoad: ReportedLoad = { ...NO_LOAD, callsReceived: 0 };
   #retireReceived = false;
   #retireSent = false;
   #nextPing = 1;
@@ -118,8 +119,8 @@ export class PeerLink {
     this.#outbox = new Outbox({
       stream: options.stream,
       load: () => {
-        const { running, queued, slots } = options.load();
-        return { running, queued, slots, callsReceived: this.#callsReceived };
+        const { running, queued, slots, modelCalls } = options.load();
+        return { running, queued, slots, modelCalls, callsReceived: this.#callsReceived };
       },
       callsWaiting: () => this.#waiting.size,
       onUntaken: () => {

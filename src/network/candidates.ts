@@ -1,7 +1,8 @@
 /** The devices that may be given tasks now, kept ready so that a task need not build the list. */
 
 import type { DeviceCondition } from "../device/condition.ts";
-import type { Load } from "../link/frame.ts";
+import { ENGINE_WIDTHS } from "../engines/model.ts";
+import { type Load, NO_LOAD } from "../link/frame.ts";
 import type { PeerLink } from "../link/peer_link.ts";
 import type { Membership } from "../membership/membership.ts";
 import type { NodeDescription } from "../membership/node_description.ts";
@@ -48,8 +49,6 @@ export function candidateList(sources: CandidateSources): () => readonly Candida
   };
 }
 
-const NO_LOAD: Load = { running: 0, queued: 0, slots: 1 };
-
 class LiveCandidate implements Candidate {
   readonly nodeId: string;
   readonly capabilities: NodeDescription["capabilities"];
@@ -94,6 +93,10 @@ class LiveCandidate implements Candidate {
     return running + queued + this.#justSent();
   }
 
+  get modelCalls(): number {
+    return this.#load().modelCalls + this.#justSent();
+  }
+
   get slots(): number {
     return Math.max(1, this.#load().slots);
   }
@@ -114,8 +117,10 @@ class LiveCandidate implements Candidate {
 /** Of several engines that have one by the same name, the best counts: which is the first told. */
 function modelsByName(models: NodeDescription["models"]): Candidate["models"] {
   const byName = new Map<string, CandidateModel>();
-  for (const { name, loaded, lastResort } of models) {
-    if (!byName.has(name)) byName.set(name, { loaded, lastResort });
+  for (const { name, engine, loaded, lastResort, sizeBytes, contextLength } of models) {
+    if (byName.has(name)) continue;
+    const width = ENGINE_WIDTHS[engine];
+    byName.set(name, { loaded, lastResort, sizeBytes, contextLength, width });
   }
   return byName;
 }

@@ -4,6 +4,7 @@ import type { AgentDescription } from "../agents/agent.ts";
 import type { ModelDescription } from "../engines/model.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { Membership } from "../membership/membership.ts";
+import type { ModelSpeed } from "./models/model_times.ts";
 import type { NodeDescription } from "../membership/node_description.ts";
 
 /** An agent, with the nodes that have it. */
@@ -55,12 +56,22 @@ export interface NetworkModel {
 export interface ModelOnDevice extends ModelDescription {
   /** The label of the node. */
   nodeId: string;
+  /** Until its first token, in milliseconds, of what this node has asked; null where it has not. */
+  firstTokenMs: number | null;
+  /** How fast it goes on then; null where this node has not asked it, or nobody has counted. */
+  tokensPerSecond: number | null;
 }
 
 /** The models of the whole network by name. */
-export function modelCatalog(sources: Pick<CatalogSources, "self" | "membership">): NetworkModel[] {
+export function modelCatalog(
+  sources: Pick<CatalogSources, "self" | "membership">,
+  speed: (model: string, nodeId: string) => ModelSpeed | undefined,
+): NetworkModel[] {
   const all = [...descriptions(sources)].flatMap(({ nodeId, models }) =>
-    models.map((model): ModelOnDevice => ({ nodeId, ...model }))
+    models.map((model): ModelOnDevice => {
+      const { firstTokenMs = null, tokensPerSecond = null } = speed(model.name, nodeId) ?? {};
+      return { nodeId, ...model, firstTokenMs, tokensPerSecond };
+    })
   );
   return [...Map.groupBy(all, ({ name }) => name)].map(([name, devices]) => ({ name, devices }))
     .sort((a, b) => a.name < b.name ? -1 : 1);

@@ -41,6 +41,8 @@ import type { PeerCredential, Trust } from "../security/trust.ts";
 import { AgentPrograms } from "./agent_programs.ts";
 import { answerQuestion } from "./answer_question.ts";
 import { agentFinder } from "./catalog.ts";
+import { createEngineAgent } from "./models/engine_agent.ts";
+import { ModelCalls } from "./models/model_calls.ts";
 import { offeredModels } from "./offered_models.ts";
 import { candidateList } from "./candidates.ts";
 import { makeDiscoveries } from "./discoveries.ts";
@@ -170,6 +172,11 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     nodeId,
     clock,
     agents,
+    engineAgent: createEngineAgent({
+      engines: { find: (model) => engines.find(model) },
+      clock,
+      newId,
+    }),
     slots: resolved.slots,
     journalOf: (thread) => ({ network, prompt: asked, state: own }) =>
       new InsideJournal({ shared: () => state.state, thread, network, asked, state: own }),
@@ -349,6 +356,13 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     link,
     tracer: () => tracer,
   });
+  const modelCalls = new ModelCalls({
+    clock,
+    dispatcher,
+    candidates,
+    models: () => network.models(),
+    aliases: resolved.modelAliases,
+  });
   const threadRuns = new ThreadRuns({
     shared: () => state.state,
     self: () => ({ nodeId, bootId: description.bootId }),
@@ -451,6 +465,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     agentPrograms,
     mcpServers,
     engines,
+    modelCalls,
     findAgent,
     candidates,
     conflicts: () => conflicts.current(),

@@ -37,6 +37,7 @@ import {
   runRequest,
   stepRequest,
 } from "./run_options.ts";
+import type { RawModelAnswer, RawModelCall } from "./models/model_calls.ts";
 import { networkEvent, networkStatus, tasksNow, wallTimeOf } from "./snapshot.ts";
 import {
   allThreads,
@@ -553,7 +554,32 @@ export class DistributedNetwork implements AsyncDisposable {
    * ```
    */
   models(): NetworkModel[] {
-    return modelCatalog(this.#parts);
+    const { modelCalls } = this.#parts;
+    return modelCatalog(this.#parts, (model, nodeId) => modelCalls.speed(model, nodeId));
+  }
+
+  /**
+   * Asks a model of the network in one of the ways in which programs talk to models: what the HTTP
+   * API does. It resolves as soon as the model has said something; until then another device that
+   * has it takes the place of one that fails.
+   *
+   * @example A model, wherever it is
+   * ```ts ignore
+   * const { nodeId, body } = await network.callModel({
+   *   dialect: "openai-chat",
+   *   model: "llama3.2",
+   *   stream: false,
+   *   body: JSON.stringify({
+   *     model: "llama3.2",
+   *     messages: [{ role: "user", content: "Say hello" }],
+   *   }),
+   * });
+   * ```
+   *
+   * @throws {NetworkError} `NOT_FOUND` when no device has it; what the last device failed with.
+   */
+  callModel(call: RawModelCall): Promise<RawModelAnswer> {
+    return this.#parts.modelCalls.call(call);
   }
 
   /** The engines of this device, and the places where one was looked for. */

@@ -28,6 +28,7 @@ import {
   enginePlaces,
   parseEngine,
 } from "../engines/place.ts";
+import { checkAliases, type ModelAliases } from "./models/model_names.ts";
 import { parsePeer } from "../discovery/manual.ts";
 import { type Address, formatAddress } from "../link/frame_stream.ts";
 import type { ManualPeer } from "../discovery/manual_peer.ts";
@@ -74,6 +75,13 @@ export interface NetworkOptions {
    * @default {[]}
    */
   engines?: readonly (string | EngineOptions)[];
+  /**
+   * Other names of models, for all that is asked of this node: for each one model, or several, the
+   * first of which is asked as long as anybody has it: `{ "gpt-4o": ["gpt-4o", "llama3.3"] }`.
+   *
+   * @default {{}}
+   */
+  modelAliases?: Readonly<Record<string, string | readonly string[]>>;
   /**
    * Whether engines are looked for on the known ports of the loopback: Ollama 11434, LM Studio 1234,
    * llama.cpp 8080, vLLM 8000, exo 52415, Jan 1337. By default so, unless the variable
@@ -277,6 +285,7 @@ export interface ResolvedOptions {
   readonly agentPrograms: readonly Address[];
   /** Those that are named. */
   readonly engines: readonly EnginePlace[];
+  readonly modelAliases: ModelAliases;
   /** Undefined: as the system says. */
   readonly findEngines: boolean | undefined;
   readonly tools: NodeToolOptions;
@@ -338,6 +347,7 @@ export function resolveOptions(
     defaultRouting: defaultRouting(options),
     agentPrograms: agentPrograms(options.agentUrls ?? []),
     engines: Object.freeze(enginePlaces((options.engines ?? []).map(parseEngine), [])),
+    modelAliases: checkAliases(options.modelAliases ?? {}),
     findEngines: options.findEngines,
     tools: allowedTools(options.tools ?? {}),
     assistantModel: options.assistantModel ?? DEFAULT_MODEL,

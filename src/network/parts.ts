@@ -8,6 +8,7 @@ import type { DeviceCondition } from "../device/condition.ts";
 import type { EngineWatch } from "../engines/engine_watch.ts";
 import type { ForeignPeer } from "../discovery/foreign_peers.ts";
 import type { LinkPool } from "../link/link_pool.ts";
+import type { ModelCalls } from "./models/model_calls.ts";
 import type { Membership } from "../membership/membership.ts";
 import type { NodeDescription } from "../membership/node_description.ts";
 import type { Candidate } from "../routing/candidate.ts";
@@ -57,6 +58,7 @@ export interface NetworkParts {
   /** The MCP servers of its agents. */
   readonly mcpServers: McpServers;
   readonly engines: EngineWatch;
+  readonly modelCalls: ModelCalls;
   readonly findAgent: FindAgent;
   /** The interfaces of this machine now. */
   readonly interfaces: () => readonly NetworkInterface[];

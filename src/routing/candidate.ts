@@ -23,6 +23,8 @@ export interface Candidate {
   readonly pending: number;
   /** How many tasks it runs at a time; 1 or more. */
   readonly slots: number;
+  /** Calls of models that are under way at its engines, with those just sent: they take no slot. */
+  readonly modelCalls: number;
   /** `pending / slots`: 0 is idle, 1 is full, above 1 tasks wait. */
   readonly currentLoad: number;
   /** Smoothed round trip in milliseconds; 0 for this device. */
@@ -41,6 +43,12 @@ export interface CandidateModel {
   readonly loaded: boolean;
   /** Whether it is asked only when no other device has it: what is said to it leaves the device. */
   readonly lastResort?: boolean;
+  /** What it takes on the disk, in bytes; null where that is unknown. */
+  readonly sizeBytes?: number | null;
+  /** How many tokens it takes together with its answer; null where that is unknown. */
+  readonly contextLength?: number | null;
+  /** How many calls of it are answered at a time before others wait. @default {1} */
+  readonly width?: number;
 }
 
 /** What a device of unknown chip is taken for, per core: AVX2 or NEON at about 3 GHz, halved. */

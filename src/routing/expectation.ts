@@ -1,7 +1,7 @@
 /** When a task would be done on a device: round trip, wait and service, in milliseconds. */
 
 import type { Workload } from "../agents/requirements.ts";
-import { type Candidate, tflopsOf } from "./candidate.ts";
+import { type Candidate, type CandidateModel, tflopsOf } from "./candidate.ts";
 
 /** What was measured of tasks that have run. */
 export interface ServiceTimes {
@@ -69,8 +69,11 @@ export interface ExpectedTask {
 const GUESSED_WORK: Record<Workload, number> = { light: 1_000, background: 10_000, heavy: 60_000 };
 /** What a person waits for an answer without noticing that it was a small device's. */
 export const PATIENCE_MS = 1_000;
-/** Reading a model from a disk: 5 GB at 500 MB/s. */
-const MODEL_LOAD_MS = 10_000;
+/** Reading a model from a disk, 500 MB/s, and its size where nobody says it: 5 GB. */
+const READ_BYTES_PER_MS = 500_000;
+const USUAL_MODEL_BYTES = 5_000_000_000;
+/** What does not fit into memory is read again and again, or computed by the processor. */
+const TOO_LARGE = 10;
 /** A LAN of 100 Mbit/s. */
 const CHARACTERS_PER_MS = 12_500;
 /** Below this the time on the wire is less than what figures are off by. */
@@ -105,12 +108,21 @@ export function expectation(
     // What was measured has the throttling in it.
     if (condition.throttled) serviceMs *= THROTTLED;
   }
-  if (model !== undefined && candidate.models.get(model)?.loaded === false) {
-    serviceMs += MODEL_LOAD_MS;
+  const asked = model === undefined ? undefined : candidate.models.get(model);
+  if (asked?.loaded === false) {
+    if (basis !== "measured" && isTooLarge(asked, candidate)) serviceMs *= TOO_LARGE;
+    serviceMs += (asked.sizeBytes ?? USUAL_MODEL_BYTES) / READ_BYTES_PER_MS;
   }
   const rounds = pending < slots ? 0 : (pending - slots + 1) / slots;
   const waitMs = rounds === 0 ? 0 : rounds * (meanMs(nodeId) ?? serviceMs);
   const transferMs = isLocal || length < SHORT_LENGTH ? 0 : length / CHARACTERS_PER_MS;
   const finishMs = candidate.roundTripMs + transferMs + waitMs + serviceMs;
   return new Expectation(serviceMs, basis, waitMs, finishMs, candidate);
+}
+
+/** Whether a model is larger than the memory where it would be fast; what is unknown is enough. */
+function isTooLarge({ sizeBytes }: CandidateModel, { capabilities }: Candidate): boolean {
+  const { gpus, unifiedMemory, memory, vram } = capabilities;
+  const fast = gpus.length > 0 && !unifiedMemory ? vram : memory;
+  return sizeBytes != null && fast !== null && fast > 0 && sizeBytes > fast * 2 ** 20;
 }

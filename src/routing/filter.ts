@@ -37,6 +37,12 @@ export function unmet(candidate: Candidate, needs: Readonly<Requirements>): stri
     (needs.model !== undefined && !candidate.models.has(needs.model)
       ? `does not have the model ${needs.model}`
       : undefined) ??
+    (needs.model === undefined ? undefined : tooLittle(
+      "context",
+      needs.contextLength,
+      candidate.models.get(needs.model)?.contextLength ?? null,
+      "tokens",
+    )) ??
     lacking("tool", needs.tools, candidate.tools) ??
     lacking("label", needs.labels, candidate.labels);
 }

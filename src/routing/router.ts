@@ -138,7 +138,7 @@ export class Router {
 /** The figures as they are now: what is given to others must not change in their hands. */
 function asPlainData(candidate: Candidate): Candidate {
   const { nodeId, isLocal, capabilities, labels, agents, tools, models } = candidate;
-  const { pending, slots, currentLoad, roundTripMs, condition } = candidate;
+  const { pending, slots, modelCalls, currentLoad, roundTripMs, condition } = candidate;
   const { isDoubtful, isDraining } = candidate;
   return {
     nodeId,
@@ -150,6 +150,7 @@ function asPlainData(candidate: Candidate): Candidate {
     models,
     pending,
     slots,
+    modelCalls,
     currentLoad,
     roundTripMs,
     condition,

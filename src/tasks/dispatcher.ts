@@ -150,7 +150,7 @@ export class Dispatcher {
   ): Route | undefined | Promise<Route | undefined> {
     const { nodeId, strategy } = request;
     const asked = this.#asked(request, tried);
-    const candidates = this.#options.candidates();
+    const candidates = this.#seenBy(request);
     if (nodeId !== undefined) return theOneAskedFor(nodeId, candidates, asked);
     const chosen = (outcome: RouteOutcome): Route | undefined => {
       if (outcome.candidate !== undefined) return outcome;
@@ -164,14 +164,19 @@ export class Dispatcher {
   /** Whether a device that was not tried, and is none of doubt, can do it now. */
   #hasAnother(request: RunRequest, tried: ReadonlySet<string>): boolean {
     const asked = this.#asked(request, tried);
-    return this.#options.candidates().some((one) =>
+    return this.#seenBy(request).some((one) =>
       !one.isDoubtful && shortcoming(one, asked) === undefined
     );
   }
 
+  #seenBy({ view }: RunRequest): readonly Candidate[] {
+    const devices = this.#options.candidates();
+    return view === undefined ? devices : view.candidates(devices);
+  }
+
   /** What routing is asked. */
   #asked(request: RunRequest, tried: ReadonlySet<string>): RouteRequest {
-    const { agent, requirements, near } = request;
+    const { agent, requirements, near, view } = request;
     return {
       agent: agent.name,
       workload: request.workload ?? agent.workload,
@@ -182,7 +187,7 @@ export class Dispatcher {
       context: request.context,
       near: near === undefined ? NOWHERE : new Set(near),
       tried,
-      times: this.#times,
+      times: view?.times ?? this.#times,
     };
   }
 }

@@ -30,6 +30,8 @@ export interface ExecutorOptions {
   readonly nodeId: string;
   readonly clock: Clock;
   readonly agents: ReadonlyMap<string, Agent>;
+  /** Asks the engines of this device: what it runs takes no slot, and waits there. */
+  readonly engineAgent?: Agent;
   /** How many tasks run at a time; 1 or more. */
   readonly slots: number;
   /** Gets an agent run for one that runs here. */
@@ -90,6 +92,8 @@ const MAX_QUEUED_LENGTH = 64 * 1024 * 1024;
 const REMEMBERED_ATTEMPTS = 4_096;
 /** Tasks that may wait for agents that they have asked: these take memory, but no slot. */
 const MAX_ASKING = 1_024;
+/** Calls of models that may be under way: engines queue by themselves, and each call takes memory. */
+const MAX_MODEL_CALLS = 256;
 /** What a task is guessed to take before the first one has ended. */
 const FIRST_GUESS_MS = 1_000;
 
@@ -118,6 +122,8 @@ export class Executor {
   #averageMs = FIRST_GUESS_MS;
   /** Those of the running that wait for agents that they have asked. */
   #asking = 0;
+  /** Those of the running that are calls of models. */
+  #modelCalls = 0;
   #draining = false;
   #onIdle: (() => void) | undefined;
 
@@ -126,9 +132,14 @@ export class Executor {
     this.#deadlines = new Deadlines(options.clock);
   }
 
-  /** Tasks that occupy a slot: not those that wait for agents that they have asked. */
+  /** Tasks that occupy a slot: neither those that wait for what they have asked, nor model calls. */
   get running(): number {
-    return this.#running.size - this.#asking;
+    return this.#running.size - this.#asking - this.#modelCalls;
+  }
+
+  /** Calls of models that are under way. */
+  get modelCalls(): number {
+    return this.#modelCalls;
   }
 
   /** Tasks that wait for one. */
@@ -195,9 +206,11 @@ export class Executor {
   ): Served | Promise<Served> {
     cancellation.throwIfRequested();
     const agent = this.#agentFor(task, caller);
-    const { clock, slots } = this.#options;
-    const attempt = new HeldAttempt(task, emit, cancellation, caller, clock.now());
-    if (this.running < slots) {
+    const { clock, slots, engineAgent } = this.#options;
+    const isModelCall = agent === engineAgent;
+    const attempt = new HeldAttempt(task, emit, cancellation, caller, clock.now(), isModelCall);
+    if (isModelCall) this.#modelCalls++;
+    if (isModelCall || this.running < slots) {
       this.#running.add(attempt);
       const served = this.#run(attempt, agent);
       return served instanceof Promise ? this.#withDeadline(attempt, served) : served;
@@ -231,18 +244,26 @@ export class Executor {
 
   /** The agent of a task that is taken; whoever waits too long already makes room for it. */
   #agentFor(task: Task, caller: string): Agent {
-    const { nodeId, agents } = this.#options;
+    const { nodeId, agents, engineAgent } = this.#options;
     // What a task that is finished here asks of this device belongs to it.
     const isNew = caller !== HERE || task.hops === 0;
     if (this.#draining && isNew) {
       throw new NetworkError("FAILED_PRECONDITION", `Node "${nodeId}" is stopping.`);
     }
-    const agent = agents.get(task.agent);
+    const isModelCall = task.agent === engineAgent?.name;
+    const agent = isModelCall ? engineAgent : agents.get(task.agent);
     if (agent === undefined) {
       throw new NetworkError("NOT_FOUND", `Node "${nodeId}" has no agent "${task.agent}".`);
     }
+    if (isModelCall && this.#modelCalls >= MAX_MODEL_CALLS) {
+      throw new NetworkError(
+        "RESOURCE_EXHAUSTED",
+        `Node "${nodeId}" is busy: ${this.#modelCalls} calls of models are under way.`,
+        { retryAfterMs: FIRST_GUESS_MS },
+      );
+    }
     let displaced: Waiting | undefined;
-    if (this.running >= this.#options.slots && this.#queueIsFullFor(task)) {
+    if (!isModelCall && this.running >= this.#options.slots && this.#queueIsFullFor(task)) {
       displaced = this.#queue.displacedBy({ caller, priority: task.priority });
       if (displaced === undefined || !this.#fitsWithout(displaced, task)) throw this.#busy();
     }
@@ -339,7 +360,8 @@ export class Executor {
     };
     const failed = (thrown: unknown): never => {
       this.#leave(attempt, clock.now() - attempt.since);
-      throw cancellation.requested ? cancellation.reason : agentError(thrown);
+      if (cancellation.requested) throw cancellation.reason;
+      throw attempt.isModelCall ? NetworkError.from(thrown) : agentError(thrown);
     };
     // Not made within the literal: see remote.ts.
     const emit = (event: AttemptEvent) => attempt.tell(event);
@@ -366,7 +388,8 @@ export class Executor {
       return failed(thrown);
     }
     if (!(answer instanceof Promise)) return served(answer);
-    attempt.begun();
+    // Until an engine has said something nothing was begun that another could not do.
+    if (!attempt.isModelCall) attempt.begun();
     return answer.then(served, failed);
   }
 
@@ -375,8 +398,11 @@ export class Executor {
     if (attempt.asking > 0) this.#asking--;
     // Questions that are being stopped end later, and count no more.
     attempt.asking = 0;
-    this.#averageMs += (serviceMs - this.#averageMs) / 8;
-    this.#handOn();
+    if (attempt.isModelCall) this.#modelCalls--;
+    else {
+      this.#averageMs += (serviceMs - this.#averageMs) / 8;
+      this.#handOn();
+    }
     if (this.#running.size === 0) this.#onIdle?.();
   }
 

@@ -11,6 +11,8 @@ export class HeldAttempt implements Waiter, Placed {
   readonly task: Task;
   readonly caller: string;
   readonly cancellation: Cancellation;
+  /** Whether it waits for an engine, and takes no slot. */
+  readonly isModelCall: boolean;
   readonly #emit: EmitAttemptEvent;
   /** When it came, and then, when it got its slot, by the monotonic clock. */
   since: number;
@@ -26,11 +28,13 @@ export class HeldAttempt implements Waiter, Placed {
     cancellation: Cancellation,
     caller: string,
     now: number,
+    isModelCall: boolean,
   ) {
     this.task = task;
     this.#emit = emit;
     this.cancellation = cancellation;
     this.caller = caller;
+    this.isModelCall = isModelCall;
     this.since = now;
     this.endsAt = now + task.timeoutMs;
   }

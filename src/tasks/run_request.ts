@@ -3,8 +3,21 @@
 import type { AgentDescription } from "../agents/agent.ts";
 import type { Requirements, Workload } from "../agents/requirements.ts";
 import type { RunStateStore } from "../agents/run_state_store.ts";
+import type { Candidate } from "../routing/candidate.ts";
+import type { ServiceTimes } from "../routing/expectation.ts";
 import type { RoutingStrategy } from "../routing/strategy.ts";
+import type { Circuits } from "./circuits.ts";
 import type { Priority } from "./waiting_line.ts";
+
+/** How a task sees the devices, where it sees them otherwise: a call of a model waits for an engine. */
+export interface DeviceView {
+  /** What it sees of them. */
+  candidates(devices: readonly Candidate[]): readonly Candidate[];
+  /** What was measured of tasks like it; whoever makes the view notes that, too. */
+  readonly times: ServiceTimes;
+  /** Which devices have failed at tasks like it. */
+  readonly circuits: Circuits;
+}
 
 /** What is to be run. */
 export interface RunRequest {
@@ -37,6 +50,8 @@ export interface RunRequest {
   readonly hops?: number;
   /** The span that it belongs to, where traces are recorded. */
   readonly traceparent?: string;
+  /** Only for calls of models. */
+  readonly view?: DeviceView;
   /** What the agents of its run share: the one that answers changes it. */
   readonly state?: RunStateStore;
 }

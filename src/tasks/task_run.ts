@@ -15,6 +15,7 @@ import { type CallingLink, RemoteBounds, runRemotely } from "./remote.ts";
 import type { RunRequest } from "./run_request.ts";
 import type { WatchedAttempt } from "./silence.ts";
 import { type AttemptEvent, deadlineExceeded, type Served, type Task } from "./task.ts";
+import type { Circuits } from "./circuits.ts";
 import { AskedOf, Attempt } from "./attempt.ts";
 import type { RunMeans } from "./run_means.ts";
 
@@ -125,11 +126,11 @@ export class TaskRun implements WatchedAttempt {
   }
 
   #choose(route: Route): Attempt {
-    const { circuits, clock } = this.#means;
+    const { clock } = this.#means;
     const { candidate: { nodeId }, reason, ranking } = route;
     const now = clock.now();
     this.#going.sent(nodeId, reason, ranking, now);
-    circuits.chosen(nodeId);
+    this.#circuits.chosen(nodeId);
     return new Attempt(++this.#attempts, route, now);
   }
 
@@ -313,11 +314,11 @@ export class TaskRun implements WatchedAttempt {
       attempt.begun = true;
       this.#request.state?.apply(changes);
     }
-    const { circuits, times, history } = this.#means;
-    const { agent: { name: agent } } = this.#request;
+    const { times, history } = this.#means;
+    const { agent: { name: agent }, view } = this.#request;
     const { nodeId, route: { candidate: { capabilities }, reason } } = attempt;
-    circuits.answered(nodeId);
-    times.note(agent, nodeId, serviceMs, tflopsOf(capabilities));
+    this.#circuits.answered(nodeId);
+    if (view === undefined) times.note(agent, nodeId, serviceMs, tflopsOf(capabilities));
     const { taskId, askedAt } = this.#going;
     const durationMs = history.end(this.#going, "ok", serviceMs) - askedAt;
     const attempts = this.#attempts;
@@ -370,7 +371,7 @@ export class TaskRun implements WatchedAttempt {
   }
 
   #note(attempt: Attempt, error: NetworkError): void {
-    const { circuits } = this.#means;
+    const circuits = this.#circuits;
     const { nodeId } = attempt;
     this.#tried = new Set([...this.#tried, nodeId]);
     if (error instanceof Unanswered) return;
@@ -421,6 +422,10 @@ export class TaskRun implements WatchedAttempt {
     } finally {
       signal?.removeEventListener("abort", onAbort);
     }
+  }
+
+  get #circuits(): Circuits {
+    return this.#request.view?.circuits ?? this.#means.circuits;
   }
 
   get #isCancelled(): boolean {

@@ -734,7 +734,7 @@ Deno.test("a node that accepts no tasks refuses also who asks without having bee
     dialled: true,
     clock: fleet.clock,
     introduction: () => JSON.stringify(strangersDescription()),
-    load: () => ({ running: 0, queued: 0, slots: 1 }),
+    load: () => ({ running: 0, queued: 0, slots: 1, modelCalls: 0 }),
     admit: () => strangersDescription(),
     onOpen() {},
     onCall() {},

@@ -392,7 +392,7 @@ class Machine {
     return startProcess(
       Deno.execPath(),
       ["run", "--quiet", "--no-prompt", ...denoArgs, CLI, ...upArgs(data)],
-      { cwd: this.#directory, env: { PATH: this.#path } },
+      { cwd: this.#directory, env: { PATH: this.#path, ...LOOKS_FOR_ENGINES } },
     );
   }
 
@@ -407,7 +407,7 @@ class Machine {
     const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: ["run", "--quiet", "--no-prompt", ...denoArgs, CHILD, JSON.stringify(options)],
       cwd: this.#directory,
-      env: { PATH: this.#path, DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" },
+      env: { PATH: this.#path, ...LOOKS_FOR_ENGINES, DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" },
     }).output();
     const decoder = new TextDecoder();
     assertEquals(decoder.decode(stderr), "");
@@ -420,7 +420,7 @@ class Machine {
     const line = words.map((word) => `'${word}'`).join(" ");
     return startProcess("script", ["-qec", line, "/dev/null"], {
       cwd: this.#directory,
-      env: { PATH: this.#path },
+      env: { PATH: this.#path, ...LOOKS_FOR_ENGINES },
     });
   }
 
@@ -428,7 +428,7 @@ class Machine {
   async run(command: string, data: string, denoArgs: string[]): Promise<CommandOutcome> {
     return await hanzo(await this.args(command, data), {
       cwd: this.#directory,
-      env: { PATH: this.#path },
+      env: { PATH: this.#path, ...LOOKS_FOR_ENGINES },
       denoArgs,
     });
   }
@@ -461,6 +461,9 @@ interface ProgramOutcome {
   warnings: string[];
 }
 
+/** What keeps the other tests from looking for engines is not to keep these from it. */
+const LOOKS_FOR_ENGINES = { HANZO_NETWORK_NO_ENGINES: "false" };
+
 function upArgs(data: string): string[] {
   return [
     "up",
@@ -471,8 +474,6 @@ function upArgs(data: string): string[] {
     "--network-interface=lo",
     "--listen-port=0",
     "--api-port=0",
-    // What keeps the other tests from looking for engines is not to keep these from it.
-    "--no-engines=false",
   ];
 }
 

@@ -62,6 +62,7 @@ const anyLoad = fc.record({
   running: fc.nat(),
   queued: fc.nat(),
   slots: fc.nat(),
+  modelCalls: fc.nat(),
   callsReceived: fc.maxSafeNat(),
 });
 

@@ -66,7 +66,7 @@ class MemberLan extends PoolLan {
       transport: this.links.transport(host, trust.mode === "open" ? undefined : credential),
       clock: this.clock,
       self: () => descriptionOf(nodeId, bootId === undefined ? {} : { bootId }),
-      load: () => ({ running: 0, queued: 0, slots: 1 }),
+      load: () => ({ running: 0, queued: 0, slots: 1, modelCalls: 0 }),
       allows: () => true,
       vouch: (id, peer, host) => trust.vouch(id, peer, host),
       expects: (peer) => trust.expects?.(peer),

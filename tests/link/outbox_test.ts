@@ -7,7 +7,7 @@ import type { FrameStream } from "../../src/link/frame_stream.ts";
 import { decodeFrame } from "../../src/link/frame_codec.ts";
 import { Outbox } from "../../src/link/outbox.ts";
 
-const IDLE = { running: 0, queued: 0, slots: 1, callsReceived: 0 };
+const IDLE = { running: 0, queued: 0, slots: 1, callsReceived: 0, modelCalls: 0 };
 
 const TAKES_ALL: FrameStream = {
   remoteHost: "10.0.0.1",

@@ -177,7 +177,7 @@ Deno.test("load rides along with what is sent, and calls not yet reflected are c
   await pair.open();
   const { link } = pair.dialler;
   pair.onCall = (call) => {
-    pair.acceptor.load = { running: 3, queued: 2, slots: 4 };
+    pair.acceptor.load = { running: 3, queued: 2, slots: 4, modelCalls: 5 };
     if (call.method === "answered") call.end();
   };
   link.call("silent", "", sink());
@@ -188,8 +188,13 @@ Deno.test("load rides along with what is sent, and calls not yet reflected are c
   link.call("answered", "", sink());
   await pair.clock.advance(5);
   assertEquals(link.unreflectedCalls, 0);
-  const { running, queued, slots } = link.remoteLoad;
-  assertEquals({ running, queued, slots }, { running: 3, queued: 2, slots: 4 });
+  const { running, queued, slots, modelCalls } = link.remoteLoad;
+  assertEquals({ running, queued, slots, modelCalls }, {
+    running: 3,
+    queued: 2,
+    slots: 4,
+    modelCalls: 5,
+  });
 });
 
 Deno.test("notices arrive with their topic", async () => {

@@ -28,6 +28,7 @@ Deno.test("everything has a default", () => {
     defaultRouting: { router: undefined, maxIterations: undefined, hooks: undefined },
     agentPrograms: [],
     engines: [],
+    modelAliases: Object.create(null),
     findEngines: undefined,
     tools: {},
     assistantModel: "default",

@@ -23,6 +23,7 @@ export function device(
     models: new Map(),
     pending,
     slots,
+    modelCalls: 0,
     currentLoad: pending / slots,
     roundTripMs: 1,
     condition: AT_EASE,

@@ -90,7 +90,7 @@ export class KeyLan implements AsyncDisposable {
       transport: this.#transport(host),
       clock,
       self: () => descriptionOf(nodeId, { bootId: `BOOT${number}` }),
-      load: () => ({ running: 0, queued: 0, slots: 1 }),
+      load: () => ({ running: 0, queued: 0, slots: 1, modelCalls: 0 }),
       allows: () => true,
       vouch: (id, peer, host) => exchange.vouch(id, peer, host),
       expects: (peer) => trust.expects(peer),

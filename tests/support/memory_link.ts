@@ -78,6 +78,6 @@ function side(): LinkSide {
     calls: [],
     notices: [],
     end: undefined,
-    load: { running: 0, queued: 0, slots: 1 },
+    load: { running: 0, queued: 0, slots: 1, modelCalls: 0 },
   };
 }

@@ -140,7 +140,7 @@ export function makePool(
     transport,
     clock,
     self: () => descriptionOf(nodeId, description),
-    load: load ?? (() => ({ running: 0, queued: 0, slots: 1 })),
+    load: load ?? (() => ({ running: 0, queued: 0, slots: 1, modelCalls: 0 })),
     allows,
     vouch: () => {},
     expects: () => undefined,

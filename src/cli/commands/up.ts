@@ -61,6 +61,7 @@ export const command: Command = {
         agents: await loadAgents(options.list("agents")),
         agentUrls: options.list("agent-url"),
         engines: options.list("engine"),
+        modelAliases: modelAliases(options.list("model-alias")),
         findEngines: !options.flag("no-engines"),
         tools: allowedTools(options),
         assistantModel: options.text("assistant-model"),
@@ -359,4 +360,19 @@ async function moduleUrl(file: string): Promise<string> {
 function isAgent(value: unknown): value is Agent | AgentNetwork {
   return typeof value === "object" && value !== null && "run" in value &&
     ("toolset" in value || "asAgent" in value);
+}
+
+/** `fast=llama3.2:3b,qwen3:4b`; what is given of one name more than once is put together. */
+function modelAliases(given: readonly string[]): Record<string, string[]> {
+  const aliases: Record<string, string[]> = {};
+  for (const text of given) {
+    const [, name, models] = /^([^=]+)=(.+)$/s.exec(text) ?? [];
+    if (name === undefined) {
+      throw new UsageError(
+        `--model-alias is ${JSON.stringify(text)}, expected NAME=MODEL, such as fast=llama3.2:3b.`,
+      );
+    }
+    aliases[name] = [...(aliases[name] ?? []), ...models.split(",")];
+  }
+  return aliases;
 }

@@ -158,6 +158,13 @@ export const UP_OPTIONS: readonly OptionSpec[] = [
     setting: true,
   },
   {
+    name: "model-alias",
+    kind: "list",
+    value: "NAME=MODEL",
+    help: "another name for a model, or for several: fast=llama3.2:3b,qwen3:4b",
+    setting: true,
+  },
+  {
     name: "no-engines",
     kind: "flag",
     help: "do not look for engines on the known ports of this machine (11434, 1234, 8080, …)",

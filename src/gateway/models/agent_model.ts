@@ -1,0 +1,147 @@
+/** An agent of the network as if it were a model: `agent/NAME`. */
+
+import { NetworkError } from "../../base/errors.ts";
+import type { RunEvent, RunResult } from "../../agents/run_event.ts";
+import type { ChatChunk, ChatCompletion, ChatMessage } from "../../dialects/chat.ts";
+import type { ChatTranslation, Dialect, JsonObject } from "../../dialects/dialect.ts";
+import type { DistributedNetwork } from "../../network/distributed_network.ts";
+import { inDialect, piecesOf } from "./model_response.ts";
+
+/** What asking an agent needs. */
+export interface AgentModelNeeds {
+  readonly network: DistributedNetwork;
+  /** Makes an id that nobody else has: a ULID. */
+  readonly newId: () => string;
+}
+
+const PREFIX = "agent/";
+
+/** The agent that is asked for as a model; undefined where it is a model. */
+export function agentNamed(model: string): string | undefined {
+  return model.startsWith(PREFIX) ? model.slice(PREFIX.length) : undefined;
+}
+
+/**
+ * Runs an agent: what was asked last is its prompt, what was said before its context.
+ *
+ * @throws {NetworkError} `INVALID_ARGUMENT` when that is no chat; what the run fails with before the
+ * agent has said anything.
+ */
+export async function askAgent(
+  { network, newId }: AgentModelNeeds,
+  dialect: Dialect,
+  agent: string,
+  body: JsonObject,
+  ending: AbortSignal,
+): Promise<Response> {
+  if (dialect.toChat === undefined) {
+    throw new NetworkError(
+      "INVALID_ARGUMENT",
+      `Cannot ask agent "${agent}" at ${dialect.path}: agents answer chats only.`,
+    );
+  }
+  const now = Date.now;
+  const model = `${PREFIX}${agent}`;
+  const translation = dialect.toChat(body, { model, now, newId });
+  const { prompt, context } = asked(translation.request.messages);
+  const options = { initialAgent: agent, context, signal: ending };
+  const head = { id: `chatcmpl-${newId()}`, created: Math.floor(now() / 1_000), model };
+  if (!dialect.read(body).stream) {
+    const result = await network.run(prompt, options);
+    return Response.json(translation.whole(completion(head, result)), { headers: headers(result) });
+  }
+  const events = network.stream(prompt, options);
+  const before: RunEvent[] = [];
+  // The status is known when the agent has said something, or has answered.
+  for (;;) {
+    const { done, value } = await events.next();
+    if (done) break;
+    before.push(value);
+    if (value.type === "token" || value.type === "result") break;
+  }
+  const routed = before.findLast((event) => event.type === "routed");
+  const all = async function* () {
+    try {
+      yield* before;
+      yield* events;
+    } finally {
+      await events.return();
+    }
+  };
+  return inDialect(piecesOf(dialect, pieces(translation, head, all())), {
+    status: 200,
+    headers: {
+      "content-type": dialect.streamType,
+      ...(routed?.type === "routed" && headers(routed)),
+    },
+  });
+}
+
+interface Head {
+  readonly id: string;
+  readonly created: number;
+  readonly model: string;
+}
+
+function headers({ nodeId, taskId }: { nodeId: string; taskId: string }): Record<string, string> {
+  return { "x-hanzo-node": nodeId, "x-hanzo-task": taskId };
+}
+
+function completion(head: Head, { output }: RunResult): ChatCompletion {
+  return {
+    ...head,
+    object: "chat.completion",
+    choices: [{
+      index: 0,
+      message: { role: "assistant", content: output },
+      finish_reason: "stop",
+    }],
+    usage: { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 },
+  };
+}
+
+async function* pieces(
+  translation: ChatTranslation,
+  head: Head,
+  events: AsyncGenerator<RunEvent, void, void>,
+): AsyncGenerator<string, void, void> {
+  const translator = translation.pieces();
+  const chunk = (
+    delta: ChatChunk["choices"][number]["delta"],
+    finish: "stop" | null = null,
+  ): ChatChunk => ({
+    ...head,
+    object: "chat.completion.chunk",
+    choices: [{ index: 0, delta, finish_reason: finish }],
+  });
+  let hasSaid = false;
+  yield translator.push(chunk({ role: "assistant", content: "" }));
+  for await (const event of events) {
+    if (event.type === "token") {
+      hasSaid = true;
+      yield translator.push(chunk({ content: event.text }));
+    } else if (event.type === "result" && !hasSaid) {
+      yield translator.push(chunk({ content: event.result.output }));
+    }
+  }
+  yield translator.push(chunk({}, "stop"));
+  yield translator.end();
+}
+
+/** What was said last by whoever asks, and all before it as text. */
+function asked(messages: readonly ChatMessage[]): { prompt: string; context: string } {
+  const last = messages.findLastIndex(({ role }) => role === "user");
+  if (last === -1) {
+    throw new NetworkError(
+      "INVALID_ARGUMENT",
+      "Cannot ask an agent: no message of the request is the user's.",
+    );
+  }
+  const before = messages.slice(0, last).map((message) => `${message.role}: ${textOf(message)}`);
+  return { prompt: textOf(messages[last]), context: before.join("\n\n") };
+}
+
+function textOf({ content }: ChatMessage): string {
+  if (typeof content === "string") return content;
+  return (content ?? []).map((part) => part.type === "text" ? part.text : "").join("");
+}

@@ -1,0 +1,102 @@
+/** Which models there are, as each API lists them. */
+
+import { NetworkError } from "../../base/errors.ts";
+import { DIALECTS } from "../../dialects/dialects.ts";
+import {
+  type ListedModel,
+  listedModel,
+  modelList,
+  ollamaPs,
+  ollamaShow,
+  ollamaTags,
+  ollamaVersion,
+} from "../../dialects/listings.ts";
+import type { NetworkModel } from "../../network/catalog.ts";
+import type { DistributedNetwork } from "../../network/distributed_network.ts";
+import type { JsonBodies } from "../json_bodies.ts";
+import { refusalIn } from "./model_response.ts";
+
+/** What the lists are made of. */
+export interface ListingNeeds {
+  readonly network: DistributedNetwork;
+  readonly bodies: JsonBodies;
+}
+
+/**
+ * What clients are told as Ollama's version: one that has all that is answered here. Some ask
+ * before they use tools or embeddings.
+ */
+const OLLAMA_VERSION = "0.13.0";
+/** In OpenAI's API a model has a time of its making; engines say none. */
+const SINCE = Date.UTC(2024, 0, 1);
+
+/** Answers what is no call of a model. */
+export function listings(
+  { network, bodies }: ListingNeeds,
+): (request: Request, method: string, pathname: string) => Promise<Response> {
+  const options = { at: SINCE };
+  const all = () => network.models().map(listed);
+  const find = (name: unknown) => {
+    const found = all().find((model) => model.name === name || model.name === `${name}:latest`);
+    if (found !== undefined) return found;
+    const names = all().map((model) => model.name).slice(0, 20).join(", ");
+    throw new NetworkError(
+      "NOT_FOUND",
+      `Cannot show model ${JSON.stringify(name ?? "")}: no device of the network has it. ` +
+        (names === "" ? "None has any." : `There are: ${names}.`),
+    );
+  };
+  return async (request, method, pathname) => {
+    const isOllama = pathname.startsWith("/api/");
+    try {
+      switch (`${method} ${pathname}`) {
+        case "GET /v1/models":
+          return Response.json(modelList(all(), options));
+        case "GET /api/tags":
+          return Response.json(ollamaTags(all(), options));
+        case "GET /api/ps":
+          return Response.json(ollamaPs(all(), { now: Date.now() }));
+        case "GET /api/version":
+          return Response.json(ollamaVersion(OLLAMA_VERSION));
+        case "POST /api/show": {
+          const asked = await bodies.read(request) as { model?: unknown; name?: unknown } | null;
+          return Response.json(ollamaShow(find(asked?.model ?? asked?.name), options));
+        }
+      }
+      const [, name] = /^\/v1\/models\/(.+)$/.exec(pathname) ?? [];
+      if (name !== undefined && method === "GET") {
+        return Response.json(listedModel(find(decodeURIComponent(name)), options));
+      }
+      throw new NetworkError(
+        "NOT_FOUND",
+        `There is no ${method} ${pathname} here. Models are fetched, made and deleted at the ` +
+          "engine that runs them.",
+      );
+    } catch (thrown) {
+      const dialect = DIALECTS[isOllama ? "ollama-chat" : "openai-chat"];
+      return refusalIn(dialect, NetworkError.from(thrown));
+    }
+  };
+}
+
+/** A model as it is best known of all devices that have it. */
+function listed({ name, devices }: NetworkModel): ListedModel {
+  const known = <T>(read: (device: NetworkModel["devices"][number]) => T | null): T | null => {
+    for (const device of devices) {
+      const value = read(device);
+      if (value !== null) return value;
+    }
+    return null;
+  };
+  const lengths = devices.flatMap(({ contextLength }) => contextLength ?? []);
+  return {
+    name,
+    sizeBytes: known(({ sizeBytes }) => sizeBytes),
+    parameters: known(({ parameters }) => parameters),
+    // Where it takes most a long conversation goes.
+    contextLength: lengths.length === 0 ? null : Math.max(...lengths),
+    quantization: known(({ quantization }) => quantization),
+    capabilities: [...new Set(devices.flatMap(({ capabilities }) => capabilities))],
+    loaded: devices.some(({ loaded }) => loaded),
+  };
+}

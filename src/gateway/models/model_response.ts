@@ -1,0 +1,35 @@
+/** Answers and errors as each dialect has them. */
+
+import { NetworkError } from "../../base/errors.ts";
+import type { Dialect } from "../../dialects/dialect.ts";
+import { streamed } from "../streamed.ts";
+
+/** An error in place of an answer. */
+export function refusalIn(dialect: Dialect, error: NetworkError): Response {
+  const { status, body } = dialect.refuse(error);
+  const headers = new Headers();
+  if (error.retryAfterMs !== undefined) {
+    headers.set("retry-after", `${Math.ceil(error.retryAfterMs / 1_000)}`);
+  }
+  return Response.json(body, { status, headers });
+}
+
+/** Pieces, and where they break off the error that ends them: the status was sent long ago. */
+export async function* piecesOf(
+  dialect: Dialect,
+  pieces: AsyncGenerator<string, void, void>,
+): AsyncGenerator<string, void, void> {
+  try {
+    yield* pieces;
+  } catch (thrown) {
+    yield dialect.breakOff(NetworkError.from(thrown));
+  }
+}
+
+/** An answer that comes in pieces, as fast as it is read. */
+export function inDialect(
+  pieces: AsyncGenerator<string, void, void>,
+  { status, headers }: { status: number; headers: Record<string, string> },
+): Response {
+  return streamed(pieces, headers["content-type"], { status, headers });
+}
