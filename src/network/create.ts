@@ -63,6 +63,7 @@ import { type Platform, systemPlatform } from "./platform.ts";
 import { programServices } from "./program_services.ts";
 import { reachOf } from "./reach.ts";
 import { Refusers } from "./refusers.ts";
+import { sendToModel } from "./send_to_model.ts";
 import { StateHost } from "./state_host.ts";
 import { InsideJournal } from "./threads/inside_journal.ts";
 import { THREADS_PREFIX } from "./threads/thread_keys.ts";
@@ -182,7 +183,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
       new InsideJournal({ shared: () => state.state, thread, network, asked, state: own }),
     ask: (question) => answerQuestion(question, { findAgent, dispatcher }),
     tools,
-    sendToModel: ({ model }) => Promise.reject(noModel(model)),
+    sendToModel: (question) => sendToModel(question, modelCalls),
     tracer: () => tracer,
   });
 
@@ -491,13 +492,6 @@ function describedDevice(
   now: DeviceActivity | null,
 ): JsonValue {
   return JSON.parse(JSON.stringify({ nodeId, labels, ...capabilities, now }));
-}
-
-function noModel(name: string): NetworkError {
-  return new NetworkError(
-    "NOT_FOUND",
-    `Cannot ask model "${name}": no node of the network has it. Try: hanzo-network models`,
-  );
 }
 
 /** What peers would refuse is refused here, where its owner sees it. */

@@ -103,7 +103,7 @@ Deno.test("a model that no node has is said so", async () => {
   );
 
   assertStringIncludes(error.message, 'model "gpt-9"');
-  assertStringIncludes(error.message, "no node of the network has it");
+  assertStringIncludes(error.message, "no device of the network has it");
 });
 
 Deno.test("a tool that the owner of a device has not allowed is refused there, with how to allow it", async () => {
