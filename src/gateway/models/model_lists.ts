@@ -32,6 +32,12 @@ const OLLAMA_VERSION = "0.13.0";
 /** In OpenAI's API a model has a time of its making; engines say none. */
 const SINCE = Date.UTC(2024, 0, 1);
 
+/**
+ * By this a node that looks for engines knows that this is none, though it answers like one: calls
+ * would go round in circles.
+ */
+const NO_ENGINE = { headers: { server: "hanzo-network" } };
+
 /** Answers what is no call of a model. */
 export function listings(
   { network, bodies }: ListingNeeds,
@@ -53,13 +59,13 @@ export function listings(
     try {
       switch (`${method} ${pathname}`) {
         case "GET /v1/models":
-          return Response.json(modelList(all(), options));
+          return Response.json(modelList(all(), options), NO_ENGINE);
         case "GET /api/tags":
           return Response.json(ollamaTags(all(), options));
         case "GET /api/ps":
           return Response.json(ollamaPs(all(), { now: Date.now() }));
         case "GET /api/version":
-          return Response.json(ollamaVersion(OLLAMA_VERSION));
+          return Response.json(ollamaVersion(OLLAMA_VERSION), NO_ENGINE);
         case "POST /api/show": {
           const { body } = await readModelRequest(bodies, request);
           return Response.json(ollamaShow(find(body.model ?? body.name), options));

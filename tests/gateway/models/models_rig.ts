@@ -21,10 +21,9 @@ import type { EngineServer } from "../../support/engines/engine_server.ts";
 import type { TestPrompt, TestReply } from "../../support/engines/test_model.ts";
 import { eventually } from "../../support/eventually.ts";
 import { freeUdpPort } from "../../support/nodes.ts";
+import { wholeFetch } from "../../support/whole_fetch.ts";
 
 export const TOKEN = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
-
-const READ_AHEAD = { highWaterMark: 64 };
 
 /** What stands beside which node. */
 export interface ModelsRigOptions {
@@ -127,14 +126,7 @@ export class ModelsRig implements AsyncDisposable {
 
   ollama(): Ollama {
     // It leaves a stream after its last line, and does not read what ends it.
-    const fetch: typeof this.fetch = async (input, init) => {
-      const answer = await this.fetch(input, init);
-      return new Response(
-        answer.body?.pipeThrough(new TransformStream({}, {}, READ_AHEAD)),
-        answer,
-      );
-    };
-    return new Ollama({ host: this.url, fetch });
+    return new Ollama({ host: this.url, fetch: wholeFetch(this.fetch) });
   }
 
   ai() {
