@@ -1,7 +1,7 @@
 /** Calls of models in whole networks in memory: where each goes, and what becomes of it there. */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { NetworkError } from "../../src/base/errors.ts";
+import type { NetworkError } from "../../src/base/errors.ts";
 import { conversationKeys } from "../../src/network/models/conversations.ts";
 import type { RawModelAnswer, RawModelCall } from "../../src/network/models/model_calls.ts";
 import type { NetworkOptions } from "../../src/network/options.ts";
