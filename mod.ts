@@ -39,15 +39,29 @@ export {
   type AgentOptions,
   type AgentRun,
   type CallAgentOptions,
+  type CommonAgentOptions,
   createAgent,
+  type FunctionAgentOptions,
+  type ModelAgentOptions,
 } from "./src/agents/agent.ts";
+export type { NodeToolName } from "./src/agents/agent_tools.ts";
+export {
+  createHttpRequestTool,
+  type HttpRequestToolOptions,
+} from "./src/agents/tools/http_request.ts";
+export { createWebSearchTool, type WebSearchToolOptions } from "./src/agents/tools/web_search.ts";
+export type { NodeToolOptions } from "./src/agents/tools/node_tools.ts";
+export type { ModelRunOptions } from "./src/agents/models/model_agent.ts";
 export type {
+  AgentUsage,
   Model,
   ModelAnswer,
   ModelMessage,
   ModelRequest,
+  ModelResponseFormat,
   ModelTool,
   ModelToolCall,
+  ModelUsage,
 } from "./src/agents/models/model.ts";
 export { createOpenAiModel, type OpenAiModelOptions } from "./src/agents/models/openai_model.ts";
 export {

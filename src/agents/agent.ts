@@ -1,106 +1,36 @@
 /** Agents: named pieces of work that any device of the network can be asked to run. */
 
-import type { JsonValue } from "../base/bounded_json.ts";
 import { NetworkError } from "../base/errors.ts";
 import { isLabel } from "../base/safe_text.ts";
+import type { AgentRun } from "./agent_context.ts";
+import { NODE_TOOLS, type NodeToolName, READING_TOOLS } from "./agent_tools.ts";
+import { checkMcpServers, type McpServerOptions } from "./mcp/server_options.ts";
+import { modelRun, type ModelRunOptions } from "./models/model_agent.ts";
 import { checkRequirements, type Requirements, type Workload, WORKLOADS } from "./requirements.ts";
-import type { RunResult } from "./run_event.ts";
-import type { RunState } from "./run_state.ts";
 import type { Tool } from "./tool.ts";
 
-/** What an agent answers: text, or text with data. */
-export interface AgentAnswer {
-  /** The answer as text. */
-  output: string;
-  /** The answer as data, for programs and tables. */
-  data?: JsonValue;
-}
+export type { AgentAnswer, AgentContext, AgentRun, CallAgentOptions } from "./agent_context.ts";
 
-/** What an agent that asks another one can say of it. */
-export interface CallAgentOptions {
-  /** Text beside the prompt, such as a document. */
-  readonly context?: string;
-  /** Only this node; by default the one that routing chooses. */
-  readonly nodeId?: string;
-  /** How the work weighs on a device, instead of what the agent says. */
-  readonly workload?: Workload;
-  /** What the device must have, beside what the agent asks. */
-  readonly requirements?: Requirements;
-  /** Nodes that hold what the task works on: preferred as long as one of them is free. */
-  readonly near?: readonly string[];
-  /** How long it may take, in milliseconds; never longer than the run that asks has left. */
-  readonly timeoutMs?: number;
-  /**
-   * The asking agent's `state`, to be shared: what the other one changes is changed here as soon as
-   * it has answered. By default it begins with one of its own. Of several that are asked at once
-   * each begins with the state as it is then; of what two set under one key the later answer counts.
-   */
-  readonly state?: RunState;
-}
+/** What {@linkcode createAgent} takes: an agent either has a function, or a model. */
+export type AgentOptions = FunctionAgentOptions | ModelAgentOptions;
 
-/** What an agent's `run` is given. */
-export interface AgentContext {
-  /** What was asked. */
-  readonly prompt: string;
-  /** The text beside the prompt, such as a document; "" if there is none. */
-  readonly context: string;
-  /** Aborts when the caller cancels or is lost, or the deadline passes: stop working then. */
-  readonly signal: AbortSignal;
-  /** The task's id: a ULID, also its idempotency key. */
-  readonly taskId: string;
-  /** The node on which this runs. */
-  readonly nodeId: string;
-  /**
-   * What it shares with the other agents of its run. An agent that runs alone finds the prompt
-   * there, and what it adds ends with it.
-   */
-  readonly state: RunState;
-  /**
-   * Calls one of the agent's tools; the caller of the run sees call and result as events.
-   *
-   * @throws {NetworkError} `NOT_FOUND` when the agent has no such tool; `INVALID_ARGUMENT` when
-   * the arguments do not fit; whatever the tool throws.
-   */
-  callTool(name: string, args: JsonValue): Promise<JsonValue>;
-  /**
-   * Asks another agent, on whatever device of the network suits it best, as if it were here. It is
-   * stopped when this run is, and has no more time than this run has left. Meanwhile this run takes
-   * no slot of its device.
-   *
-   * @param agent The agent, or its name.
-   * @throws {NetworkError} As `network.run` does; `FAILED_PRECONDITION` when agents have called each
-   * other 16 deep, or when an agent that is idempotent asks one that is not: this one could be run
-   * again elsewhere, and the other one with it.
-   */
-  callAgent(
-    agent: Pick<AgentDescription, "name"> | string,
-    prompt: string,
-    options?: CallAgentOptions,
-  ): Promise<RunResult>;
-}
-
-/**
- * The work itself. Return the answer, or be an async generator: each string that it yields is
- * streamed to the caller, and what it returns is the answer (by default all that it yielded).
- */
-export type AgentRun = (
-  context: AgentContext,
-) =>
-  | string
-  | AgentAnswer
-  | Promise<string | AgentAnswer>
-  | AsyncGenerator<string, string | AgentAnswer | void>;
-
-/** What {@linkcode createAgent} takes. */
-export interface AgentOptions {
+/** What every agent has. */
+export interface CommonAgentOptions {
   /** A label: letters, digits, `.`, `_` and `-`, 63 at most; unique on its node. */
   name: string;
   /** What the agent does, for people and models. */
   description: string;
-  /** The work itself. */
-  run: AgentRun;
-  /** The tools that `run` may call. */
-  tools?: readonly Tool[];
+  /**
+   * The tools that it may call: made with `createTool`, or by the name of one that comes with the
+   * node on which it happens to run. `"http_request"` and `"web_search"` are there only where the
+   * owner of the node has allowed it.
+   */
+  tools?: readonly (Tool | NodeToolName)[];
+  /**
+   * MCP servers whose tools it may call, by name. Each is started, or connected to, on the device
+   * where the agent runs, when a run first needs it.
+   */
+  mcpServers?: Readonly<Record<string, McpServerOptions>>;
   /**
    * How its work weighs on a device.
    *
@@ -110,18 +40,37 @@ export interface AgentOptions {
   /** The least a device must have to run it. */
   requirements?: Requirements;
   /**
-   * Whether it may be run again elsewhere when a device died and nobody knows how far it had
-   * come. By default an agent without tools may: it changes nothing outside itself.
+   * Whether it may be run again elsewhere when a device died and nobody knows how far it had come.
+   * By default an agent may that changes nothing outside itself: without tools, or with no others
+   * than `"calculator"`, `"device_info"` and `"web_search"`.
    */
   idempotent?: boolean;
+}
+
+/** An agent that a function makes. */
+export interface FunctionAgentOptions extends CommonAgentOptions {
+  /** The work itself. */
+  run: AgentRun;
+  /** Only agents without `run` have one. */
+  model?: undefined;
+}
+
+/** An agent that a model drives. */
+export interface ModelAgentOptions extends CommonAgentOptions, ModelRunOptions {
+  /** Only agents without a model have one. */
+  run?: undefined;
 }
 
 /** An agent, as {@linkcode createAgent} makes it. */
 export interface Agent extends AgentDescription {
   /** The work itself. */
   readonly run: AgentRun;
-  /** Its tools by name. */
+  /** Its own tools by name. */
   readonly toolset: ReadonlyMap<string, Tool>;
+  /** The tools of its node that it uses. */
+  readonly nodeTools: readonly NodeToolName[];
+  /** The MCP servers whose tools it uses, by name. */
+  readonly mcpServers: Readonly<Record<string, McpServerOptions>>;
 }
 
 /** What the network is told of an agent. */
@@ -136,14 +85,14 @@ export interface AgentDescription {
   readonly requirements: Readonly<Requirements>;
   /** Whether it may be run again elsewhere when nobody knows how far it had come. */
   readonly idempotent: boolean;
-  /** The names of its tools. */
+  /** The names of its tools; those of MCP servers come and go, and are not among them. */
   readonly tools: readonly string[];
 }
 
 /**
  * Makes an agent that any device of the network can be asked to run.
  *
- * @example
+ * @example A function
  * ```ts
  * import { createAgent } from "@hanzo/network";
  * import { assertEquals } from "@std/assert";
@@ -156,11 +105,34 @@ export interface AgentDescription {
  * assertEquals(shout.workload, "light");
  * ```
  *
+ * @example A model with tools: the agent runs on one device, its model on whichever has it
+ * ```ts
+ * import { createAgent, createTool } from "@hanzo/network";
+ * import { z } from "zod";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const forecast = createTool({
+ *   name: "forecast",
+ *   description: "Tomorrow's weather in a town",
+ *   parameters: z.object({ town: z.string() }),
+ *   handler: ({ town }) => ({ town, celsius: 21, sky: "clear" }),
+ * });
+ * const weather = createAgent({
+ *   name: "weather",
+ *   description: "Knows the weather",
+ *   model: "llama3.2",
+ *   system: "Answer in one sentence.",
+ *   tools: [forecast, "calculator"],
+ * });
+ * assertEquals(weather.tools, ["forecast", "calculator"]);
+ * ```
+ *
  * @throws {NetworkError} `INVALID_ARGUMENT` when the name is not a label, two tools share one, there
- * is no `run` or no description, or `workload` or `requirements` say what there is not.
+ * is neither `run` nor `model`, or both, there is no description, a tool is none that comes with a
+ * node, or another option says what there is not.
  */
 export function createAgent(options: AgentOptions): Agent {
-  const { name, description, run, tools = [], workload = "light", requirements = {} } = options;
+  const { name, description, workload = "light", requirements = {} } = options;
   if (typeof name !== "string" || !isLabel(name)) {
     throw new NetworkError(
       "INVALID_ARGUMENT",
@@ -170,44 +142,38 @@ export function createAgent(options: AgentOptions): Agent {
         `or "-", and begins with a letter or digit.`,
     );
   }
-  if (typeof run !== "function") {
-    throw new NetworkError(
-      "INVALID_ARGUMENT",
-      `Cannot create agent "${name}": it has no "run", and no model is available that could do ` +
-        `its work. Give it a function that does.`,
-    );
-  }
+  const action = `Cannot create agent "${name}"`;
   if (typeof description !== "string") {
     throw new NetworkError(
       "INVALID_ARGUMENT",
-      `Cannot create agent "${name}": it has no "description". Say what it does.`,
+      `${action}: it has no "description". Say what it does.`,
     );
   }
+  const run = runOf(options, action);
   // Modules of agents are loaded without a check of types.
   if (!WORKLOADS.includes(workload)) {
     throw new NetworkError(
       "INVALID_ARGUMENT",
-      `Cannot create agent "${name}": workload is ${JSON.stringify(workload)}, expected ` +
-        `${WORKLOADS.join(", ")}.`,
+      `${action}: workload is ${JSON.stringify(workload)}, expected ${WORKLOADS.join(", ")}.`,
     );
   }
-  checkRequirements(requirements, `Cannot create agent "${name}"`);
-  const toolset = new Map(tools.map((tool) => [tool.name, tool]));
-  if (toolset.size < tools.length) {
-    throw new NetworkError(
-      "INVALID_ARGUMENT",
-      `Cannot create agent "${name}": two of its tools have the same name. Rename one.`,
-    );
-  }
+  checkRequirements(requirements, action);
+  const { tools, toolset, nodeTools } = toolsOf(options.tools ?? [], action);
+  const mcpServers = options.mcpServers ?? {};
+  checkMcpServers(mcpServers, action);
   return Object.freeze({
     name,
     description,
     run,
     toolset,
-    tools: Object.freeze([...toolset.keys()]),
+    nodeTools: Object.freeze(nodeTools),
+    mcpServers: Object.freeze(structuredClone(mcpServers)),
+    tools: Object.freeze(tools),
     workload,
     requirements: Object.freeze({ ...requirements }),
-    idempotent: options.idempotent ?? tools.length === 0,
+    idempotent: options.idempotent ??
+      (tools.every((tool) => !toolset.has(tool) && READING_TOOLS.has(tool)) &&
+        Object.keys(mcpServers).length === 0),
   });
 }
 
@@ -215,4 +181,49 @@ export function createAgent(options: AgentOptions): Agent {
 export function describeAgent(agent: Agent): AgentDescription {
   const { name, description, workload, requirements, idempotent, tools } = agent;
   return { name, description, workload, requirements, idempotent, tools };
+}
+
+function runOf(options: AgentOptions, action: string): AgentRun {
+  const { run, model } = options;
+  if (run !== undefined && model !== undefined) {
+    throw new NetworkError(
+      "INVALID_ARGUMENT",
+      `${action}: it has both "run" and "model". Leave one out; a run asks a model by ` +
+        "context.model.",
+    );
+  }
+  if (model !== undefined) return modelRun(options.name, options as ModelAgentOptions);
+  if (typeof run === "function") return run;
+  throw new NetworkError(
+    "INVALID_ARGUMENT",
+    `${action}: it has neither "run" nor "model". Give it a function that does its work, or a ` +
+      'model: "default" is the best that the network has.',
+  );
+}
+
+function toolsOf(
+  given: readonly (Tool | NodeToolName)[],
+  action: string,
+): { tools: string[]; toolset: Map<string, Tool>; nodeTools: NodeToolName[] } {
+  const toolset = new Map<string, Tool>();
+  const nodeTools: NodeToolName[] = [];
+  for (const tool of given) {
+    if (typeof tool !== "string") toolset.set(tool.name, tool);
+    else if (NODE_TOOLS.includes(tool)) nodeTools.push(tool);
+    else {
+      throw new NetworkError(
+        "INVALID_ARGUMENT",
+        `${action}: no tool ${JSON.stringify(tool)} comes with a node. Name one of ` +
+          `${NODE_TOOLS.join(", ")}, or make one with createTool.`,
+      );
+    }
+  }
+  const tools = given.map((tool) => typeof tool === "string" ? tool : tool.name);
+  if (new Set(tools).size < tools.length) {
+    throw new NetworkError(
+      "INVALID_ARGUMENT",
+      `${action}: two of its tools have the same name. Rename one.`,
+    );
+  }
+  return { tools, toolset, nodeTools };
 }

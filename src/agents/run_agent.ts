@@ -4,9 +4,14 @@ import type { JsonValue } from "../base/bounded_json.ts";
 import type { Cancellation } from "../base/cancellation.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { Agent, AgentAnswer, AgentContext, CallAgentOptions } from "./agent.ts";
+import { RunTools, type ToolSource } from "./agent_tools.ts";
+import type { Model } from "./models/model.ts";
+import { usageFault } from "./models/usage.ts";
 import type { AgentEvent, RunResult } from "./run_event.ts";
 import type { RunState } from "./run_state.ts";
+import { type AskModel, RunModels } from "./run_models.ts";
 import { LoneRunState, type RunStateStore } from "./run_state_store.ts";
+import type { Tool } from "./tool.ts";
 
 /** Gets another agent run, wherever that is best, until `signal` aborts. */
 export type CallAgent = (
@@ -29,6 +34,10 @@ export interface AgentCall {
   emit: (event: AgentEvent) => Promise<void> | void;
   /** What the agent asks others by. */
   callAgent: CallAgent;
+  /** What it asks models by; without it there are none but those that it brings. */
+  askModel?: AskModel;
+  /** Where the tools are that it does not bring itself. */
+  tools?: ToolSource;
 }
 
 /**
@@ -49,7 +58,7 @@ export function runAgent(agent: Agent, call: AgentCall): AgentAnswer | Promise<A
     }
     const answer = toAnswer(said);
     run.end();
-    return answer;
+    return run.counted(answer);
   } catch (thrown) {
     run.end();
     throw run.failure(thrown);
@@ -77,6 +86,8 @@ class Context implements AgentContext {
   declare readonly signal: AbortSignal;
   readonly callTool: AgentContext["callTool"];
   readonly callAgent: AgentContext["callAgent"];
+  readonly model: AgentContext["model"];
+  readonly tools: AgentContext["tools"];
   readonly #cancellation: Cancellation;
 
   constructor({ prompt, context, taskId, nodeId, cancellation, state }: AgentCall, run: Run) {
@@ -91,7 +102,11 @@ class Context implements AgentContext {
     const callAgent: AgentContext["callAgent"] = (agent, prompt, options) =>
       noticed(run.callAgent(agent, prompt, options));
     this.callTool = callTool;
+    const model: AgentContext["model"] = (name) => run.model(name);
+    const tools: AgentContext["tools"] = () => noticed(run.tools());
     this.callAgent = callAgent;
+    this.model = model;
+    this.tools = tools;
     Object.defineProperty(this, "signal", Context.#SIGNAL);
   }
 }
@@ -102,8 +117,10 @@ class Run {
   readonly #call: AgentCall;
   /** As soon as its caller has been told how it ended. */
   #over = false;
-  /** Stops the agents that it has asked. */
+  /** Stops the agents and models that it has asked. */
   #asked: AbortController | undefined;
+  #tools: RunTools | undefined;
+  #models: RunModels | undefined;
 
   constructor(agent: Agent, call: AgentCall) {
     this.#agent = agent;
@@ -121,7 +138,7 @@ class Run {
       answer.then((value) => {
         forget();
         this.end();
-        resolve(value);
+        resolve(this.counted(value));
       }, (thrown) => {
         forget();
         this.end();
@@ -143,16 +160,43 @@ class Run {
     return NetworkError.from(thrown, "AGENT_FAILED", `Agent "${this.#agent.name}" failed`);
   }
 
+  /** An answer with what its models took, unless it says that itself. */
+  counted(answer: AgentAnswer): AgentAnswer {
+    const usage = this.#models?.usage;
+    return usage === undefined || answer.usage !== undefined ? answer : { ...answer, usage };
+  }
+
+  /** The tools that it may call. */
+  async tools(): Promise<readonly Tool[]> {
+    return await this.#toolbox.list();
+  }
+
+  model(name: unknown): Model {
+    const { cancellation, askModel } = this.#call;
+    this.#models ??= new RunModels({
+      agent: this.#agent.name,
+      askModel,
+      signal: () => AbortSignal.any([cancellation.signal, this.#ending()]),
+      throwIfOver: (asked) => this.#throwIfOver(asked),
+    });
+    return this.#models.model(name);
+  }
+
+  /** Aborts what it has asked, when it ends. */
+  #ending(): AbortSignal {
+    this.#asked ??= new AbortController();
+    return this.#asked.signal;
+  }
+
+  get #toolbox(): RunTools {
+    const { cancellation, tools } = this.#call;
+    return this.#tools ??= new RunTools(this.#agent, tools, () => cancellation.signal);
+  }
+
   async callTool(name: string, args: JsonValue): Promise<JsonValue> {
     const { cancellation, emit } = this.#call;
-    const tool = this.#agent.toolset.get(name);
-    if (tool === undefined) {
-      throw new NetworkError(
-        "NOT_FOUND",
-        `Cannot call tool "${name}": agent "${this.#agent.name}" has ` +
-          (this.#agent.tools.length === 0 ? "no tools." : `only ${this.#agent.tools.join(", ")}.`),
-      );
-    }
+    const found = this.#agent.toolset.get(name) ?? this.#toolbox.find(name);
+    const tool = found instanceof Promise ? await found : found;
     this.#throwIfOver(`tool "${name}"`);
     await emit({ type: "tool-call", tool: name, arguments: args });
     this.#throwIfOver(`tool "${name}"`);
@@ -173,8 +217,7 @@ class Run {
     this.#throwIfOver(`agent "${name}"`);
     await emit({ type: "agent-call", agent: name, prompt });
     this.#throwIfOver(`agent "${name}"`);
-    this.#asked ??= new AbortController();
-    const signal = AbortSignal.any([cancellation.signal, this.#asked.signal]);
+    const signal = AbortSignal.any([cancellation.signal, this.#ending()]);
     const result = await callAgent(name, prompt, options, signal);
     this.#throwIfOver(`agent "${name}"`);
     const { nodeId, taskId, output } = result;
@@ -251,7 +294,11 @@ function checkQuestion(
 function toAnswer(value: unknown): AgentAnswer {
   if (typeof value === "string") return { output: value };
   if (typeof value === "object" && value !== null && "output" in value) {
-    if (typeof value.output === "string") return value as AgentAnswer;
+    if (typeof value.output === "string") {
+      const fault = usageFault((value as AgentAnswer).usage);
+      if (fault !== undefined) throw new TypeError(fault);
+      return value as AgentAnswer;
+    }
   }
   throw new TypeError(`it returned ${kindOf(value)}, neither a string nor { output: "…" }`);
 }

@@ -1,6 +1,7 @@
 /** What a run tells its caller, from the choice of a device to the result. */
 
 import type { JsonValue } from "../base/bounded_json.ts";
+import type { AgentUsage } from "./models/model.ts";
 import type { AgentResult, RunState } from "./run_state.ts";
 
 /** What an agent itself has to say while it runs. */
@@ -69,6 +70,8 @@ export interface RunResult {
   output: string;
   /** The answer as data, from agents that give it. */
   data?: JsonValue;
+  /** What the models took that it has asked; agents that it has asked tell their own. */
+  usage?: AgentUsage;
   /** How many devices were tried, this one included; 1 or more. */
   attempts: number;
   /** From the call to the result, in milliseconds, as the caller saw it. */
@@ -80,8 +83,8 @@ export interface RunResult {
 }
 
 /**
- * What a run of several agents came to: the last answer, with its task and its node. `attempts` and
- * `serviceMs` are those of all steps together.
+ * What a run of several agents came to: the last answer, with its task and its node. `attempts`,
+ * `serviceMs` and `usage` are those of all steps together.
  */
 export interface NetworkRunResult extends RunResult {
   /** What the agents shared: messages, data and the answers of all. */

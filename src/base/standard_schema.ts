@@ -64,3 +64,36 @@ export function checkNow<Output>(
       "Take one that does not wait, and check the rest before you write.",
   );
 }
+
+/** What a schema may show beside its check: https://standardschema.dev/json-schema. */
+interface SelfDescribing {
+  readonly "~standard": {
+    readonly jsonSchema?: {
+      readonly input?: (options: {
+        readonly target: string;
+        readonly libraryOptions?: Readonly<Record<string, unknown>>;
+      }) => unknown;
+    };
+  };
+}
+
+/**
+ * The JSON Schema of what a schema takes, as it says it of itself; undefined where it says none, or
+ * cannot: a date, a function.
+ */
+export function jsonSchemaOf(schema: StandardSchema): Record<string, unknown> | undefined {
+  const { jsonSchema } = (schema as SelfDescribing)["~standard"];
+  try {
+    const told = jsonSchema?.input?.({
+      target: "draft-2020-12",
+      // zod: what has no words in JSON Schema is left open instead of refused.
+      libraryOptions: { unrepresentable: "any" },
+    });
+    if (typeof told !== "object" || told === null) return undefined;
+    // What it holds beside data, such as its own check, is nobody's business; models know no dialect.
+    const { $schema: _, ...rest } = JSON.parse(JSON.stringify(told));
+    return rest;
+  } catch {
+    return undefined;
+  }
+}

@@ -692,6 +692,26 @@ export const networkDescriptor: Record<string, unknown> = {
                     "reason": {
                       "type": "string",
                       "id": 9
+                    },
+                    "usage": {
+                      "type": "Usage",
+                      "id": 10
+                    }
+                  }
+                },
+                "Usage": {
+                  "fields": {
+                    "input_tokens": {
+                      "type": "uint64",
+                      "id": 1
+                    },
+                    "output_tokens": {
+                      "type": "uint64",
+                      "id": 2
+                    },
+                    "model_calls": {
+                      "type": "uint64",
+                      "id": 3
                     }
                   }
                 },

@@ -148,7 +148,7 @@ function messageOf(event: Exclude<RunEvent, { type: "token" }>): PlainMessage {
       return { step_result: { network, step, result: agentResult(result) } };
     }
     case "result": {
-      const { data, ...result } = event.result;
+      const { data, usage, ...result } = event.result;
       return {
         result: {
           task_id: result.taskId,
@@ -160,6 +160,13 @@ function messageOf(event: Exclude<RunEvent, { type: "token" }>): PlainMessage {
           duration_ms: result.durationMs,
           service_ms: result.serviceMs,
           reason: result.reason,
+          ...(usage !== undefined && {
+            usage: {
+              input_tokens: usage.inputTokens,
+              output_tokens: usage.outputTokens,
+              model_calls: usage.modelCalls,
+            },
+          }),
         },
       };
     }
@@ -189,12 +196,19 @@ export function readProgramEvent(message: PlainMessage): ProgramEvent | undefine
     return { type: "tool-result", tool, result: fromJson(json) };
   }
   if (answer === undefined) return undefined;
-  const { output, data_json: json } = answer;
+  const { output, data_json: json, usage } = answer;
   return {
     type: "answer",
     answer: {
       ...(output !== undefined && { output }),
       ...(json !== undefined && { data: fromJson(json) }),
+      ...(usage !== undefined && {
+        usage: {
+          inputTokens: usage.input_tokens ?? 0,
+          outputTokens: usage.output_tokens ?? 0,
+          modelCalls: usage.model_calls ?? 0,
+        },
+      }),
     },
   };
 }

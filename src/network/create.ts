@@ -1,9 +1,14 @@
 /** The only place where a node is put together. */
 
 import { type Agent, describeAgent } from "../agents/agent.ts";
+import { createAssistantAgent } from "../agents/builtin/assistant.ts";
 import { createCalculatorAgent } from "../agents/builtin/calculator.ts";
-import { createMonitorAgent } from "../agents/builtin/monitor.ts";
+import { createMonitorAgent, type DeviceActivity } from "../agents/builtin/monitor.ts";
 import { McpServers } from "../agents/mcp/servers.ts";
+import { createDeviceInfoTool } from "../agents/tools/device_info.ts";
+import { nodeTools } from "../agents/tools/node_tools.ts";
+import { createSharedStateTool } from "../agents/tools/shared_state.ts";
+import type { JsonValue } from "../base/bounded_json.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import { ulidMaker } from "../base/ulid.ts";
 import { UNKNOWN_DEVICE } from "../device/capabilities.ts";
@@ -35,7 +40,7 @@ import type { NetworkKey } from "../security/network_key.ts";
 import type { PeerCredential, Trust } from "../security/trust.ts";
 import { AgentPrograms } from "./agent_programs.ts";
 import { answerQuestion } from "./answer_question.ts";
-import { agentFinder } from "./catalog.ts";
+import { agentFinder, modelCatalog } from "./catalog.ts";
 import { createEngineAgent } from "./models/engine_agent.ts";
 import { modelAsked } from "./models/engine_call.ts";
 import { ModelCalls } from "./models/model_calls.ts";
@@ -59,8 +64,10 @@ import { type Platform, systemPlatform } from "./platform.ts";
 import { programServices } from "./program_services.ts";
 import { reachOf } from "./reach.ts";
 import { Refusers } from "./refusers.ts";
+import { sendToModel } from "./send_to_model.ts";
 import { StateHost } from "./state_host.ts";
 import { InsideJournal } from "./threads/inside_journal.ts";
+import { THREADS_PREFIX } from "./threads/thread_keys.ts";
 import { ThreadRuns } from "./threads/thread_runs.ts";
 import { makeTrust, ownDirectory, trustMode, verifiesPeers } from "./trusts.ts";
 import { VERSION } from "./version.ts";
@@ -139,15 +146,30 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
   };
 
   const calculator = createCalculatorAgent({ clock });
-  const monitor = createMonitorAgent(async () => ({
+  const readActivity = async () => ({
     ...await platform.readDevice(),
     tasksRunning: executor.running,
     tasksQueued: executor.queued,
-  }));
+  });
+  const monitor = createMonitorAgent(readActivity);
   const mcpServers = new McpServers({ clock, logger });
-  const agents = agentsByName([monitor, calculator.agent], resolved.agents);
+  const assistant = createAssistantAgent(resolved.assistantModel);
+  const builtin = [monitor, calculator.agent, assistant];
+  const agents = agentsByName(builtin, resolved.agents);
   let tracer: Tracer | undefined;
-  const builtinAgents = new Set([monitor.name, calculator.agent.name]);
+  const builtinAgents = new Set(builtin.map(({ name }) => name));
+  const tools = nodeTools({
+    nodeId,
+    allowed: resolved.tools,
+    always: [
+      calculator.tool,
+      createDeviceInfoTool(async () =>
+        describedDevice(description, await readActivity().catch(() => null))
+      ),
+      createSharedStateTool({ state: () => state.state, hidden: [THREADS_PREFIX] }),
+    ],
+    mcpServers,
+  });
   const executor: Executor = new Executor({
     nodeId,
     clock,
@@ -162,6 +184,8 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     journalOf: (thread) => ({ network, prompt: asked, state: own }) =>
       new InsideJournal({ shared: () => state.state, thread, network, asked, state: own }),
     ask: (question) => answerQuestion(question, { findAgent, dispatcher }),
+    tools,
+    sendToModel: (question) => sendToModel(question, modelCalls),
     tracer: () => tracer,
   });
 
@@ -335,11 +359,12 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     link,
     tracer: () => tracer,
   });
+  const networkModels = modelCatalog({ self, membership });
   const modelCalls = new ModelCalls({
     clock,
     dispatcher,
     candidates,
-    models: () => network.models(),
+    models: networkModels,
     aliases: resolved.modelAliases,
   });
   const threadRuns = new ThreadRuns({
@@ -445,6 +470,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     mcpServers,
     engines,
     modelCalls,
+    offeredModels: networkModels,
     findAgent,
     candidates,
     conflicts: () => conflicts.current(),
@@ -462,6 +488,14 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
 
 function agentsByName(builtin: readonly Agent[], own: readonly Agent[]): Map<string, Agent> {
   return new Map([...builtin, ...own].map((agent) => [agent.name, agent]));
+}
+
+/** What an agent is told of the device that it runs on; what that does now is not always known. */
+function describedDevice(
+  { nodeId, capabilities, labels }: NodeDescription,
+  now: DeviceActivity | null,
+): JsonValue {
+  return JSON.parse(JSON.stringify({ nodeId, labels, ...capabilities, now }));
 }
 
 /** What peers would refuse is refused here, where its owner sees it. */

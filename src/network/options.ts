@@ -14,6 +14,8 @@ import {
   toRouter,
 } from "../agents/networks/agent_router.ts";
 import type { NetworkHooks } from "../agents/networks/network_hooks.ts";
+import { DEFAULT_MODEL, isModelName } from "../agents/models/model_name.ts";
+import type { NodeToolOptions } from "../agents/tools/node_tools.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { silentLogger } from "../base/log.ts";
@@ -37,7 +39,7 @@ import { defaultNodeId } from "./node_label.ts";
 /** What {@linkcode createDistributedNetwork} takes. Everything has a default. */
 export interface NetworkOptions {
   /**
-   * What this node can run, beside the built-in `monitor` and `calculator`; one of its own with
+   * What this node can run, beside the built-in `monitor`, `calculator` and `assistant`; one of its own with
    * such a name takes the built-in one's place. A network of agents is an agent, and brings its own.
    *
    * @default {[]}
@@ -86,6 +88,20 @@ export interface NetworkOptions {
    * `HANZO_NETWORK_NO_ENGINES` of the environment is `true`.
    */
   findEngines?: boolean;
+  /**
+   * What the agents of this node may reach outside of the network, by the tools that come with it:
+   * nothing, unless it is said here.
+   *
+   * @default {{}}
+   */
+  tools?: NodeToolOptions;
+  /**
+   * The model of the built-in `assistant`, as the network knows it: a name, or several with commas
+   * between them.
+   *
+   * @default {"default"} the best that the network has
+   */
+  assistantModel?: string;
   /**
    * The network's name. Nodes of different names ignore each other. By default the one that came
    * with the key, which is `"hanzo"` where nobody gave another.
@@ -272,6 +288,8 @@ export interface ResolvedOptions {
   readonly modelAliases: ModelAliases;
   /** Undefined: as the system says. */
   readonly findEngines: boolean | undefined;
+  readonly tools: NodeToolOptions;
+  readonly assistantModel: string;
   /** Undefined: the one that comes with the key. */
   readonly name: string | undefined;
   readonly nodeId: string;
@@ -331,6 +349,8 @@ export function resolveOptions(
     engines: Object.freeze(enginePlaces((options.engines ?? []).map(parseEngine), [])),
     modelAliases: checkAliases(options.modelAliases ?? {}),
     findEngines: options.findEngines,
+    tools: allowedTools(options.tools ?? {}),
+    assistantModel: options.assistantModel ?? DEFAULT_MODEL,
     name: options.name,
     isNamed: options.nodeId !== undefined,
     nodeId: options.nodeId ?? defaultNodeId(host.name, host.random),
@@ -403,6 +423,13 @@ function ownTls(options: NetworkOptions): OwnTls | undefined {
   return undefined;
 }
 
+function allowedTools({ httpRequest, webSearch }: NodeToolOptions): NodeToolOptions {
+  return Object.freeze({
+    ...(httpRequest && { httpRequest: structuredClone(httpRequest) }),
+    ...(webSearch && { webSearch: structuredClone(webSearch) }),
+  });
+}
+
 /** Only on this machine: what goes there is not encrypted. */
 function agentPrograms(urls: readonly string[]): Address[] {
   const parsed = urls.map((url) => {
@@ -424,7 +451,10 @@ function toPeer(peer: string | ManualPeer): ManualPeer {
 }
 
 function check(options: ResolvedOptions): void {
-  const { name, nodeId, open, routingStrategy, agents } = options;
+  const { name, nodeId, open, routingStrategy, agents, assistantModel } = options;
+  if (!isModelName(assistantModel)) {
+    refuse("assistantModel", assistantModel, "the name of a model");
+  }
   if (name !== undefined && (name === "" || safeName(name) !== name)) {
     refuse("name", name, "1 to 128 characters without control characters");
   }

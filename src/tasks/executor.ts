@@ -2,7 +2,10 @@
 
 import type { Agent, AgentAnswer, CallAgentOptions } from "../agents/agent.ts";
 import { AgentLost } from "../agents/agent_lost.ts";
+import type { ToolSource } from "../agents/agent_tools.ts";
+import type { ModelCall, ModelReply } from "../agents/models/chat_model.ts";
 import { type CallAgent, runAgent } from "../agents/run_agent.ts";
+import type { AskModel } from "../agents/run_models.ts";
 import type { RunResult } from "../agents/run_event.ts";
 import type { OpenJournal, ThreadRef } from "../agents/run_state_store.ts";
 import type { Cancellation } from "../base/cancellation.ts";
@@ -36,6 +39,10 @@ export interface ExecutorOptions {
   readonly slots: number;
   /** Gets an agent run for one that runs here. */
   readonly ask: (question: AgentQuestion) => Promise<RunResult>;
+  /** Carries what an agent that runs here asks a model, wherever that is. */
+  readonly sendToModel?: (question: ModelQuestion) => Promise<ModelReply>;
+  /** The tools of this node, for the agents that run here. */
+  readonly tools?: ToolSource;
   /** Where networks note how far they are that a run in a thread asks. */
   readonly journalOf?: (thread: ThreadRef) => OpenJournal;
   /** What records traces, if anything does. */
@@ -59,6 +66,23 @@ export interface AgentQuestion {
   readonly traceparent?: string;
   /** Aborts when the asker is stopped, or has ended. */
   readonly signal: AbortSignal;
+}
+
+/** What an agent that runs here asks a model. */
+export interface ModelQuestion extends ModelCall {
+  /** Who asks. */
+  readonly asker: Agent;
+  /** Its task. */
+  readonly taskId: string;
+  /** The name of the model, as the asker has it. */
+  readonly model: string;
+  /** What the asker's own task has left, in milliseconds. */
+  readonly timeoutMs: number;
+  readonly priority: Priority;
+  /** How many have asked each other until it came to this one; 1 or more. */
+  readonly hops: number;
+  /** The span of the asker, where traces are recorded. */
+  readonly traceparent?: string;
 }
 
 /** As an executor calls who calls from its own device: it is no label. */
@@ -347,6 +371,9 @@ export class Executor {
     const emit = (event: AttemptEvent) => attempt.tell(event);
     const callAgent: CallAgent = (name, prompt, options, signal) =>
       this.#ask(attempt, agent, { agent: name, prompt, options, signal });
+    const { sendToModel, tools } = this.#options;
+    const askModel: AskModel | undefined = sendToModel &&
+      ((model, call) => this.#askModel(attempt, agent, model, call));
     let answer: AgentAnswer | Promise<AgentAnswer>;
     try {
       answer = runAgent(agent, {
@@ -358,6 +385,8 @@ export class Executor {
         emit,
         state,
         callAgent,
+        askModel,
+        tools,
       });
     } catch (thrown) {
       return failed(thrown);
@@ -396,33 +425,82 @@ export class Executor {
   ): Promise<RunResult> {
     const { clock, ask } = this.#options;
     const { hops, priority, traceparent } = attempt.task;
+    const answered = this.#giveSlot(attempt, `agent "${question.agent}"`);
+    try {
+      const leftMs = attempt.endsAt - clock.now();
+      const timeoutMs = Math.max(1, Math.min(question.options.timeoutMs ?? Infinity, leftMs));
+      return await ask({ ...question, asker, timeoutMs, priority, hops: hops + 1, traceparent });
+    } finally {
+      answered();
+    }
+  }
+
+  /** The same with a model, until it has said all. */
+  async #askModel(
+    attempt: HeldAttempt,
+    asker: Agent,
+    model: string,
+    call: ModelCall,
+  ): Promise<ModelReply> {
+    const { clock, sendToModel } = this.#options;
+    const { hops, priority, traceparent, taskId } = attempt.task;
+    const answered = this.#giveSlot(attempt, `model "${model}"`);
+    try {
+      const timeoutMs = Math.max(1, attempt.endsAt - clock.now());
+      const asked = { ...call, asker, taskId, model, timeoutMs, priority, hops: hops + 1 };
+      const reply = await sendToModel!({ ...asked, traceparent });
+      return { ...reply, body: endedBy(reply.body, answered) };
+    } catch (thrown) {
+      answered();
+      throw thrown;
+    }
+  }
+
+  /**
+   * Gives the slot of a task that waits for somebody to others.
+   *
+   * @returns Goes on with it, once.
+   */
+  #giveSlot(attempt: HeldAttempt, asked: string): () => void {
+    const { hops } = attempt.task;
     if (hops >= MAX_HOPS) {
       throw new NetworkError(
         "FAILED_PRECONDITION",
-        `Cannot ask agent "${question.agent}": agents have asked each other ${hops} deep already. ` +
+        `Cannot ask ${asked}: agents have asked each other ${hops} deep already. ` +
           `Is there a circle in what they ask?`,
       );
     }
     if (this.#asking >= MAX_ASKING) {
       throw new NetworkError(
         "RESOURCE_EXHAUSTED",
-        `Cannot ask agent "${question.agent}": ${this.#asking} tasks wait here for agents that they ` +
-          `have asked. Ask for less at a time.`,
+        `Cannot ask ${asked}: ${this.#asking} tasks wait here for whom they have asked. ` +
+          "Ask for less at a time.",
         { retryAfterMs: Math.ceil(this.#averageMs) },
       );
     }
-    const leftMs = attempt.endsAt - clock.now();
-    const timeoutMs = Math.max(1, Math.min(question.options.timeoutMs ?? Infinity, leftMs));
     if (++attempt.asking === 1) {
       this.#asking++;
       this.#handOn();
     }
-    try {
-      return await ask({ ...question, asker, timeoutMs, priority, hops: hops + 1, traceparent });
-    } finally {
+    let isAnswered = false;
+    return () => {
+      if (isAnswered) return;
+      isAnswered = true;
       // It goes on at once, even where its slot is taken: whoever holds work up makes nothing free.
       if (attempt.asking > 0 && --attempt.asking === 0) this.#asking--;
-    }
+    };
+  }
+}
+
+/** A body, and what is done as soon as it is read to its end, or left. */
+async function* endedBy(
+  body: AsyncIterable<Uint8Array>,
+  end: () => void,
+): AsyncGenerator<Uint8Array, void, void> {
+  try {
+    yield* body;
+  } finally {
+    end();
   }
 }
 

@@ -179,11 +179,11 @@ function longer(streamed: string, text: string): string {
 export function serveRun(call: IncomingCall, executor: Executor, caller: string): void {
   let streamed = "";
   let hasBegun = false;
-  const answer = ({ output, data, serviceMs, changes }: Served) => {
+  const answer = ({ output, data, usage, serviceMs, changes }: Served) => {
     // What was streamed is there already.
     const told = output === streamed ? undefined : output;
     try {
-      call.end(new AnswerBody({ output: told, data, serviceMs, changes }));
+      call.end(new AnswerBody({ output: told, data, usage, serviceMs, changes }));
     } catch (thrown) {
       // The work is done: what cannot be sent must not look as if nothing had begun.
       if (!hasBegun) call.begin();

@@ -2,6 +2,8 @@
 
 import type { AgentAnswer } from "../agents/agent.ts";
 import type { RunChanges, RunStateStore } from "../agents/run_state_store.ts";
+import type { AgentUsage } from "../agents/models/model.ts";
+import { usageFault } from "../agents/models/usage.ts";
 import type { AgentEvent } from "../agents/run_event.ts";
 import { type JsonValue, parseBoundedJson } from "../base/bounded_json.ts";
 import { NetworkError } from "../base/errors.ts";
@@ -48,6 +50,9 @@ const ANSWER_DATA = bytesTag(2);
 const ANSWER_SERVICE_US = varintTag(3);
 const ANSWER_CANCELLED = bytesTag(4);
 const ANSWER_CHANGES = bytesTag(5);
+const ANSWER_USAGE = bytesTag(6);
+/** In the order of their numbers. */
+const USAGE_FIELDS = ["inputTokens", "outputTokens", "modelCalls"] as const;
 /** Of the messages in an event: all their fields are strings, or JSON. */
 const FIRST = bytesTag(1);
 const SECOND = bytesTag(2);
@@ -220,17 +225,22 @@ export class AnswerBody implements Encodable {
     this.#answer = answer;
     this.#data = data === undefined ? undefined : encoder.encode(jsonOf(data));
     this.#changes = changes === undefined ? undefined : encoder.encode(JSON.stringify(changes));
-    this.bound = NUMBERS_BOUND + 3 * (output.length + cancelled.length) +
+    this.bound = 2 * NUMBERS_BOUND + 3 * (output.length + cancelled.length) +
       (this.#data?.length ?? 0) + (this.#changes?.length ?? 0);
   }
 
   encode(writer: ProtoWriter): void {
-    const { output, serviceMs, cancelled } = this.#answer;
+    const { output, serviceMs, cancelled, usage } = this.#answer;
     if (output !== undefined) writer.string(ANSWER_OUTPUT, output);
     if (this.#data !== undefined) writer.bytes(ANSWER_DATA, this.#data);
     writer.number(ANSWER_SERVICE_US, microseconds(serviceMs));
     if (cancelled !== undefined) writer.string(ANSWER_CANCELLED, cancelled);
     if (this.#changes !== undefined) writer.bytes(ANSWER_CHANGES, this.#changes);
+    if (usage !== undefined) {
+      const start = writer.begin(ANSWER_USAGE, NUMBERS_BOUND);
+      USAGE_FIELDS.forEach((field, i) => writer.number(varintTag(i + 1), usage[field]));
+      writer.end(start, NUMBERS_BOUND);
+    }
   }
 }
 
@@ -247,6 +257,7 @@ export function decodeAnswer(bytes: Uint8Array): WireAnswer {
     if (tag === ANSWER_OUTPUT) answer.output = reader.string();
     else if (tag === ANSWER_DATA) answer.data = valueOf(reader.bytes());
     else if (tag === ANSWER_CHANGES) answer.changes = readChanges(jsonIn(reader.bytes()));
+    else if (tag === ANSWER_USAGE) answer.usage = readUsage(reader.nested());
     else if (tag === ANSWER_SERVICE_US) answer.serviceMs = reader.number() / 1_000;
     else if (tag === ANSWER_CANCELLED) {
       answer.cancelled = safeText(reader.string().slice(0, MAX_REASON_LENGTH));
@@ -256,6 +267,18 @@ export function decodeAnswer(bytes: Uint8Array): WireAnswer {
     throw unfit("answer", `serviceMs is ${answer.serviceMs}`);
   }
   return answer;
+}
+
+function readUsage(reader: ProtoReader): AgentUsage {
+  const usage = { inputTokens: 0, outputTokens: 0, modelCalls: 0 };
+  while (!reader.atEnd) {
+    const tag = reader.number();
+    const field = USAGE_FIELDS.find((_, i) => tag === varintTag(i + 1));
+    if (field !== undefined) usage[field] = reader.number();
+    else reader.skip(tag);
+  }
+  if (usageFault(usage) !== undefined) throw unfit("answer", "its usage is none");
+  return usage;
 }
 
 /** One string. */

@@ -314,7 +314,7 @@ export class TaskRun implements WatchedAttempt {
     }
   }
 
-  #done(attempt: Attempt, { output, data, serviceMs, changes }: Served): RunResult {
+  #done(attempt: Attempt, { output, data, usage, serviceMs, changes }: Served): RunResult {
     if (changes !== undefined) {
       // Where there is no room for them, nobody else is to do it again.
       attempt.begun = true;
@@ -339,6 +339,7 @@ export class TaskRun implements WatchedAttempt {
       reason,
     };
     if (data !== undefined) result.data = data;
+    if (usage !== undefined) result.usage = usage;
     return result;
   }
 

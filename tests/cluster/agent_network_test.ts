@@ -1,7 +1,7 @@
 /** Networks of agents over many devices: where steps run, what they share, and what dies with whom. */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { type AgentOptions, type AgentRun, createAgent } from "../../src/agents/agent.ts";
+import { type AgentRun, createAgent, type FunctionAgentOptions } from "../../src/agents/agent.ts";
 import { createNetwork } from "../../src/agents/networks/agent_network.ts";
 import { sequentialRouter } from "../../src/agents/networks/routers.ts";
 import type { NetworkRunResult, RunEvent } from "../../src/agents/run_event.ts";
@@ -11,7 +11,7 @@ import type { NetworkOptions } from "../../src/network/options.ts";
 import { MemoryFleet, type MemoryNode } from "../support/memory_fleet.ts";
 import { heldAgent } from "../support/task_rig.ts";
 
-function agentOf(name: string, run: AgentRun, options: Partial<AgentOptions> = {}) {
+function agentOf(name: string, run: AgentRun, options: Partial<FunctionAgentOptions> = {}) {
   return createAgent({ name, description: "", run, ...options });
 }
 
@@ -134,7 +134,7 @@ Deno.test("a network is an agent that any device can ask for, and its steps run 
     c: { agents: [research], labels: ["far"] },
   });
   const names = a.network.agents().map(({ agent }) => agent.name);
-  assertEquals(names, ["calculator", "monitor", "newsroom", "research", "write"]);
+  assertEquals(names, ["assistant", "calculator", "monitor", "newsroom", "research", "write"]);
   const { events, read } = collect(a.network.stream("News", { initialAgent: newsroom }));
   await fleet.wait(read);
   const last = events.at(-1)!;

@@ -1,7 +1,11 @@
 /** Agents that ask other agents, on whatever device these are. */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { type AgentContext, type AgentOptions, createAgent } from "../../src/agents/agent.ts";
+import {
+  type AgentContext,
+  createAgent,
+  type FunctionAgentOptions,
+} from "../../src/agents/agent.ts";
 import type { RunEvent } from "../../src/agents/run_event.ts";
 import { createTool } from "../../src/agents/tool.ts";
 import type { NetworkError } from "../../src/base/errors.ts";
@@ -16,7 +20,7 @@ const errorOf = (promise: Promise<unknown>): Promise<NetworkError> =>
   );
 
 /** An agent that asks `held` and says what it was told. */
-const asker = (options: Partial<AgentOptions> = {}) =>
+const asker = (options: Partial<FunctionAgentOptions> = {}) =>
   createAgent({
     name: "asker",
     description: "Asks",

@@ -4,7 +4,7 @@ import { Deadlines } from "../../src/base/deadlines.ts";
 import { AT_EASE } from "../../src/device/condition.ts";
 import { UNKNOWN_DEVICE } from "../../src/device/capabilities.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { type AgentOptions, createAgent, describeAgent } from "../../src/agents/agent.ts";
+import { createAgent, describeAgent, type FunctionAgentOptions } from "../../src/agents/agent.ts";
 import { createTool } from "../../src/agents/tool.ts";
 import type { Requirements, Workload } from "../../src/agents/requirements.ts";
 import type { RunEvent, RunResult } from "../../src/agents/run_event.ts";
@@ -44,7 +44,7 @@ async function startAll(
  */
 async function startThree(
   fleet: MemoryFleet,
-  agent: Partial<AgentOptions> = {},
+  agent: Partial<FunctionAgentOptions> = {},
   slots?: number,
 ): Promise<{ a: MemoryNode; b: MemoryNode; c: MemoryNode; held: HeldAgent }> {
   const held = heldAgent({ workload: "heavy", ...agent });
@@ -477,7 +477,7 @@ Deno.test("runAll rejects when the request itself is wrong", async () => {
   await assertRejects(
     () => a.network.runAll("x", { initialAgent: "poet" }),
     NetworkError,
-    'Cannot run agent "poet": no node of the network has it. There are: calculator, monitor.',
+    'Cannot run agent "poet": no node of the network has it. There are: assistant, calculator, monitor.',
   );
   await assertRejects(
     () => a.network.runAll("x", { initialAgent: "monitor", timeoutMs: 0 }),
@@ -584,7 +584,7 @@ Deno.test("a custom router is told the agents, the task, and only the devices th
   );
   assertEquals(nodeId, "b");
   assertEquals(asked, [{
-    agents: ["calculator", "here", "monitor"],
+    agents: ["assistant", "calculator", "here", "monitor"],
     state: { query: "question", context: "document", agent: "here", workload: "background" },
     peers: ["a true 0", "b false 0"],
   }]);
@@ -690,6 +690,7 @@ Deno.test("a node that is open and accepts no tasks offers no agents and runs no
   });
   assertEquals(a.network.getNetworkStatus().peers.closed.agents, []);
   assertEquals(a.network.agents().map(({ agent, nodes }) => [agent.name, nodes]), [
+    ["assistant", ["a"]],
     ["calculator", ["a"]],
     ["monitor", ["a"]],
   ]);
@@ -883,6 +884,6 @@ Deno.test("without a name the only agent that is not built in is meant, wherever
   await assertRejects(
     () => a.network.run("hello"),
     NetworkError,
-    "Cannot choose an agent: name one of calculator, monitor, second, shout.",
+    "Cannot choose an agent: name one of assistant, calculator, monitor, second, shout.",
   );
 });

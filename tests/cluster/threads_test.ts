@@ -1,7 +1,7 @@
 /** Threads over many devices: what goes on elsewhere, what a crash leaves, what must not run twice. */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { type AgentOptions, type AgentRun, createAgent } from "../../src/agents/agent.ts";
+import { type AgentRun, createAgent, type FunctionAgentOptions } from "../../src/agents/agent.ts";
 import { createNetwork } from "../../src/agents/networks/agent_network.ts";
 import { sequentialRouter } from "../../src/agents/networks/routers.ts";
 import type { NetworkError } from "../../src/base/errors.ts";
@@ -9,7 +9,7 @@ import type { NetworkOptions } from "../../src/network/options.ts";
 import { MemoryFleet, type MemoryNode } from "../support/memory_fleet.ts";
 import { heldAgent } from "../support/task_rig.ts";
 
-function agentOf(name: string, run: AgentRun, options: Partial<AgentOptions> = {}) {
+function agentOf(name: string, run: AgentRun, options: Partial<FunctionAgentOptions> = {}) {
   return createAgent({ name, description: "", run, ...options });
 }
 
@@ -39,7 +39,7 @@ const errorOf = (promise: Promise<unknown>): Promise<NetworkError> =>
   promise.then(() => Promise.reject(new Error("It should have failed.")), (thrown) => thrown);
 
 /** What can be asked of three agents in a row, of which the second answers when the test says so. */
-function pressOf(options: Partial<AgentOptions> = {}) {
+function pressOf(options: Partial<FunctionAgentOptions> = {}) {
   const begun: string[] = [];
   const noting = (name: string) =>
     agentOf(name, ({ nodeId, state }) => {

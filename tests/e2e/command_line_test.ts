@@ -73,9 +73,13 @@ Deno.test("what fails ends with 1, one line without a stack, and with --json an 
     await using a = machine.up("A");
     const { api, grpc } = await ready(a);
     const cases: [string[], string, string][] = [
-      [["run", "x", "--agent=poet"], "NOT_FOUND", "no node of the network has it. There are: calc"],
+      [
+        ["run", "x", "--agent=poet"],
+        "NOT_FOUND",
+        "no node of the network has it. There are: assistant, calc",
+      ],
       [["run", "x", "--agent=monitor", "--node=Z"], "NOT_FOUND", "no such node is here now"],
-      [["run", "x"], "INVALID_ARGUMENT", "name one of calculator, monitor"],
+      [["run", "x"], "INVALID_ARGUMENT", "name one of assistant, calculator, monitor"],
       [["run", "2 +", "--agent=calculator"], "INVALID_ARGUMENT", "2 +"],
     ];
     for (const [args, code, message] of cases) {

@@ -68,3 +68,15 @@ Deno.test("examples/custom_router.ts sends the long text to the device with the 
     "long text: ran on server, because the custom router chose it",
   );
 });
+
+Deno.test("examples/weather.ts is an agent whose model is the network's, and says when there is none", async () => {
+  await withTempDir(async (directory) => {
+    const machine = new TestMachine(directory);
+    await using a = machine.up("A", `--agents=${EXAMPLES}weather.ts`, "--assistant-model=none");
+    await ready(a);
+    const weather = await machine.ask("A", "run", "Oslo?", "--agent", "weather");
+    assertStringIncludes(weather.stderr, 'Cannot ask model "default"');
+    const assistant = await machine.ask("A", "run", "Hello", "--agent", "assistant");
+    assertStringIncludes(assistant.stderr, 'model "none"');
+  });
+});

@@ -87,10 +87,10 @@ Deno.test({
         const agents = await machine.askJson<{ agent: { name: string } }[]>("near", "agents");
         return agents.map(({ agent }) => agent.name).join();
       };
-      assertEquals(await names(), "calculator,monitor");
+      assertEquals(await names(), "assistant,calculator,monitor");
       await using again = start("python_agent.py", address.split(":")[1]);
       await line(again, "serving on ");
-      await eventually(async () => await names() === "calculator,count,letters,monitor", {
+      await eventually(async () => await names() === "assistant,calculator,count,letters,monitor", {
         what: "the agents that are back",
       });
     }),

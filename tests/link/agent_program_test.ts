@@ -98,14 +98,21 @@ Deno.test("a run is asked for as it was, and what it says comes in order", async
     call.write({ token: { text: "ü" } });
     call.write({ tool_call: { tool: "x", arguments_json: '{"a":1}' } });
     call.write({ tool_result: { tool: "x" } });
-    call.write({ result: { output: "", data_json: "[1]" } });
+    call.write({ result: { output: "", data_json: "[1]", usage: { model_calls: 2 } } });
     call.end();
   }, async (program) => {
     assertEquals(await Array.fromAsync(program.run(ASKED, never())), [
       { type: "token", text: "ü" },
       { type: "tool-call", tool: "x", arguments: { a: 1 } },
       { type: "tool-result", tool: "x", result: null },
-      { type: "answer", answer: { output: "", data: [1] } },
+      {
+        type: "answer",
+        answer: {
+          output: "",
+          data: [1],
+          usage: { inputTokens: 0, outputTokens: 0, modelCalls: 2 },
+        },
+      },
     ]);
     assertEquals(
       [asked.agent, asked.prompt, asked.context, asked.task_id],

@@ -35,6 +35,7 @@ const RESULT = {
   durationMs: 2.5,
   serviceMs: 1.5,
   reason: "it is the fastest",
+  usage: { inputTokens: 7, outputTokens: 3, modelCalls: 1 },
 };
 
 /** A node that serves the service; what its runs do, the test says. */
@@ -118,6 +119,7 @@ Deno.test("each event of a run arrives as its message, in order, with all that i
   assertEquals(JSON.parse(call.tool_call.arguments_json), { at: [1, null] });
   assertEquals(JSON.parse(answer.tool_result.result_json), "there");
   assertEquals(JSON.parse(result.result.data_json), { n: 1 });
+  assertEquals(result.result.usage, { input_tokens: 7, output_tokens: 3, model_calls: 1 });
   assertEquals(
     [result.result.output, result.result.attempts, result.result.duration_ms],
     ["hi", 1, 2.5],

@@ -332,7 +332,7 @@ Deno.test("what a run is told is checked before anything runs", async () => {
   }
   const unnamed = await errorOf(fleet, network.run("1"));
   assertEquals(unnamed.code, "INVALID_ARGUMENT");
-  assertStringIncludes(unnamed.message, "name one of calculator, monitor");
+  assertStringIncludes(unnamed.message, "name one of assistant, calculator, monitor");
   const stranger = await errorOf(fleet, network.run("1", { initialAgent: "poet" }));
   assertEquals(stranger.code, "NOT_FOUND");
 });

@@ -30,6 +30,8 @@ Deno.test("everything has a default", () => {
     engines: [],
     modelAliases: Object.create(null),
     findEngines: undefined,
+    tools: {},
+    assistantModel: "default",
     name: undefined,
     isNamed: false,
     nodeId: "studio-0042",
@@ -189,12 +191,12 @@ Deno.test("what no peer would take is refused when the network is made, not sile
   const tooMany = Array.from({ length: 300 }, (_, i) => agent(`agent-${i}`));
   for (
     const [agents, field] of [
-      [[agent("a", "x".repeat(5_000))], "agents.2.description"],
+      [[agent("a", "x".repeat(5_000))], "agents.3.description"],
       [tooMany, "agents"],
       [
         // Not made by createAgent, which would have refused it.
         [{ ...agent("a"), requirements: { memory: -1 } }],
-        "agents.2.requirements.memory",
+        "agents.3.requirements.memory",
       ],
     ] as const
   ) {
@@ -210,9 +212,24 @@ Deno.test("an agent of one's own takes the place of the built-in one of that nam
   const own = createAgent({ name: "calculator", description: "Mine", run: () => "42" });
   const { network } = await fleet.start({ nodeId: "a", agents: [own] });
   assertEquals(network.agents().map(({ agent }) => [agent.name, agent.description]), [
+    ["assistant", network.agents()[0].agent.description],
     ["calculator", "Mine"],
-    ["monitor", network.agents()[1].agent.description],
+    ["monitor", network.agents()[2].agent.description],
   ]);
   const running = network.run("6 * 9", { initialAgent: "calculator" });
   assertEquals((await fleet.wait(running)).output, "42");
+});
+
+Deno.test("what agents may reach is copied, and the assistant's model is a name", () => {
+  const allowHosts = ["example.com"];
+  const { tools, assistantModel } = resolveOptions(
+    { tools: { httpRequest: { allowHosts } }, assistantModel: "llama3.2" },
+    HOST,
+  );
+  allowHosts.push("evil.example");
+  assertEquals(tools, { httpRequest: { allowHosts: ["example.com"] } });
+  assertEquals(assistantModel, "llama3.2");
+  const { code, message } = refusalOf({ assistantModel: "" });
+  assertEquals(code, "INVALID_ARGUMENT");
+  assertStringIncludes(message, 'assistantModel is "", expected the name of a model');
 });

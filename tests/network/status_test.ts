@@ -55,7 +55,7 @@ Deno.test("the status of a node holds all that is known of it and its peers, as 
     address: "10.0.0.1:5681",
     peerCount: 1,
     models: [],
-    agentCount: 3,
+    agentCount: 4,
     activeTasks: 1,
     queuedTasks: 2,
     slots: 1,
@@ -75,8 +75,8 @@ Deno.test("the status of a node holds all that is known of it and its peers, as 
     refusedBy: [],
   });
   assertEquals(capabilities.memory, 1_000);
-  assertEquals(agents.map(({ name }) => name), ["monitor", "calculator", "held"]);
-  assertEquals(agents[2], {
+  assertEquals(agents.map(({ name }) => name), ["monitor", "calculator", "assistant", "held"]);
+  assertEquals(agents[3], {
     name: "held",
     description: "Answers when the test says so",
     workload: "light",
@@ -108,7 +108,7 @@ Deno.test("the status of a node holds all that is known of it and its peers, as 
       inUse: true,
       problem: null,
     }],
-    agents: ["monitor", "calculator", "poet"],
+    agents: ["monitor", "calculator", "assistant", "poet"],
     models: [],
     currentLoad: 0,
     evicted: false,
@@ -135,7 +135,7 @@ Deno.test("what a reader does to a status does not change the network", async ()
   status.peers.ghost = { ...status.peers.ghost };
   status.nameConflicts.push({ nodeId: "x", host: "y", isOlder: false });
   const fresh = network.getNetworkStatus();
-  assertEquals(fresh.agents.length, 2);
+  assertEquals(fresh.agents.length, 3);
   assertEquals([fresh.peers, fresh.nameConflicts], [{}, []]);
 });
 
@@ -251,11 +251,12 @@ Deno.test("the agents of the network are listed once each, with the nodes that h
   await fleet.advance(500);
   const list = () => network.agents().map(({ agent, nodes }) => [agent.name, nodes]);
   assertEquals(list(), [
+    ["assistant", ["a", "b"]],
     ["calculator", ["a", "b"]],
     ["monitor", ["a", "b"]],
     ["poet", ["b"]],
   ]);
   await fleet.wait(b.network.stop());
   await fleet.advance(10);
-  assertEquals(list(), [["calculator", ["a"]], ["monitor", ["a"]]]);
+  assertEquals(list(), [["assistant", ["a"]], ["calculator", ["a"]], ["monitor", ["a"]]]);
 });

@@ -4,8 +4,8 @@ import {
   type Agent,
   type AgentAnswer,
   type AgentContext,
-  type AgentOptions,
   createAgent,
+  type FunctionAgentOptions,
 } from "../../src/agents/agent.ts";
 import type { AgentEvent } from "../../src/agents/run_event.ts";
 import { encoded } from "../../src/base/protobuf.ts";
@@ -34,7 +34,7 @@ export interface HeldAgent {
 }
 
 /** Makes an agent that answers when the test says so. */
-export function heldAgent(options: Partial<AgentOptions> = {}): HeldAgent {
+export function heldAgent(options: Partial<FunctionAgentOptions> = {}): HeldAgent {
   const runs: HeldRun[] = [];
   const prompts: string[] = [];
   const agent = createAgent({

@@ -77,6 +77,11 @@ const anyAnswer: fc.Arbitrary<WireAnswer> = fc.record({
   data: json,
   cancelled: fc.stringMatching(/^[a-z ]{1,20}[a-z]$/),
   serviceMs: fc.integer({ min: 1, max: MAX_TIMEOUT_MS }),
+  usage: fc.record({
+    inputTokens: fc.maxSafeNat(),
+    outputTokens: fc.maxSafeNat(),
+    modelCalls: fc.nat(),
+  }, { noNullPrototype: true }),
   changes: fc.record({
     data: fc.dictionary(label, json, { noNullPrototype: true }),
     deleted: fc.array(text),

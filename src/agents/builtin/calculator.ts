@@ -1,8 +1,10 @@
 /** The agent `calculator`: arithmetic with units and functions, on every node, without a model. */
 
+import { z } from "zod";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { NetworkError } from "../../base/errors.ts";
 import { type Agent, createAgent } from "../agent.ts";
+import { createTool, type Tool } from "../tool.ts";
 import { CalculatorThread } from "./calculator_thread.ts";
 
 // Longer ones are not arithmetic that a person or a model asks for.
@@ -31,10 +33,12 @@ export interface CalculatorOptions {
   idleMs?: number;
 }
 
-/** The agent, and the end of the thread that it may have started. */
+/** The agent and the tool, and the end of the thread that it may have started. */
 export interface Calculator {
   /** The agent. */
   readonly agent: Agent;
+  /** The same for other agents, as a tool. */
+  readonly tool: Tool;
   /** Ends the thread; what it was at fails with `CANCELLED`. The agent stays usable. */
   readonly dispose: () => void;
 }
@@ -49,24 +53,31 @@ export interface Calculator {
 export function createCalculatorAgent(options: CalculatorOptions = {}): Calculator {
   const { clock = systemClock, timeoutMs = TIMEOUT_MS, idleMs = IDLE_MS } = options;
   const thread = new CalculatorThread({ clock, timeoutMs, idleMs });
+  const calculate = async (prompt: string, signal: AbortSignal) => {
+    const expression = expressionIn(prompt);
+    try {
+      const { output, ...value } = await thread.evaluate(expression, signal);
+      return { output, data: { expression, ...value } };
+    } catch (thrown) {
+      if (signal.aborted || thrown instanceof NetworkError) throw thrown;
+      throw refusal(expression, (thrown as Error).message, thrown);
+    }
+  };
   const agent = createAgent({
     name: "calculator",
     description: "Does arithmetic with units and functions, such as 3 inch to cm or " +
       "2^10 + sqrt(2)",
     workload: "light",
     idempotent: true,
-    run: async ({ prompt, signal }) => {
-      const expression = expressionIn(prompt);
-      try {
-        const { output, ...value } = await thread.evaluate(expression, signal);
-        return { output, data: { expression, ...value } };
-      } catch (thrown) {
-        if (signal.aborted || thrown instanceof NetworkError) throw thrown;
-        throw refusal(expression, (thrown as Error).message, thrown);
-      }
-    },
+    run: ({ prompt, signal }) => calculate(prompt, signal),
   });
-  return { agent, dispose: () => thread.stop() };
+  const tool = createTool({
+    name: "calculator",
+    description: "Does arithmetic with units and functions. " + EXAMPLE,
+    parameters: z.object({ expression: z.string() }),
+    handler: async ({ expression }, { signal }) => (await calculate(expression, signal)).output,
+  });
+  return { agent, tool, dispose: () => thread.stop() };
 }
 
 /** The arithmetic in a sentence like "What is 2 + 2?". */

@@ -4,8 +4,15 @@ import type { JsonValue } from "../../base/bounded_json.ts";
 
 /** One message to a model. */
 export type ModelMessage =
-  /** How it is to behave, and what it is asked. */
-  | { readonly role: "system" | "user"; readonly content: string }
+  /** How it is to behave. */
+  | { readonly role: "system"; readonly content: string }
+  /** What it is asked. */
+  | {
+    readonly role: "user";
+    readonly content: string;
+    /** Pictures beside the text, for models that see: URLs, `data:` ones included. */
+    readonly images?: readonly string[];
+  }
   /** What it said before, and which tools it called then. */
   | {
     readonly role: "assistant";
@@ -41,8 +48,29 @@ export interface ModelRequest {
   readonly messages: readonly ModelMessage[];
   /** The tools that it may call. */
   readonly tools?: readonly ModelTool[];
+  /** Whether it may, must not, or has to call one of them. @default {"auto"} */
+  readonly toolChoice?: "auto" | "none" | "required";
+  /** What its answer must be, where the engine can hold it to that: JSON of a schema. */
+  readonly responseFormat?: ModelResponseFormat;
+  /** How many tokens it may write; by default as many as the engine lets it. */
+  readonly maxTokens?: number;
+  /** How freely it chooses its words, 0 to 2; by default as the engine has it. */
+  readonly temperature?: number;
+  /**
+   * Takes each piece of the text as soon as it is there; while a returned promise is pending the
+   * model waits. The answer has all of the text nevertheless.
+   */
+  readonly onToken?: (text: string) => Promise<void> | void;
   /** Stops it. */
   readonly signal?: AbortSignal;
+}
+
+/** What an answer must be. */
+export interface ModelResponseFormat {
+  /** What the schema is called: letters, digits, `_` and `-`. */
+  readonly name: string;
+  /** The JSON Schema. */
+  readonly schema: Readonly<Record<string, JsonValue>>;
 }
 
 /** What a model says. */
@@ -52,7 +80,23 @@ export interface ModelAnswer {
   /** The tools that it wants called, in order. */
   readonly toolCalls: readonly ModelToolCall[];
   /** How many tokens it read and wrote, where that is known. */
-  readonly usage?: { readonly inputTokens: number; readonly outputTokens: number };
+  readonly usage?: ModelUsage;
+  /** Whether it was cut off, because it came to `maxTokens` or to the end of what the model holds. */
+  readonly isCut?: boolean;
+}
+
+/** What an answer took, in tokens. */
+export interface ModelUsage {
+  /** What the model read. */
+  readonly inputTokens: number;
+  /** What it wrote. */
+  readonly outputTokens: number;
+}
+
+/** What the models of a run took together, as far as they tell it. */
+export interface AgentUsage extends ModelUsage {
+  /** How often a model was asked. */
+  readonly modelCalls: number;
 }
 
 /**

@@ -4,6 +4,8 @@ import type { Clock } from "../../base/clock.ts";
 import { describeError, NetworkError } from "../../base/errors.ts";
 import type { AgentAnswer } from "../agent.ts";
 import { keptResult, toAgentResult } from "../agent_result.ts";
+import type { AgentUsage } from "../models/model.ts";
+import { sumOf } from "../models/usage.ts";
 import type { EmitRunEvent, NetworkRunResult, RunResult, StoppedBy } from "../run_event.ts";
 import type { RunStateStore } from "../run_state_store.ts";
 import { type AgentChoice, type AgentRouter, type NextAgent, readChoice } from "./agent_router.ts";
@@ -104,6 +106,7 @@ class Going {
     const stepsBefore = progress?.steps ?? 0;
     let attempts = 0;
     let serviceMs = 0;
+    let usage: AgentUsage | undefined;
     let stoppedBy: StoppedBy;
 
     for (let step = stepsBefore + 1;; step++) {
@@ -123,6 +126,7 @@ class Going {
       const result = await this.#call(step, chosen.agent, chosen.prompt ?? prompt);
       attempts += result.attempts;
       serviceMs += result.serviceMs;
+      usage = sumOf(usage, result.usage);
       const altered = await this.#hook(
         "onResponse",
         () => hooks.onResponse?.({ ...this.#seen, step, result: toAgentResult(result) }),
@@ -147,6 +151,7 @@ class Going {
       ...this.#altered("onFinish", last, altered),
       attempts,
       serviceMs,
+      ...(usage && { usage }),
       durationMs: clock.now() - this.#startedAt,
       state,
       stoppedBy,

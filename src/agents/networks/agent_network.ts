@@ -295,7 +295,7 @@ export class AgentNetwork {
     if (store.thread !== undefined) addHistory(begun, given, prompt);
     const state = begun.fork();
     const journal = store.openJournal?.({ network: this.name, prompt, state });
-    const { output, data } = await runLoop(this.#loop, {
+    const { output, data, usage } = await runLoop(this.#loop, {
       prompt,
       context,
       state,
@@ -309,7 +309,7 @@ export class AgentNetwork {
     const { data: set = {}, deleted = [] } = state.changes() ?? {};
     for (const key of deleted) given.data.delete(key);
     for (const [key, value] of Object.entries(set)) given.data.set(key, value);
-    return { output, ...(data !== undefined && { data }) };
+    return { output, ...(data !== undefined && { data }), ...(usage && { usage }) };
   }
 
   #refuse(why: string): never {

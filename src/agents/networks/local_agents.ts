@@ -47,7 +47,7 @@ export class LocalAgents {
       ? this.#clock.after(timeoutMs, () => cancellation.cancel(late(agent.name, timeoutMs)))
       : () => {};
     try {
-      const { output, data } = await runAgent(agent, {
+      const { output, data, usage } = await runAgent(agent, {
         prompt,
         context,
         taskId,
@@ -71,6 +71,7 @@ export class LocalAgents {
         nodeId: LOCAL_NODE,
         output,
         ...(data !== undefined && { data }),
+        ...(usage !== undefined && { usage }),
         attempts: 1,
         durationMs,
         serviceMs: durationMs,

@@ -27,7 +27,7 @@ import { giveBackStartMemory } from "../memory.ts";
 import { environment } from "../option_values.ts";
 import { statusReport } from "../show.ts";
 import type { Terminal } from "../terminal.ts";
-import { openTo, UP_OPTIONS } from "./up_options.ts";
+import { allowedTools, openTo, UP_OPTIONS } from "./up_options.ts";
 
 /** By then a node that finds peers has found them. */
 const SETTLED_MS = 2_000;
@@ -63,6 +63,8 @@ export const command: Command = {
         engines: options.list("engine"),
         modelAliases: modelAliases(options.list("model-alias")),
         findEngines: !options.flag("no-engines"),
+        tools: allowedTools(options),
+        assistantModel: options.text("assistant-model"),
         name: options.text("name"),
         nodeId: claimed.nodeId,
         listenPort: options.integer("listen-port", 0, 65_535),

@@ -1,5 +1,6 @@
 /** The options of `up`, apart from it so that reading the settings does not load a node. */
 
+import type { NodeToolOptions } from "../../agents/tools/node_tools.ts";
 import type { OptionSpec, OptionValues } from "../command.ts";
 
 /** The options of `up`. */
@@ -170,6 +171,27 @@ export const UP_OPTIONS: readonly OptionSpec[] = [
     setting: true,
   },
   {
+    name: "assistant-model",
+    kind: "text",
+    value: "MODEL",
+    help: "the model of the agent assistant (default: the best that the network has)",
+    setting: true,
+  },
+  {
+    name: "allow-host",
+    kind: "list",
+    value: "HOST",
+    help: "a host that agents may ask with http_request: api.example.com, *.example.com, HOST:PORT",
+    setting: true,
+  },
+  {
+    name: "web-search",
+    kind: "text",
+    value: "URL",
+    help: "a SearXNG for the tool web_search; or brave:VARIABLE, where that holds a key of Brave's",
+    setting: true,
+  },
+  {
     name: "label",
     kind: "list",
     value: "NAME",
@@ -224,6 +246,18 @@ export const UP_OPTIONS: readonly OptionSpec[] = [
     setting: true,
   },
 ];
+
+/** What `--allow-host` and `--web-search` allow. */
+export function allowedTools(options: OptionValues): NodeToolOptions {
+  const allowHosts = options.list("allow-host");
+  const search = options.text("web-search");
+  const brave = /^brave:(.*)$/.exec(search ?? "");
+  return {
+    ...(allowHosts.length > 0 && { httpRequest: { allowHosts } }),
+    ...(brave !== null && { webSearch: { braveKeyEnv: brave[1] } }),
+    ...(brave === null && search !== undefined && { webSearch: { searxng: search } }),
+  };
+}
 
 /** What `--open` says: no, every private address, or a range of them. */
 export function openTo(options: OptionValues): boolean | string {

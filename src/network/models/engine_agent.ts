@@ -34,8 +34,8 @@ export interface EngineAgentNeeds {
   readonly newId: () => string;
 }
 
-/** The longest answer that comes whole, in UTF-16 units: what a task may answer. */
-const MAX_ANSWER_LENGTH = 15 * 1024 * 1024;
+/** The longest answer that comes whole: what a task may answer, with what stands beside it. */
+const MAX_ANSWER_BYTES = 15 * 1024 * 1024;
 /** Before its first word an engine says a few hundred characters. */
 const MAX_HELD_LENGTH = 1024 * 1024;
 /** Above this an answer is not read for what it took: it is a list of embeddings. */
@@ -64,6 +64,9 @@ const NEXT_MAY: ReadonlySet<ErrorCode> = new Set([
   "NOT_FOUND",
   "PERMISSION_DENIED",
 ]);
+
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
 
 /** One call. */
 interface Call {
@@ -251,7 +254,7 @@ async function ask(
   found: FoundModel,
 ): Promise<EngineAnswer> {
   try {
-    return await found.ask({ path, body: new TextEncoder().encode(body), accept, signal });
+    return await found.ask({ path, body: encoder.encode(body), accept, signal });
   } catch (thrown) {
     throw failed(found, thrown);
   }
@@ -259,22 +262,11 @@ async function ask(
 
 /** All of an answer. */
 async function textOf(answer: EngineAnswer, found: FoundModel): Promise<string> {
-  const decoder = new TextDecoder();
-  const pieces: string[] = [];
-  let length = 0;
-  for await (const bytes of bodyOf(answer, found)) {
-    const text = decoder.decode(bytes, { stream: true });
-    length += text.length;
-    if (length > MAX_ANSWER_LENGTH) {
-      throw new NetworkError(
-        "AGENT_FAILED",
-        `Cannot take the answer of ${nameOf(found)}: it is longer than ` +
-          `${MAX_ANSWER_LENGTH / 2 ** 20} million characters. Ask for less at a time.`,
-      );
-    }
-    pieces.push(text);
+  try {
+    return decoder.decode(await answer.bytes(MAX_ANSWER_BYTES));
+  } catch (thrown) {
+    throw failed(found, thrown);
   }
-  return pieces.join("");
 }
 
 async function* bodyOf({ body }: EngineAnswer, found: FoundModel): AsyncGenerator<Uint8Array> {
@@ -305,12 +297,17 @@ async function refusal(
   const { status, headers } = answer;
   const text = await refusalText(answer, found);
   const said = reasonIn(text);
-  const code = FAILURES[status] ?? (status >= 500 ? "UNAVAILABLE" : undefined);
+  // That it cannot do this at all (501) is no failure: another one of its kind says the same.
+  const isDown = status >= 500 && status !== 501;
+  const code = FAILURES[status] ?? (isDown ? "UNAVAILABLE" : undefined);
   if (code !== undefined) {
+    // What is said of a key may have some of it, so it is not told.
     const retryAfterMs = 1_000 * Number(headers["retry-after"] ?? Number.NaN);
     throw new NetworkError(
       code,
-      `Cannot ask ${nameOf(found)}: it answers ${status}${said && `, "${said}"`}.`,
+      code === "PERMISSION_DENIED"
+        ? `Cannot ask ${nameOf(found)}: it does not take the key of its node (${status}).`
+        : `Cannot ask ${nameOf(found)}: it answers ${status}${said && `, "${said}"`}.`,
       { ...(retryAfterMs >= 0 && { retryAfterMs: Math.min(retryAfterMs, MAX_RETRY_AFTER_MS) }) },
     );
   }
@@ -412,11 +409,29 @@ function mayGoOn(thrown: unknown, { signal }: Call): NetworkError {
   throw error;
 }
 
+/** What became of a call, in words that do not say where the engine is: that stays on its node. */
+const REASONS: Readonly<Partial<Record<ErrorCode, string>>> = {
+  UNAVAILABLE: "nobody answers there",
+  UNKNOWN_OUTCOME: "its answer broke off",
+  DEADLINE_EXCEEDED: "it has fallen silent",
+  PERMISSION_DENIED: "its node is not permitted to",
+};
+
 /** Whatever becomes of a call before its first word, another engine may do it. */
 function failed(found: FoundModel, thrown: unknown): NetworkError {
   const error = NetworkError.from(thrown);
-  if (error.code === "CANCELLED" || error.code === "AGENT_FAILED") return error;
-  return new NetworkError("UNAVAILABLE", `Cannot ask ${nameOf(found)}: ${error.message}`, {
+  if (error.code === "CANCELLED") return error;
+  if (error.code === "RESOURCE_EXHAUSTED") {
+    // Of no use anywhere: it is as long everywhere.
+    return new NetworkError(
+      "AGENT_FAILED",
+      `Cannot take the answer of ${nameOf(found)}: it is longer than ` +
+        `${MAX_ANSWER_BYTES / 2 ** 20} MiB. Ask for less at a time.`,
+      { cause: error },
+    );
+  }
+  const reason = REASONS[error.code] ?? "it gives no answer that can be read";
+  return new NetworkError("UNAVAILABLE", `Cannot ask ${nameOf(found)}: ${reason}.`, {
     cause: error,
   });
 }

@@ -14,7 +14,7 @@ import { Circuits } from "../../tasks/circuits.ts";
 import type { Dispatcher } from "../../tasks/dispatcher.ts";
 import type { RunRequest } from "../../tasks/run_request.ts";
 import type { Priority } from "../../tasks/waiting_line.ts";
-import type { NetworkModel } from "../catalog.ts";
+import type { OfferedModel } from "../catalog.ts";
 import { Conversations } from "./conversations.ts";
 import {
   checkEngineHead,
@@ -71,7 +71,7 @@ export interface RawModelAnswer extends EngineHead {
 export interface ModelCallsNeeds {
   readonly clock: Clock;
   readonly dispatcher: Pick<Dispatcher, "run">;
-  readonly models: () => readonly NetworkModel[];
+  readonly models: () => readonly OfferedModel[];
   readonly aliases: ModelAliases;
   readonly candidates: () => readonly Candidate[];
 }
@@ -143,10 +143,10 @@ export class ModelCalls {
       } catch (thrown) {
         failure = thrown;
         const mayGoOn = thrown instanceof NetworkError && NEXT_MAY.has(thrown.code);
-        if (!mayGoOn || call.signal?.aborted) throw outcomeOf(thrown, model, call);
+        if (!mayGoOn || call.signal?.aborted) throw forClient(outcomeOf(thrown, model, call));
       }
     }
-    throw failure;
+    throw forClient(failure);
   }
 
   /** How fast a model was there, of what this node has asked. */
@@ -348,4 +348,11 @@ function fastMemory(
 ): number | undefined {
   const mb = gpus.length > 0 && !unifiedMemory ? vram : memory;
   return mb === null || mb <= 0 ? undefined : mb * 2 ** 20;
+}
+
+/** It is its device's key that an engine does not take: the client has none for it. */
+function forClient(failure: unknown): unknown {
+  return failure instanceof NetworkError && failure.code === "PERMISSION_DENIED"
+    ? new NetworkError("UNAVAILABLE", failure.message, { cause: failure })
+    : failure;
 }

@@ -4,7 +4,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { NetworkError } from "../../../src/base/errors.ts";
 import { ManualClock } from "../../../src/base/manual_clock.ts";
 import { createEngineAgent } from "../../../src/network/models/engine_agent.ts";
-import { askEngines, chatBody, type Script, scripted } from "./rig.ts";
+import { allOf, askEngines, chatBody, type Script, scripted } from "./rig.ts";
 
 const event = (value: unknown) => `data: ${JSON.stringify(value)}\n\n`;
 const delta = (content: string) =>
@@ -159,14 +159,17 @@ Deno.test("the head comes with the first word, in whatever portions the engine s
   const model = scripted({});
   const byByte = {
     ...model,
-    ask: () =>
-      Promise.resolve({
+    ask: () => {
+      const body = (async function* () {
+        for (const byte of bytes) yield new Uint8Array([byte]);
+      })();
+      return Promise.resolve({
         status: 200,
         headers: { "content-type": "text/event-stream" },
-        body: (async function* () {
-          for (const byte of bytes) yield new Uint8Array([byte]);
-        })(),
-      }),
+        body,
+        bytes: (maxBytes: number) => allOf(body, maxBytes),
+      });
+    },
   };
   const { head, text, pieces } = await askEngines([byByte], { stream: true });
   assertEquals(head, { status: 200, contentType: "text/event-stream" });
@@ -193,7 +196,7 @@ Deno.test("an answer longer than any task's is refused while it comes, and left"
   const engine = scripted({ script: { body: Array.from({ length: 100 }, () => piece) } });
   const { error } = await askEngines([engine, scripted({ script: well })]);
   assertEquals([error?.code, engine.left], ["AGENT_FAILED", 1]);
-  assertStringIncludes(error!.message, "longer than 15 million characters");
+  assertStringIncludes(error!.message, "longer than 15 MiB");
 });
 
 Deno.test("what the client did wrong it hears in its own dialect, and no other engine is asked", async () => {

@@ -57,24 +57,41 @@ export function scripted(
 
 function answer(script: Script, model: ScriptedModel): EngineAnswer {
   const { status = 200, type = "application/json", headers, body = "" } = script;
+  const pieces = (async function* () {
+    const encoder = new TextEncoder();
+    let isOver = false;
+    try {
+      for (const piece of [body].flat()) {
+        if (piece instanceof Error) throw piece;
+        if (typeof piece === "function") await piece();
+        else yield encoder.encode(piece);
+      }
+      isOver = true;
+    } finally {
+      if (!isOver) model.left++;
+    }
+  })();
   return {
     status,
     headers: { "content-type": type, ...headers },
-    body: (async function* () {
-      const encoder = new TextEncoder();
-      let isOver = false;
-      try {
-        for (const piece of [body].flat()) {
-          if (piece instanceof Error) throw piece;
-          if (typeof piece === "function") await piece();
-          else yield encoder.encode(piece);
-        }
-        isOver = true;
-      } finally {
-        if (!isOver) model.left++;
-      }
-    })(),
+    body: pieces,
+    bytes: (maxBytes) => allOf(pieces, maxBytes),
   };
+}
+
+/** As `askEngine` reads a whole answer. */
+export async function allOf(
+  pieces: AsyncIterable<Uint8Array>,
+  maxBytes: number,
+): Promise<Uint8Array> {
+  const all: number[] = [];
+  for await (const piece of pieces) {
+    if (all.length + piece.length > maxBytes) {
+      throw new NetworkError("RESOURCE_EXHAUSTED", "The answer is too long.");
+    }
+    for (const byte of piece) all.push(byte);
+  }
+  return new Uint8Array(all);
 }
 
 /** What was told of a call, and what it came to. */
