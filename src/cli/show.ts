@@ -226,14 +226,19 @@ function stateNotes(state: SharedStateStatus | null, terminal: Terminal, now: nu
 }
 
 /** How many models there are, here and on peers. */
-function modelNotes({ models, peers }: NetworkStatus, terminal: Terminal): string[] {
+function modelNotes({ models, peers, tasks, nodeId }: NetworkStatus, terminal: Terminal): string[] {
   const names = new Set(models.map(({ name }) => name));
   const loaded = models.filter((model) => model.loaded).length;
   const elsewhere = new Set(
     Object.values(peers).filter(({ healthy }) => healthy).flatMap((peer) => peer.models),
   ).difference(names).size;
   if (models.length + elsewhere === 0) return [];
-  const here = `${models.length} here${loaded === 0 ? "" : ` (${loaded} loaded)`}`;
+  const calls = tasks.filter((task) => task.model !== undefined && task.nodeId === nodeId).length;
+  const states = [
+    ...loaded === 0 ? [] : [`${loaded} loaded`],
+    ...calls === 0 ? [] : [`${plural(calls, "call")} under way`],
+  ];
+  const here = `${models.length} here${states.length === 0 ? "" : ` (${states.join(", ")})`}`;
   const others = elsewhere === 0 ? "" : `, ${elsewhere} more on peers`;
   return note(`Models: ${here}${others}. See: hanzo-network models`, terminal, "dim");
 }

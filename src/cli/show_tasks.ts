@@ -137,10 +137,14 @@ function indented(text: string, columns: number): string[] {
   return wrap(safeName(text.replaceAll(/\s+/g, " "), MOST_REASON), columns, "    ");
 }
 
+/** The agent, or the model that is called: that is done by an agent, too, which nobody has to know. */
+export function whatRuns({ agent, model }: Pick<TaskStatus, "agent" | "model">): string {
+  return model === undefined ? agent : `model ${model}`;
+}
+
 function shownTask(task: TaskStatus | EndedTask, now: number): ShownTask {
   const { taskId } = task;
-  // That is done by an agent, too, which nobody has to know.
-  const agent = task.model === undefined ? task.agent : `model ${task.model}`;
+  const agent = whatRuns(task);
   // Two processes may read the clock in the other order.
   const since = (moment: number) => showDuration(Math.max(0, now - moment));
   if (task.state !== "ended") {

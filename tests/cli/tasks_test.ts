@@ -1,6 +1,6 @@
 /** What `tasks` shows, and which task `cancel` means. */
 
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { NetworkError } from "../../src/base/errors.ts";
 import { theOne } from "../../src/cli/commands/cancel.ts";
 import { consideredTable, tasksReport } from "../../src/cli/show_tasks.ts";
@@ -51,6 +51,15 @@ Deno.test("tasks are shown with where, since when, for whom, and what they came 
   assertEquals(tasksReport([], { columns: 80 }, NOW), [
     "No tasks yet. Run one: hanzo-network run PROMPT",
   ]);
+});
+
+Deno.test("a call of a model is shown by its model, and not by the agent that makes it", () => {
+  const call = { agent: "hanzo.model", model: "llama3.2:3b\u001b[2J" };
+  for (const task of [{ ...running, ...call }, { ...ended, ...call }]) {
+    const report = tasksReport([task], { columns: 200 }, NOW).join("\n");
+    assertMatch(report, / model llama3\.2:3b\[2J /);
+    assert(!report.includes("hanzo.model"));
+  }
 });
 
 Deno.test("where the terminal is narrow, ids and reasons are whole all the same", () => {

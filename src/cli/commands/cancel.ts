@@ -5,6 +5,7 @@ import { safeLine, safeName } from "../../base/safe_text.ts";
 import type { TaskStatus } from "../../network/status.ts";
 import { type Command, type Invocation, NODE_OPTIONS, UsageError } from "../command.ts";
 import { findNode } from "../node_client.ts";
+import { whatRuns } from "../show_tasks.ts";
 
 export const command: Command = {
   positionals: "ID",
@@ -23,7 +24,7 @@ export const command: Command = {
     else {
       const where = task.nodeId === null ? "before a device was chosen" : `on ${task.nodeId}`;
       terminal.line(
-        safeLine(`Cancelled ${task.taskId}: ${task.agent} ${where}, for ${task.caller}.`),
+        safeLine(`Cancelled ${task.taskId}: ${whatRuns(task)} ${where}, for ${task.caller}.`),
       );
     }
     return 0;

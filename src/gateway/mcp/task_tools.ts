@@ -9,6 +9,7 @@ import { toolAnswer } from "./tool_answer.ts";
 const taskSchema = z.object({
   taskId: z.string(),
   agent: z.string(),
+  model: z.string().optional().describe("of a call of a model: which"),
   state: z.enum(["running", "waiting", "ended"]),
   nodes: z.array(z.string()).describe("the devices that were asked, the last one last"),
   outcome: z.string().optional().describe('"ok", or the code of an error, once it has ended'),
@@ -49,11 +50,12 @@ export function addTaskTools(server: McpServer, find: FindNetwork): void {
 }
 
 function shown(task: TaskStatus | EndedTask): z.infer<typeof taskSchema> {
-  const { taskId, agent, state } = task;
+  const { taskId, agent, model, state } = task;
   return state === "ended"
     ? {
       taskId,
       agent,
+      ...(model !== undefined && { model }),
       state,
       nodes: [...task.nodeIds],
       outcome: task.outcome,
@@ -62,6 +64,7 @@ function shown(task: TaskStatus | EndedTask): z.infer<typeof taskSchema> {
     : {
       taskId,
       agent,
+      ...(model !== undefined && { model }),
       state,
       nodes: task.nodeId === null ? [] : [task.nodeId],
       durationMs: task.runningMs,
