@@ -77,6 +77,7 @@ async function answered(
       model: asked.model,
       stream: asked.stream,
       conversation: conversationKeys(body),
+      nodeId: request.headers.get("x-hanzo-node") || undefined,
       signal: ending,
     });
     return responseOf(dialect, answer);
