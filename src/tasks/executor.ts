@@ -459,7 +459,7 @@ export class Executor {
   /**
    * Gives the slot of a task that waits for somebody to others.
    *
-   * @returns Goes on with it, once.
+   * @returns Goes on with it; to be called once.
    */
   #giveSlot(attempt: HeldAttempt, asked: string): () => void {
     const { hops } = attempt.task;
@@ -482,10 +482,7 @@ export class Executor {
       this.#asking++;
       this.#handOn();
     }
-    let isAnswered = false;
     return () => {
-      if (isAnswered) return;
-      isAnswered = true;
       // It goes on at once, even where its slot is taken: whoever holds work up makes nothing free.
       if (attempt.asking > 0 && --attempt.asking === 0) this.#asking--;
     };

@@ -3,7 +3,6 @@
 import type { AgentAnswer } from "../agents/agent.ts";
 import type { RunChanges, RunStateStore } from "../agents/run_state_store.ts";
 import type { AgentUsage } from "../agents/models/model.ts";
-import { usageFault } from "../agents/models/usage.ts";
 import type { AgentEvent } from "../agents/run_event.ts";
 import { type JsonValue, parseBoundedJson } from "../base/bounded_json.ts";
 import { NetworkError } from "../base/errors.ts";
@@ -277,7 +276,6 @@ function readUsage(reader: ProtoReader): AgentUsage {
     if (field !== undefined) usage[field] = reader.number();
     else reader.skip(tag);
   }
-  if (usageFault(usage) !== undefined) throw unfit("answer", "its usage is none");
   return usage;
 }
 

@@ -41,7 +41,8 @@ for (const [name, make, suffix] of ENGINES) {
       await peerEvent(a, "peer-joined", "B");
       await eventually(
         async () => (await machine.askJson<unknown[]>("A", "models")).length === 1 || undefined,
-        { what: "the model of B" },
+        // An engine that was too slow for the first look is found by the next one.
+        { what: "the model of B", timeoutMs: 20_000 },
       );
       const run = (agent: string, prompt: string) =>
         machine.askJson<RunResult>("A", "run", prompt, "--agent", agent, "--node=A");

@@ -227,3 +227,41 @@ for (const name of ["", " ", "a\nb", "x".repeat(600), 7]) {
     assertEquals(rig.asked.length, 0);
   });
 }
+
+Deno.test("what an agent says itself of its models counts, if it can", async () => {
+  const usage = { inputTokens: 1, outputTokens: 2, modelCalls: 3 };
+  const answers = [usage, { ...usage, inputTokens: -1 }, { inputTokens: 1 }, "many"];
+  const told: unknown[] = [];
+  for (const said of answers) {
+    const rig = new Rig(async ({ model }) => {
+      await model("m").generate({ messages: [] });
+      return { output: "", usage: said } as never;
+    });
+    const running = rig.give({ agent: "thinker" });
+    await rig.settle();
+    rig.asked[0].reply({ body: body(answer("x")) });
+    told.push(await running.then(({ usage }) => usage, (error) => error.code));
+  }
+
+  assertEquals(told, [usage, "AGENT_FAILED", "AGENT_FAILED", "AGENT_FAILED"]);
+});
+
+Deno.test("a model that the agent itself gives up is stopped, and asked no more after its end", async () => {
+  const abort = new AbortController();
+  const errors: string[] = [];
+  let after: () => Promise<unknown> = () => Promise.resolve();
+  const rig = new Rig(async ({ model }) => {
+    const asking = model("m").generate({ messages: [], signal: abort.signal });
+    await asking.catch((error) => errors.push(error.message));
+    after = () => model("m").generate({ messages: [] });
+    return "without it";
+  });
+  const running = rig.give({ agent: "thinker" });
+  await rig.settle();
+  abort.abort(new NetworkError("CANCELLED", "Enough."));
+
+  assertEquals((await running).output, "without it");
+  assertEquals([errors, rig.asked[0].question.signal.aborted], [["Enough."], true]);
+  await assertRejects(after, NetworkError, "has answered");
+  assertEquals(rig.asked.length, 1);
+});

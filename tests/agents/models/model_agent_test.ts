@@ -86,6 +86,7 @@ Deno.test("a model's calls of tools are answered until it answers itself", async
       required: ["a", "b"],
     },
   }]);
+  assertEquals(model.asked[0].messages.length, 1, "what it was asked stays what it was");
   assertEquals(model.asked[1].messages.slice(1), [
     { role: "assistant", content: "Let me see.", ...calling(["add", { a: 2, b: 3 }]) },
     { role: "tool", toolCallId: "call-0", content: "5" },
@@ -473,4 +474,71 @@ Deno.test("an agent may be run again elsewhere as long as its tools only look", 
   assertEquals(agentOf(model, { tools: ["shared_state"] }).idempotent, false);
   assertEquals(agentOf(model, { tools: [add] }).idempotent, false);
   assertEquals(agentOf(model, { mcpServers }).idempotent, false);
+});
+
+Deno.test("what a model says that does not stream is told at once", async () => {
+  const model: Model = {
+    name: "slow",
+    generate: () =>
+      Promise.resolve({
+        text: "All of it",
+        toolCalls: [],
+        usage: { inputTokens: NaN, outputTokens: 1.6 },
+      }),
+  };
+  const events: AgentEvent[] = [];
+
+  const { usage } = await answerOf(
+    agentOf(model),
+    callOf({ emit: (event) => void events.push(event) }),
+  );
+
+  assertEquals(events, [{ type: "token", text: "All of it" }]);
+  assertEquals(usage, { inputTokens: 0, outputTokens: 2, modelCalls: 1 });
+});
+
+Deno.test("arguments that do not fit, each time in another way, are the same failure", async () => {
+  const model = new ScriptedModel(
+    calling(["add", { a: 1 }]),
+    calling(["add", { b: 1 }]),
+    calling(["add", {}]),
+    "never",
+  );
+
+  await assertRejects(
+    () => answerOf(agentOf(model, { tools: [add] }), callOf()),
+    NetworkError,
+    "in vain 3 times",
+  );
+});
+
+Deno.test("tools whose names models cannot tell apart are told apart", async () => {
+  const tools = ["a.b", "a_b"].map((name) => toolOf(name, () => `this is ${name}`));
+  const model = new ScriptedModel(calling(["a_b"], ["a_b_2"]), "Done");
+
+  await answerOf(agentOf(model, { tools }), callOf());
+
+  assertEquals(
+    model.asked[1].messages.slice(-2).map(({ content }) => content),
+    ["this is a.b", "this is a_b"],
+  );
+});
+
+Deno.test("a model whose caller is lost is stopped", async () => {
+  let signal: AbortSignal | undefined;
+  const model: Model = {
+    name: "talker",
+    async generate(request) {
+      signal = request.signal;
+      await request.onToken!("one");
+      return await new Promise((_, reject) =>
+        signal!.addEventListener("abort", () => reject(signal!.reason))
+      );
+    },
+  };
+  const emit = () => Promise.reject(new NetworkError("UNAVAILABLE", "The caller is gone."));
+
+  await assertRejects(() => answerOf(agentOf(model), callOf({ emit })), NetworkError, "is gone");
+
+  assertEquals(signal?.aborted, true);
 });

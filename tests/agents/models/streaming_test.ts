@@ -255,3 +255,9 @@ Deno.test("an answer that was cut at its greatest length says so", () => {
   answer.push('{"choices":[{"delta":{"content":"and then"},"finish_reason":"length"}]}');
   assertEquals(answer.answer(false), { text: "and then", toolCalls: [], isCut: true });
 });
+
+Deno.test("letters that a portion cuts in two are put together again", async () => {
+  const bytes = encoder.encode("data: ü€😀\n\n");
+  const cuts = Array.from(bytes, (_, i) => i);
+  assertEquals(await Array.fromAsync(eventData(portions(bytes, cuts), "Cannot")), ["ü€😀"]);
+});

@@ -12,6 +12,7 @@ import {
   AgentNetwork,
   type AgentNetworkOptions,
   type AgentNetworkRunOptions,
+  createNetwork,
 } from "../../../src/agents/networks/agent_network.ts";
 import { createRouter, type RouterFunction } from "../../../src/agents/networks/agent_router.ts";
 import type { NetworkHooks } from "../../../src/agents/networks/network_hooks.ts";
@@ -452,4 +453,25 @@ Deno.test("a network may be run again elsewhere when all of its agents may", () 
     false,
     false,
   ]);
+});
+
+Deno.test("what the models of its agents took is told together, by a network and by one as an agent", async () => {
+  const usage = { inputTokens: 10, outputTokens: 3, modelCalls: 1 };
+  const agents = ["one", "two"].map((name) =>
+    createAgent({ name, description: name, run: () => ({ output: name, usage }) })
+  );
+  const inner = createNetwork({
+    name: "inner",
+    agents,
+    router: sequentialRouter(["one", "two"]),
+  });
+  const outer = createNetwork({
+    name: "outer",
+    agents: [inner],
+    router: sequentialRouter(["inner"]),
+  });
+  const both = { inputTokens: 20, outputTokens: 6, modelCalls: 2 };
+
+  assertEquals((await inner.run("Go")).usage, both);
+  assertEquals((await outer.run("Go")).usage, both);
 });

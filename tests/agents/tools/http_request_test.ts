@@ -257,3 +257,22 @@ Deno.test("bounds that are none are refused", () => {
   );
   assertStringIncludes(error.message, "maxBytes is 0, expected a whole number from 1 to 16777216");
 });
+
+Deno.test("an answer that breaks off is none", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const serving = (async () => {
+    using connection = await listener.accept();
+    await connection.read(new Uint8Array(4_096));
+    const half = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf";
+    await connection.write(new TextEncoder().encode(half));
+  })();
+  const { port } = listener.addr as Deno.NetAddr;
+
+  const error = await assertRejects(
+    () => ask([`127.0.0.1:${port}`], { url: `http://127.0.0.1:${port}/` }),
+    NetworkError,
+  );
+
+  assertEquals(error.code, "UNAVAILABLE");
+  await serving;
+});

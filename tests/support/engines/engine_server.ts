@@ -55,8 +55,8 @@ export interface EngineServerOptions {
   tokenMs?: number;
   /** How many generations go on at a time; others are told that it is full. @default {Infinity} */
   maxConcurrent?: number;
-  /** What goes wrong with the next generations: one list for several engines, whoever is asked. */
-  nextFaults?: EngineFault[];
+  /** What goes wrong with a generation, where nothing else is said. */
+  faultOf?: (engine: EngineServer) => EngineFault | undefined;
 }
 
 /** One request while it is answered. */
@@ -183,7 +183,7 @@ export abstract class EngineServer implements AsyncDisposable {
   /** What goes wrong with every generation. */
   fault: EngineFault | undefined;
   /** What goes wrong with the next ones, each once. */
-  readonly nextFaults: EngineFault[];
+  readonly nextFaults: EngineFault[] = [];
   readonly options: EngineServerOptions;
   #server: Server | undefined;
   #port = 0;
@@ -191,7 +191,6 @@ export abstract class EngineServer implements AsyncDisposable {
 
   constructor(options: EngineServerOptions = {}) {
     this.options = options;
-    this.nextFaults = options.nextFaults ?? [];
   }
 
   /** Where it is: `http://127.0.0.1:PORT`. */
@@ -288,7 +287,9 @@ export abstract class EngineServer implements AsyncDisposable {
     };
     this.requests.push(recorded);
     const generates = recorded.method === "POST" && !/\/api\/(show|ps|tags)$/.test(recorded.path);
-    const fault = generates ? this.nextFaults.shift() ?? this.fault : undefined;
+    const fault = generates
+      ? this.nextFaults.shift() ?? this.fault ?? this.options.faultOf?.(this)
+      : undefined;
     exchange = new Exchange(recorded, response, fault, this.options);
     const { key } = this.options;
     if (key !== undefined && recorded.headers.authorization !== `Bearer ${key}`) {
