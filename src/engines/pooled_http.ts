@@ -58,30 +58,57 @@ const pooledHttp: EngineHttp = async (request) => {
     redirect: "manual",
     signal,
   }));
+  const reader = answer.body?.getReader();
+  // Deno 2.9 forgets the signal of a request with the first collection of garbage after its head.
+  const close = () => void reader?.cancel().catch(() => {});
+  if (signal.aborted) close();
+  signal.addEventListener("abort", close, { once: true });
+  const leave = () => {
+    signal.removeEventListener("abort", close);
+    close();
+  };
+  const next = async () => {
+    const { value } = await told(reader!.read());
+    signal.throwIfAborted();
+    return value;
+  };
   return {
     status: answer.status,
     headers: answer.headers,
-    body: read(answer, request),
-    bytes: () => told(answer.bytes()),
-    // A body that is let go of closes its connection.
-    close: () => void (answer.body?.locked ? undefined : answer.body?.cancel().catch(() => {})),
+    body: reader === undefined ? read(() => Promise.resolve(undefined), leave) : read(next, leave),
+    bytes: () => reader === undefined ? Promise.resolve(new Uint8Array()) : all(next, leave),
+    close: leave,
   };
 };
 
-async function* read(
-  answer: Response,
-  request: EngineRequest,
-): AsyncGenerator<Uint8Array, void, void> {
+type Next = () => Promise<Uint8Array | undefined>;
+
+/** Leaving it closes the connection, unless it has come to its end: then that is kept. */
+async function* read(next: Next, leave: () => void): AsyncGenerator<Uint8Array, void, void> {
   try {
-    yield* answer.body ?? [];
-  } catch (thrown) {
-    request.signal.throwIfAborted();
-    throw errorOf(thrown, request);
+    for (let piece = await next(); piece !== undefined; piece = await next()) yield piece;
+  } finally {
+    leave();
+  }
+}
+
+async function all(next: Next, leave: () => void): Promise<Uint8Array> {
+  try {
+    const first = await next() ?? new Uint8Array();
+    let piece = await next();
+    // Nearly all answers come in one piece.
+    if (piece === undefined) return first;
+    const pieces = [first];
+    for (; piece !== undefined; piece = await next()) pieces.push(piece);
+    return new Uint8Array(await new Blob(pieces as Uint8Array<ArrayBuffer>[]).arrayBuffer());
+  } finally {
+    leave();
   }
 }
 
 function errorOf(thrown: unknown, request: EngineRequest): NetworkError {
-  const said = describeError(thrown);
+  // What went wrong is told by the error underneath.
+  const said = describeError((thrown as { cause?: unknown } | null)?.cause ?? thrown);
   return REFUSED.test(said)
     ? new NetworkError(
       "UNAVAILABLE",

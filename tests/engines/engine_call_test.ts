@@ -4,6 +4,8 @@ import { assertEquals, assertLess, assertMatch, assertRejects } from "@std/asser
 import { NetworkError } from "../../src/base/errors.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { directHttp } from "../../src/engines/direct_http.ts";
+import type { EngineHttp } from "../../src/engines/http.ts";
+import { engineHttp } from "../../src/engines/pooled_http.ts";
 import {
   askEngine,
   type EngineAnswer,
@@ -14,6 +16,8 @@ import { parseEngine } from "../../src/engines/place.ts";
 import type { EngineServer } from "../support/engines/engine_server.ts";
 import { OllamaEngine } from "../support/engines/ollama_engine.ts";
 import { OpenAiEngine } from "../support/engines/open_ai_engine.ts";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { soon } from "../support/soon.ts";
 
 interface Setting {
@@ -22,14 +26,27 @@ interface Setting {
   onGone?: () => void;
 }
 
-function ask(
+type Ask = (
   engine: Pick<EngineServer, "url">,
   call: EngineCall,
-  { key, ...setting }: Setting = {},
-): Promise<EngineAnswer> {
-  const place = parseEngine(engine.url);
-  const needs = { place, http: directHttp, clock: systemClock, key: () => key, ...setting };
-  return askEngine(needs, call);
+  setting?: Setting,
+) => Promise<EngineAnswer>;
+
+/** What every port to engines promises. */
+const PORTS: Readonly<Record<string, () => EngineHttp>> = {
+  "Node's client": () => directHttp,
+  "the runtime's client": engineHttp,
+};
+
+function each(name: string, test: (ask: Ask) => Promise<void>): void {
+  for (const [port, make] of Object.entries(PORTS)) {
+    const http = make();
+    const ask: Ask = (engine, call, { key, ...setting } = {}) => {
+      const place = parseEngine(engine.url);
+      return askEngine({ place, http, clock: systemClock, key: () => key, ...setting }, call);
+    };
+    Deno.test(`${name} (${port})`, () => test(ask));
+  }
 }
 
 function json(value: unknown): Uint8Array {
@@ -55,7 +72,7 @@ async function failureOf(promise: Promise<unknown>): Promise<[string, string]> {
   return [code, message];
 }
 
-Deno.test("a streamed answer comes piece by piece, as the engine says it", async () => {
+each("a streamed answer comes piece by piece, as the engine says it", async (ask) => {
   await using engine = await new OpenAiEngine({ tokenMs: 20, key: "secret" }).start();
   const answer = await ask(engine, chat("a b c d e f"), { key: "secret" });
   assertEquals([answer.status, answer.headers], [200, {
@@ -74,12 +91,11 @@ Deno.test("a streamed answer comes piece by piece, as the engine says it", async
   const content = said.map((one) => JSON.parse(one).choices[0].delta.content ?? "").join("");
   assertEquals(content, "You said: a b c d e f");
   assertEquals(await engine.requests[0].outcome, "answered");
-  const { authorization, connection, host } = engine.requests[0].headers;
+  const { authorization, host } = engine.requests[0].headers;
   assertEquals([authorization, host], ["Bearer secret", engine.url.slice(7)]);
-  assertEquals(connection, "close", "no connection is kept");
 });
 
-Deno.test("paths of OpenAI's protocol and of the engine's own go where each has them", async () => {
+each("paths of OpenAI's protocol and of the engine's own go where each has them", async (ask) => {
   await using engine = await new OllamaEngine().start();
   const body = json({ model: "llama3.2", messages: [{ role: "user", content: "hi" }] });
   const own = await textOf(await ask(engine, { path: "/api/chat", body }));
@@ -91,7 +107,7 @@ Deno.test("paths of OpenAI's protocol and of the engine's own go where each has 
   assertEquals(engine.requests.map(({ path }) => path), ["/api/chat", "/v1/chat/completions"]);
 });
 
-Deno.test("an engine's own errors are answers", async () => {
+each("an engine's own errors are answers", async (ask) => {
   await using engine = await new OpenAiEngine().start();
   engine.nextFaults.push(
     { type: "full", status: 429, retryAfterSeconds: 7 },
@@ -120,29 +136,32 @@ async function readOut(asking: Promise<EngineAnswer>): Promise<EngineAnswer> {
   return answer;
 }
 
-Deno.test("whoever takes a call back has the engine's connection closed, before and amid its answer", async () => {
-  await using engine = await new OpenAiEngine({ tokenMs: 5 }).start();
-  for (const afterTokens of [0, 3]) {
-    engine.nextFaults.push({ type: "stall", afterTokens });
-    const controller = new AbortController();
-    const asking = ask(engine, chat("a b c d", controller.signal)).then(textOf);
-    const failure = failureOf(asking);
-    while (engine.requests.at(-1)?.tokens !== afterTokens) {
-      await new Promise((resolve) => setTimeout(resolve, 1));
+each(
+  "whoever takes a call back has the engine's connection closed, before and amid its answer",
+  async (ask) => {
+    await using engine = await new OpenAiEngine({ tokenMs: 5 }).start();
+    for (const afterTokens of [0, 3]) {
+      engine.nextFaults.push({ type: "stall", afterTokens });
+      const controller = new AbortController();
+      const asking = ask(engine, chat("a b c d", controller.signal)).then(textOf);
+      const failure = failureOf(asking);
+      while (engine.requests.at(-1)?.tokens !== afterTokens) {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      const cancelled = performance.now();
+      controller.abort(new Error("changed my mind"));
+      assertEquals((await failure)[0], "CANCELLED");
+      assertEquals(await soon(engine.requests.at(-1)!.outcome, "the end"), "cancelled");
+      assertLess(performance.now() - cancelled, 1_000);
+      engine.requests.length = 0;
     }
-    const cancelled = performance.now();
-    controller.abort(new Error("changed my mind"));
-    assertEquals((await failure)[0], "CANCELLED");
-    assertEquals(await soon(engine.requests.at(-1)!.outcome, "the end"), "cancelled");
-    assertLess(performance.now() - cancelled, 1_000);
-    engine.requests.length = 0;
-  }
-  const aborted = AbortSignal.abort(new Error("before"));
-  assertEquals((await failureOf(ask(engine, chat("a", aborted))))[0], "CANCELLED");
-  assertEquals(engine.requests, []);
-});
+    const aborted = AbortSignal.abort(new Error("before"));
+    assertEquals((await failureOf(ask(engine, chat("a", aborted))))[0], "CANCELLED");
+    assertEquals(engine.requests, []);
+  },
+);
 
-Deno.test("leaving the body closes the connection", async () => {
+each("leaving the body closes the connection", async (ask) => {
   await using engine = await new OpenAiEngine({ tokenMs: 5 }).start();
   engine.fault = { type: "stall", afterTokens: 2 };
   const { body } = await ask(engine, chat("a b c d"));
@@ -150,21 +169,24 @@ Deno.test("leaving the body closes the connection", async () => {
   assertEquals(await soon(engine.requests[0].outcome, "the end"), "cancelled");
 });
 
-Deno.test("an engine that falls silent is given up: before its first byte, and amid its answer", async () => {
-  await using engine = await new OpenAiEngine().start();
-  const limits = { firstByteMs: 80, idleMs: 40 };
-  engine.nextFaults.push({ type: "stall", afterTokens: 0 }, { type: "stall", afterTokens: 2 });
-  const [early, says] = await failureOf(ask(engine, chat("a b c"), { limits }));
-  assertEquals(early, "DEADLINE_EXCEEDED");
-  assertMatch(says, /^Cannot ask the engine at 127\.0\.0\.1:\d+: no answer came for 0\.1 s\.$/);
-  const answer = await ask(engine, chat("a b c"), { limits });
-  const [late, why] = await failureOf(textOf(answer));
-  assertEquals(late, "DEADLINE_EXCEEDED");
-  assertMatch(why, /its answer stood still/);
-  for (const { outcome } of engine.requests) assertEquals(await outcome, "cancelled");
-});
+each(
+  "an engine that falls silent is given up: before its first byte, and amid its answer",
+  async (ask) => {
+    await using engine = await new OpenAiEngine().start();
+    const limits = { firstByteMs: 80, idleMs: 40 };
+    engine.nextFaults.push({ type: "stall", afterTokens: 0 }, { type: "stall", afterTokens: 2 });
+    const [early, says] = await failureOf(ask(engine, chat("a b c"), { limits }));
+    assertEquals(early, "DEADLINE_EXCEEDED");
+    assertMatch(says, /^Cannot ask the engine at 127\.0\.0\.1:\d+: no answer came for 0\.1 s\.$/);
+    const answer = await ask(engine, chat("a b c"), { limits });
+    const [late, why] = await failureOf(textOf(answer));
+    assertEquals(late, "DEADLINE_EXCEEDED");
+    assertMatch(why, /its answer stood still/);
+    for (const { outcome } of engine.requests) assertEquals(await outcome, "cancelled");
+  },
+);
 
-Deno.test("who reads slowly is not taken for an engine that is silent", async () => {
+each("who reads slowly is not taken for an engine that is silent", async (ask) => {
   await using engine = await new OpenAiEngine().start();
   const { body } = await ask(engine, chat("a b c"), { limits: { idleMs: 30 } });
   let chunks = 0;
@@ -174,22 +196,25 @@ Deno.test("who reads slowly is not taken for an engine that is silent", async ()
   assertEquals(await engine.requests[0].outcome, "answered");
 });
 
-Deno.test("an engine that breaks off may have done something: that is said, and it is not gone", async () => {
-  await using engine = await new OpenAiEngine().start();
-  let gone = 0;
-  engine.nextFaults.push({ type: "drop", afterTokens: 2 }, { type: "drop", afterTokens: 0 });
-  const answer = await ask(engine, chat("a b c"), { onGone: () => gone++ });
-  assertEquals((await failureOf(textOf(answer)))[0], "UNKNOWN_OUTCOME");
-  const body = json({ model: "test-model", messages: [{ role: "user", content: "a" }] });
-  const call = { path: "/v1/chat/completions", body };
-  assertEquals(
-    (await failureOf(ask(engine, call, { onGone: () => gone++ })))[0],
-    "UNKNOWN_OUTCOME",
-  );
-  assertEquals(gone, 0);
-});
+each(
+  "an engine that breaks off may have done something: that is said, and it is not gone",
+  async (ask) => {
+    await using engine = await new OpenAiEngine().start();
+    let gone = 0;
+    engine.nextFaults.push({ type: "drop", afterTokens: 2 }, { type: "drop", afterTokens: 0 });
+    const answer = await ask(engine, chat("a b c"), { onGone: () => gone++ });
+    assertEquals((await failureOf(textOf(answer)))[0], "UNKNOWN_OUTCOME");
+    const body = json({ model: "test-model", messages: [{ role: "user", content: "a" }] });
+    const call = { path: "/v1/chat/completions", body };
+    assertEquals(
+      (await failureOf(ask(engine, call, { onGone: () => gone++ })))[0],
+      "UNKNOWN_OUTCOME",
+    );
+    assertEquals(gone, 0);
+  },
+);
 
-Deno.test("an engine that is not there is gone", async () => {
+each("an engine that is not there is gone", async (ask) => {
   const engine = await new OpenAiEngine().start();
   await engine.stop();
   let gone = 0;
@@ -198,13 +223,13 @@ Deno.test("an engine that is not there is gone", async () => {
   assertMatch(message, /nobody answers there \(ECONNREFUSED\)\. Is it running\?$/);
 });
 
-Deno.test("what is malformed comes as it is: to judge it is the reader's part", async () => {
+each("what is malformed comes as it is: to judge it is the reader's part", async (ask) => {
   await using engine = await new OpenAiEngine().start();
   engine.fault = { type: "malformed", afterTokens: 1, text: '{"half' };
   assertMatch(await textOf(await ask(engine, chat("a b"))), /data: \{"half\n\n/);
 });
 
-Deno.test("no path leads to another host, and no redirection is followed", async () => {
+each("no path leads to another host, and no redirection is followed", async (ask) => {
   await using other = await new OpenAiEngine().start();
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {} },
@@ -235,15 +260,36 @@ Deno.test("no path leads to another host, and no redirection is followed", async
   await server.shutdown();
 });
 
+each("an answer is stopped by its signal, also after a collection of garbage", async (ask) => {
+  setFlagsFromString("--expose-gc");
+  const collect: () => void = runInNewContext("gc");
+  await using engine = await new OpenAiEngine().start();
+  engine.fault = { type: "stall", afterTokens: 1 };
+  const stop = new AbortController();
+  const { body } = await ask(engine, chat("a b c", stop.signal));
+  const hasSpoken = Promise.withResolvers<void>();
+  const end = (async () => {
+    for await (const _ of body) hasSpoken.resolve();
+    return "ended";
+  })().catch(({ code }) => code);
+  await soon(hasSpoken.promise, "the first word");
+  // The first collection is after the turn in which the head came.
+  for (let i = 0; i < 3; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    collect();
+  }
+  stop.abort(new Error("enough"));
+  assertEquals(await soon(end, "the end of the answer"), "CANCELLED");
+  assertEquals(await soon(engine.requests[0].outcome, "the engine's word"), "cancelled");
+});
+
 Deno.test("a proxy of the environment is not asked", async () => {
   await using proxy = await new OpenAiEngine().start();
   await using engine = await new OpenAiEngine().start();
   const code = `
     import { systemClock as clock } from "${new URL("../../src/base/clock.ts", import.meta.url)}";
-    import { directHttp as http } from "${new URL(
-    "../../src/engines/direct_http.ts",
-    import.meta.url,
-  )}";
+    import { engineHttp } from "${new URL("../../src/engines/pooled_http.ts", import.meta.url)}";
+    const http = engineHttp();
     import { askEngine } from "${new URL("../../src/engines/engine_call.ts", import.meta.url)}";
     import { parseEngine } from "${new URL("../../src/engines/place.ts", import.meta.url)}";
     const needs = { place: parseEngine("${engine.url}"), http, clock, key: () => undefined };
