@@ -10,6 +10,7 @@ import type { Clock } from "../../base/clock.ts";
 import { describeError, type ErrorCode, NetworkError } from "../../base/errors.ts";
 import { safeLine } from "../../base/safe_text.ts";
 import { ChatStreamReader } from "../../dialects/chat_stream.ts";
+import { DONE, eventText } from "../../dialects/events.ts";
 import type { ChatChunk, ChatCompletion } from "../../dialects/chat.ts";
 import type { JsonObject, StreamWatch } from "../../dialects/dialect.ts";
 import { isObject } from "../../dialects/fields.ts";
@@ -157,8 +158,15 @@ async function* askForPieces(
   if (answer.status >= 400) return yield* told(await refusal(request, answer, found));
   if (/^application\/json/.test(answer.headers["content-type"] ?? "")) {
     // It takes no wish for pieces.
-    const output = inOnePiece(request.wording, await textOf(answer, found), found);
-    return yield* told({ output, data: { ...headOf(answer, request) } });
+    const text = await textOf(answer, found);
+    const piece = inOnePiece(request.wording, text, found);
+    const head = headOf(answer, request);
+    return yield* told(
+      piece === undefined ? { output: text, data: { ...head } } : {
+        output: piece,
+        data: { ...head, contentType: request.wording.dialect.streamType },
+      },
+    );
   }
   const { watch, say, end } = sayings(request.wording);
   const decoder = new TextDecoder();
@@ -330,6 +338,11 @@ function read(
   const tokens = tokensIn(value);
   switch (wording.type) {
     case "same":
+      // What Ollama answers has another list at each path.
+      if (wording.dialect.name.startsWith("openai-")) {
+        const areVectors = wording.dialect.name === "openai-embeddings";
+        answerWith(areVectors ? "data" : "choices", value, found);
+      }
       return { output: text, tokens };
     case "chat": {
       const completion = answerWith("choices", value, found) as unknown as ChatCompletion;
@@ -342,10 +355,14 @@ function read(
   }
 }
 
-/** A whole answer where pieces were asked for: one piece, and the end of them. */
-function inOnePiece(wording: Wording, text: string, found: FoundModel): string {
+/**
+ * A whole answer where pieces were asked for: one piece, and the end of them, or its client hears
+ * nothing. Undefined where there is no such piece.
+ */
+function inOnePiece(wording: Wording, text: string, found: FoundModel): string | undefined {
   const value = objectIn(text, found);
-  if (wording.type !== "chat") return text;
+  const isChat = wording.type === "chat" || wording.dialect.name === "openai-chat";
+  if (!isChat) return undefined;
   const { choices, ...rest } = answerWith("choices", value, found);
   const chunk = {
     ...rest,
@@ -355,6 +372,7 @@ function inOnePiece(wording: Wording, text: string, found: FoundModel): string {
       delta: message,
     })),
   } as unknown as ChatChunk;
+  if (wording.type !== "chat") return `${eventText(chunk)}data: ${DONE}\n\n`;
   const pieces = wording.translation.pieces();
   return pieces.push(chunk) + pieces.end();
 }
