@@ -138,8 +138,15 @@ async function* askForPieces(
   if (answer.status >= 400) return yield* told(await refusal(request, answer, found));
   if (/^application\/json/.test(answer.headers["content-type"] ?? "")) {
     // It takes no wish for pieces.
-    const output = inOnePiece(request.wording, await textOf(answer, found), found);
-    return yield* told({ output, data: { ...headOf(answer, request) } });
+    const text = await textOf(answer, found);
+    const piece = inOnePiece(request.wording, text, found);
+    const head = headOf(answer, request);
+    return yield* told(
+      piece === undefined ? { output: text, data: { ...head } } : {
+        output: piece,
+        data: { ...head, contentType: request.wording.dialect.streamType },
+      },
+    );
   }
   const { watch, say, end } = sayings(request.wording);
   const decoder = new TextDecoder();

@@ -6,6 +6,7 @@ import { describeError, type ErrorCode, NetworkError } from "../../base/errors.t
 import { safeLine } from "../../base/safe_text.ts";
 import type { ChatChunk, ChatCompletion } from "../../dialects/chat.ts";
 import type { JsonObject } from "../../dialects/dialect.ts";
+import { DONE, eventText } from "../../dialects/events.ts";
 import { isObject } from "../../dialects/fields.ts";
 import { errorIn } from "../../dialects/stream_watch.ts";
 import type { EngineAnswer } from "../../engines/engine_call.ts";
@@ -110,6 +111,11 @@ export function read(
   const tokens = tokensIn(value);
   switch (wording.type) {
     case "same":
+      // What Ollama answers has another list at each path.
+      if (wording.dialect.name.startsWith("openai-")) {
+        const areVectors = wording.dialect.name === "openai-embeddings";
+        answerWith(areVectors ? "data" : "choices", value, found);
+      }
       return { output: text, tokens };
     case "chat": {
       const completion = answerWith("choices", value, found) as unknown as ChatCompletion;
@@ -122,10 +128,14 @@ export function read(
   }
 }
 
-/** A whole answer where pieces were asked for: one piece, and the end of them. */
-export function inOnePiece(wording: Wording, text: string, found: FoundModel): string {
+/**
+ * A whole answer where pieces were asked for: one piece, and the end of them, or its client hears
+ * nothing. Undefined where there is no such piece.
+ */
+export function inOnePiece(wording: Wording, text: string, found: FoundModel): string | undefined {
   const value = objectIn(text, found);
-  if (wording.type !== "chat") return text;
+  const isChat = wording.type === "chat" || wording.dialect.name === "openai-chat";
+  if (!isChat) return undefined;
   const { choices, ...rest } = answerWith("choices", value, found);
   const chunk = {
     ...rest,
@@ -135,6 +145,7 @@ export function inOnePiece(wording: Wording, text: string, found: FoundModel): s
       delta: message,
     })),
   } as unknown as ChatChunk;
+  if (wording.type !== "chat") return `${eventText(chunk)}data: ${DONE}\n\n`;
   const pieces = wording.translation.pieces();
   return pieces.push(chunk) + pieces.end();
 }

@@ -5,7 +5,7 @@ import Anthropic from "@anthropic-ai/sdk";
 import { streamText } from "ai";
 import OpenAI from "openai";
 import { ENGINE_LIMITS } from "../../../src/engines/engine_call.ts";
-import type { EngineFault, EngineServer } from "../../support/engines/engine_server.ts";
+import type { EngineFault, EngineServer, Exchange } from "../../support/engines/engine_server.ts";
 import { OllamaEngine } from "../../support/engines/ollama_engine.ts";
 import { OpenAiEngine } from "../../support/engines/open_ai_engine.ts";
 import { testModel } from "../../support/engines/test_model.ts";
@@ -93,6 +93,7 @@ const WHOLE: Record<string, (rig: ModelsRig, model: string) => Promise<string | 
 const AT_ONCE: Record<string, EngineFault> = {
   "the connection ends": { type: "drop", afterTokens: 0 },
   "it refuses with 500": { type: "fail" },
+  "it refuses with 200, as LM Studio does": { type: "fail", status: 200 },
   "it is full (429)": { type: "full", status: 429, retryAfterSeconds: 3 },
   "it is full (503)": { type: "full", status: 503 },
   "it tells an error": { type: "error", afterTokens: 0 },
@@ -178,11 +179,13 @@ const KINDS: readonly EngineSide[] = ["openai", "ollama"];
 
 Deno.test("of an engine that dies before its first token the client notices nothing", async (t) => {
   for (const kind of KINDS) {
-    // As many as may be asked again at once: see RetryBudget.
+    // No more than may be asked again at once: see RetryBudget.
     await using twins = await Twins.start(20);
     const { rig } = twins;
     for (const [what, fault] of Object.entries(AT_ONCE)) {
-      const names = what === "the connection ends" ? Object.keys(STREAMS) : ["openai chat"];
+      const names = what === "the connection ends"
+        ? Object.keys(STREAMS)
+        : ["openai chat", "anthropic"];
       for (const name of names) {
         await t.step(`${kind}: ${what}: ${name}, streamed`, async () => {
           const model = twins.fresh(kind, fault);
@@ -193,6 +196,13 @@ Deno.test("of an engine that dies before its first token the client notices noth
         });
       }
     }
+  }
+});
+
+Deno.test("of an engine that breaks off a whole answer the client notices nothing", async (t) => {
+  for (const kind of KINDS) {
+    await using twins = await Twins.start(9);
+    const { rig } = twins;
     for (const [name, ask] of Object.entries(WHOLE)) {
       // Whatever it had said, nobody was told.
       await t.step(`${kind}: it breaks off: ${name}, whole`, async () => {
@@ -201,10 +211,18 @@ Deno.test("of an engine that dies before its first token the client notices noth
         twins.checkServedByOther(kind);
       });
     }
-    await t.step(`${kind}: it talks nonsense, whole`, async () => {
-      const model = twins.fresh(kind, { type: "malformed", afterTokens: 0 });
-      assertEquals(await WHOLE["openai chat"](rig, model), HEARD);
-    });
+    for (const name of ["openai chat", "anthropic"]) {
+      await t.step(`${kind}: it talks nonsense: ${name}, whole`, async () => {
+        const model = twins.fresh(kind, { type: "malformed", afterTokens: 0, text: "{}" });
+        assertEquals(await WHOLE[name](rig, model), HEARD);
+        twins.checkServedByOther(kind);
+      });
+      await t.step(`${kind}: it refuses with 200: ${name}, whole`, async () => {
+        const model = twins.fresh(kind, { type: "fail", status: 200 });
+        assertEquals(await WHOLE[name](rig, model), HEARD);
+        twins.checkServedByOther(kind);
+      });
+    }
     await t.step(`${kind}: it says nothing for too long`, async () => {
       const model = twins.fresh(kind, { type: "stall", afterTokens: 0 });
       const heard: string[] = [];
@@ -229,6 +247,26 @@ Deno.test("of an engine that nobody finds any more the client notices nothing", 
     await STREAMS["openai chat"](rig, "m", heard);
     assertEquals(heard.join(""), HEARD);
     assertEquals(rig.answered?.headers.get("x-hanzo-node"), "there");
+  }
+});
+
+/** It knows no streams: whatever is asked is answered whole. */
+class WholeEngine extends OpenAiEngine {
+  protected override async answer(exchange: Exchange): Promise<void> {
+    if (exchange.recorded.body !== undefined) exchange.recorded.body.stream = false;
+    await super.answer(exchange);
+  }
+}
+
+Deno.test("an engine that gives a whole answer for a stream is understood all the same", async (t) => {
+  await using engine = await new WholeEngine({ models: [testModel("m")], reply: says }).start();
+  await using rig = await ModelsRig.start({ there: [engine], models: 1 });
+  for (const name of ["openai chat", "openai responses", "anthropic", "ollama chat"]) {
+    await t.step(name, async () => {
+      const heard: string[] = [];
+      await STREAMS[name](rig, "m", heard);
+      assertEquals(heard.join(""), HEARD);
+    });
   }
 });
 

@@ -15,6 +15,7 @@ import { createAgent } from "../../../src/agents/agent.ts";
 import { OllamaEngine } from "../../support/engines/ollama_engine.ts";
 import { OpenAiEngine } from "../../support/engines/open_ai_engine.ts";
 import { embeddingModel, testModel } from "../../support/engines/test_model.ts";
+import { soon } from "../../support/soon.ts";
 import { ModelsRig, says, TOKEN } from "./models_rig.ts";
 
 const messages = [{ role: "user" as const, content: "say words" }];
@@ -271,7 +272,17 @@ Deno.test("an agent of the network is a model for whoever has the token", async 
       throw new Error("not today");
     },
   });
-  await using rig = await ModelsRig.start({ models: 0, agents: [shout, count, sulk] });
+  const left = Promise.withResolvers<unknown>();
+  const wait = createAgent({
+    name: "wait",
+    description: "Waits until it is told to stop",
+    async *run({ signal }) {
+      yield "one ";
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+      left.resolve(signal.reason);
+    },
+  });
+  await using rig = await ModelsRig.start({ models: 0, agents: [shout, count, sulk, wait] });
 
   await t.step("OpenAI's client", async () => {
     const { chat, responses } = rig.openai(TOKEN);
@@ -339,6 +350,13 @@ Deno.test("an agent of the network is a model for whoever has the token", async 
       "lost count",
     );
     assertEquals(said, ["one "]);
+  });
+
+  await t.step("who goes away stops the agent", async () => {
+    const { chat } = rig.openai(TOKEN);
+    const stream = await chat.completions.create({ model: "agent/wait", messages, stream: true });
+    for await (const { choices } of stream) if (choices[0].delta.content) break;
+    assertEquals((await soon(left.promise, "the agent's end") as Error).name, "NetworkError");
   });
 
   await t.step("an agent that nobody has, and one that is to make embeddings", async () => {

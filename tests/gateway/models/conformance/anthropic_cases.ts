@@ -180,6 +180,24 @@ const MESSAGES: Case[] = [
     },
   },
   {
+    feature: "`beta.messages`, with options that only Anthropic's models know",
+    client,
+    note: { openai: "left out", ollama: "left out" },
+    async run({ rig, model, asked }) {
+      const { content: [block] } = await rig.anthropic().beta.messages.create({
+        model,
+        max_tokens: 100,
+        messages: HELLO,
+        betas: ["context-management-2025-06-27"],
+        context_management: { edits: [{ type: "clear_tool_uses_20250919" }] },
+        thinking: { type: "adaptive" },
+        metadata: { user_id: "ada" },
+      });
+      assertEquals(block.type === "text" && block.text, HEARD);
+      assertEquals([asked().body.context_management, asked().body.user], [undefined, "ada"]);
+    },
+  },
+  {
     feature: "PDFs",
     client,
     refused: { openai: PDF, ollama: PDF },
