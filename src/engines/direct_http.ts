@@ -99,6 +99,7 @@ function errorOf(thrown: unknown, request: EngineRequest): NetworkError {
   );
 }
 
-function actionOf({ url }: EngineRequest): string {
+/** The beginning of what is said of a request that failed. */
+export function actionOf({ url }: EngineRequest): string {
   return `Cannot ask the engine at ${url.host}`;
 }

@@ -38,6 +38,13 @@ export interface EngineAnswer {
    * `CANCELLED` when the signal aborts.
    */
   readonly body: AsyncIterable<Uint8Array>;
+  /**
+   * All of the body, instead.
+   *
+   * @param maxBytes What is longer is refused.
+   * @throws {NetworkError} As `body` does; `RESOURCE_EXHAUSTED` when it is too long.
+   */
+  bytes(maxBytes: number): Promise<Uint8Array>;
 }
 
 /** How long an engine may take, in milliseconds. */
@@ -84,8 +91,7 @@ export async function askEngine(needs: EngineCallNeeds, call: EngineCall): Promi
   const watch = new CallWatch(needs, call.signal, `Cannot ask the engine at ${url.host}`);
   let response: EngineResponse;
   try {
-    watch.begin("connectMs");
-    response = await needs.http({
+    const asking = needs.http({
       url,
       method: call.method ?? (call.body === undefined ? "GET" : "POST"),
       headers: requestHeaders(
@@ -97,7 +103,8 @@ export async function askEngine(needs: EngineCallNeeds, call: EngineCall): Promi
       signal: watch.signal,
       onConnected: () => watch.begin("firstByteMs"),
     });
-    watch.begin("firstByteMs");
+    if (!watch.isConnected) watch.begin("connectMs");
+    response = await asking;
   } catch (thrown) {
     throw watch.end(thrown);
   }
@@ -121,7 +128,55 @@ export async function askEngine(needs: EngineCallNeeds, call: EngineCall): Promi
       }),
     ),
     body: read(response, watch),
+    bytes: (maxBytes) => readAll(response, watch, url, maxBytes),
   };
+}
+
+async function readAll(
+  response: EngineResponse,
+  watch: CallWatch,
+  url: URL,
+  maxBytes: number,
+): Promise<Uint8Array> {
+  const tooLong = () =>
+    new NetworkError(
+      "RESOURCE_EXHAUSTED",
+      `Cannot take the answer of the engine at ${url.host}: it is longer than ${maxBytes} bytes. ` +
+        "Ask for less at a time.",
+    );
+  const length = Number(response.headers.get("content-length") ?? Number.NaN);
+  if (length > maxBytes) {
+    response.close();
+    throw watch.end(tooLong());
+  }
+  if (response.bytes !== undefined && length <= maxBytes) {
+    try {
+      return await response.bytes();
+    } catch (thrown) {
+      throw watch.end(thrown);
+    } finally {
+      watch.end(undefined);
+    }
+  }
+  const pieces: Uint8Array[] = [];
+  let total = 0;
+  for await (const piece of read(response, watch)) {
+    total += piece.length;
+    if (total > maxBytes) throw tooLong();
+    pieces.push(piece);
+  }
+  return concat(pieces, total);
+}
+
+function concat(pieces: readonly Uint8Array[], length: number): Uint8Array {
+  if (pieces.length === 1) return pieces[0];
+  const all = new Uint8Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    all.set(piece, at);
+    at += piece.length;
+  }
+  return all;
 }
 
 async function* read(
@@ -152,7 +207,8 @@ class CallWatch {
   readonly #caller: AbortSignal | undefined;
   readonly #onAbort = () => this.#controller.abort(this.#cancelled());
   #cancelTimer: CancelTimer = () => {};
-  #isConnected = false;
+  /** Whether somebody has accepted the connection. */
+  isConnected = false;
 
   constructor(needs: EngineCallNeeds, caller: AbortSignal | undefined, action: string) {
     this.#needs = needs;
@@ -169,7 +225,7 @@ class CallWatch {
 
   /** From now on this limit counts. */
   begin(limit: keyof EngineLimits): void {
-    if (limit !== "connectMs") this.#isConnected = true;
+    if (limit !== "connectMs") this.isConnected = true;
     this.#cancelTimer();
     const ms = this.#limits[limit];
     this.#cancelTimer = this.#needs.clock.after(
@@ -191,7 +247,7 @@ class CallWatch {
     const error = NetworkError.from(thrown, "PROTOCOL", this.#action);
     if (error.code === "UNAVAILABLE") this.#needs.onGone?.();
     // What was begun there may have gone on.
-    const isBrokenOff = error.code === "PROTOCOL" && error.cause !== undefined && this.#isConnected;
+    const isBrokenOff = error.code === "PROTOCOL" && error.cause !== undefined && this.isConnected;
     return isBrokenOff ? this.#error("UNKNOWN_OUTCOME", error.message, error.cause) : error;
   }
 
@@ -216,8 +272,23 @@ class CallWatch {
   }
 }
 
+/** The URLs of paths that were asked before: a few for each engine. */
+const urls = new WeakMap<EnginePlace, Map<string, URL>>();
+const MAX_PATHS = 32;
+
+function urlOf(place: EnginePlace, path: string): URL {
+  let known = urls.get(place);
+  if (known === undefined) urls.set(place, known = new Map());
+  let url = known.get(path);
+  if (url === undefined) {
+    url = newUrl(place, path);
+    if (known.size < MAX_PATHS) known.set(path, url);
+  }
+  return url;
+}
+
 /** No path leads away from the engine. */
-function urlOf({ root, openAi }: EnginePlace, path: string): URL {
+function newUrl({ root, openAi }: EnginePlace, path: string): URL {
   const isOpenAi = path.startsWith("/v1/");
   const base = isOpenAi ? openAi : root;
   const url = URL.parse(`${base}${isOpenAi ? path.slice(3) : path}`);

@@ -18,6 +18,8 @@ export interface EngineResponse {
   readonly headers: Headers;
   /** Read once; leaving it closes the connection. It rejects when the answer breaks off. */
   readonly body: AsyncIterable<Uint8Array>;
+  /** All of the body at once, where that is shorter to come by; instead of `body`. */
+  readonly bytes?: () => Promise<Uint8Array>;
   /** Closes the connection of a body that nobody reads; idempotent. */
   close(): void;
 }

@@ -62,19 +62,45 @@ export interface ModelOnDevice extends ModelDescription {
   tokensPerSecond: number | null;
 }
 
-/** The models of the whole network by name. */
+/** A model and the devices that have it, as these tell it. */
+export interface OfferedModel {
+  readonly name: string;
+  readonly devices: readonly (ModelDescription & { readonly nodeId: string })[];
+}
+
+/** A function that returns the models of the whole network by name, made anew when any changes. */
 export function modelCatalog(
   sources: Pick<CatalogSources, "self" | "membership">,
+): () => readonly OfferedModel[] {
+  let list: readonly OfferedModel[] = [];
+  let madeFrom: { version: number; self: NodeDescription } | undefined;
+  return () => {
+    const { self, membership: { version } } = sources;
+    const description = self();
+    if (madeFrom?.version !== version || madeFrom.self !== description) {
+      madeFrom = { version, self: description };
+      const all = [...descriptions(sources)].flatMap(({ nodeId, models }) =>
+        models.map((model) => ({ nodeId, ...model }))
+      );
+      list = [...Map.groupBy(all, ({ name }) => name)].map(([name, devices]) => ({ name, devices }))
+        .sort((a, b) => a.name < b.name ? -1 : 1);
+    }
+    return list;
+  };
+}
+
+/** The same with how fast each is, of what this node has asked. */
+export function withSpeeds(
+  models: readonly OfferedModel[],
   speed: (model: string, nodeId: string) => ModelSpeed | undefined,
 ): NetworkModel[] {
-  const all = [...descriptions(sources)].flatMap(({ nodeId, models }) =>
-    models.map((model): ModelOnDevice => {
-      const { firstTokenMs = null, tokensPerSecond = null } = speed(model.name, nodeId) ?? {};
-      return { nodeId, ...model, firstTokenMs, tokensPerSecond };
-    })
-  );
-  return [...Map.groupBy(all, ({ name }) => name)].map(([name, devices]) => ({ name, devices }))
-    .sort((a, b) => a.name < b.name ? -1 : 1);
+  return models.map(({ name, devices }) => ({
+    name,
+    devices: devices.map((device): ModelOnDevice => {
+      const { firstTokenMs = null, tokensPerSecond = null } = speed(name, device.nodeId) ?? {};
+      return { ...device, firstTokenMs, tokensPerSecond };
+    }),
+  }));
 }
 
 /**

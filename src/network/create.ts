@@ -40,7 +40,7 @@ import type { NetworkKey } from "../security/network_key.ts";
 import type { PeerCredential, Trust } from "../security/trust.ts";
 import { AgentPrograms } from "./agent_programs.ts";
 import { answerQuestion } from "./answer_question.ts";
-import { agentFinder } from "./catalog.ts";
+import { agentFinder, modelCatalog } from "./catalog.ts";
 import { createEngineAgent } from "./models/engine_agent.ts";
 import { ModelCalls } from "./models/model_calls.ts";
 import { offeredModels } from "./offered_models.ts";
@@ -357,11 +357,12 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     link,
     tracer: () => tracer,
   });
+  const networkModels = modelCatalog({ self, membership });
   const modelCalls = new ModelCalls({
     clock,
     dispatcher,
     candidates,
-    models: () => network.models(),
+    models: networkModels,
     aliases: resolved.modelAliases,
   });
   const threadRuns = new ThreadRuns({
@@ -467,6 +468,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     mcpServers,
     engines,
     modelCalls,
+    offeredModels: networkModels,
     findAgent,
     candidates,
     conflicts: () => conflicts.current(),

@@ -16,7 +16,7 @@ import type { RunRequest } from "../tasks/run_request.ts";
 import { TaskCancelled } from "../tasks/task.ts";
 import { loopOf, routerOf, routingOf, runAgents } from "./agent_run.ts";
 import type { EngineStatus } from "../engines/engine_watch.ts";
-import { catalog, modelCatalog, type NetworkModel } from "./catalog.ts";
+import { catalog, type NetworkModel, withSpeeds } from "./catalog.ts";
 import { diagnose } from "./diagnose.ts";
 import type { Finding } from "./diagnosis_facts.ts";
 import { type JoinQrOptions, makeJoinQr } from "./join_codes.ts";
@@ -554,8 +554,8 @@ export class DistributedNetwork implements AsyncDisposable {
    * ```
    */
   models(): NetworkModel[] {
-    const { modelCalls } = this.#parts;
-    return modelCatalog(this.#parts, (model, nodeId) => modelCalls.speed(model, nodeId));
+    const { modelCalls, offeredModels } = this.#parts;
+    return withSpeeds(offeredModels(), (model, nodeId) => modelCalls.speed(model, nodeId));
   }
 
   /**

@@ -18,7 +18,7 @@ import type { Invites } from "../security/invites.ts";
 import type { Trust } from "../security/trust.ts";
 import type { NetworkInterface } from "../transport/interfaces.ts";
 import type { AgentPrograms } from "./agent_programs.ts";
-import type { FindAgent } from "./catalog.ts";
+import type { FindAgent, OfferedModel } from "./catalog.ts";
 import type { Discoveries } from "./discoveries.ts";
 import type { Evicted } from "./evicted.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -59,6 +59,8 @@ export interface NetworkParts {
   readonly mcpServers: McpServers;
   readonly engines: EngineWatch;
   readonly modelCalls: ModelCalls;
+  /** The models of the whole network. */
+  readonly offeredModels: () => readonly OfferedModel[];
   readonly findAgent: FindAgent;
   /** The interfaces of this machine now. */
   readonly interfaces: () => readonly NetworkInterface[];

@@ -8,7 +8,7 @@ import type { CapabilityOverrides, DeviceCapabilities } from "../device/capabili
 import { ConditionReader, type DeviceCondition } from "../device/condition.ts";
 import { detectDeviceCapabilities } from "../device/detect.ts";
 import { DeviceReader, type DeviceReading } from "../device/reading.ts";
-import { directHttp } from "../engines/direct_http.ts";
+import { engineHttp } from "../engines/pooled_http.ts";
 import type { EngineHttp } from "../engines/http.ts";
 import { KNOWN_PORTS, type KnownPort } from "../engines/place.ts";
 import type { LinkTransport } from "../link/frame_stream.ts";
@@ -81,7 +81,7 @@ export function systemPlatform(options: { readonly dataDirectory?: string }): Pl
     readDevice: () => reader.read(),
     readCondition: () => conditionReader.read(),
     engines: {
-      http: directHttp,
+      http: engineHttp(),
       usualPorts: /^(true|1)$/.test(environment(NO_ENGINES) ?? "") ? [] : KNOWN_PORTS,
       knownPorts: KNOWN_PORTS,
       environment,

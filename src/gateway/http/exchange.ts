@@ -71,7 +71,7 @@ export class Exchange {
       for (let i = 0; i < rawHeaders.length; i += 2) {
         headers.append(rawHeaders[i], rawHeaders[i + 1]);
       }
-      const body = hasBody ? ReadableStream.from(this.#pieces(asks)) : undefined;
+      const body = hasBody ? this.#body(asks) : undefined;
       return new Request(base + url, { method, headers, body });
     } catch {
       throw new HttpFault(400, "its method, its path or its headers are none.");
@@ -116,10 +116,29 @@ export class Exchange {
     }
   }
 
-  async *#pieces(asks: boolean): AsyncGenerator<Uint8Array> {
-    if (asks) this.#res.writeContinue();
-    // Whoever reads no further may still want to answer.
-    yield* this.#req.iterator({ destroyOnReturn: false });
+  /** Nothing of it is read before somebody wants it, and no more of it than they take. */
+  #body(asks: boolean): ReadableStream<Uint8Array<ArrayBuffer>> {
+    const req = this.#req;
+    let isBegun = false;
+    return new ReadableStream({
+      pull: (controller) => {
+        if (isBegun) return void req.resume();
+        isBegun = true;
+        if (asks) this.#res.writeContinue();
+        const failed = () => {
+          if (!req.complete) controller.error(new Error("The request broke off."));
+        };
+        req.on("data", (piece) => {
+          req.pause();
+          controller.enqueue(piece);
+        });
+        req.once("end", () => controller.close());
+        req.once("error", failed);
+        req.once("close", failed);
+      },
+      // Whoever reads no further may still want to answer.
+      cancel: () => void req.pause().removeAllListeners("data").removeAllListeners("end"),
+    }, { highWaterMark: 0 });
   }
 
   async #end(last?: Uint8Array): Promise<void> {

@@ -30,8 +30,8 @@ export interface EngineAgentNeeds {
   readonly newId: () => string;
 }
 
-/** The longest answer that comes whole, in UTF-16 units: what a task may answer. */
-const MAX_ANSWER_LENGTH = 15 * 1024 * 1024;
+/** The longest answer that comes whole: what a task may answer, with what stands beside it. */
+const MAX_ANSWER_BYTES = 15 * 1024 * 1024;
 /** Before its first word an engine says a few hundred characters. */
 const MAX_HELD_LENGTH = 1024 * 1024;
 /** Above this an answer is not read for what it took: it is a list of embeddings. */
@@ -44,6 +44,9 @@ const FAILURES: Readonly<Record<number, ErrorCode>> = {
   408: "UNAVAILABLE",
   429: "RESOURCE_EXHAUSTED",
 };
+
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
 
 /** One call. */
 interface Call {
@@ -217,7 +220,7 @@ async function ask(
   found: FoundModel,
 ): Promise<EngineAnswer> {
   try {
-    return await found.ask({ path, body: new TextEncoder().encode(body), accept, signal });
+    return await found.ask({ path, body: encoder.encode(body), accept, signal });
   } catch (thrown) {
     throw failed(found, thrown);
   }
@@ -225,22 +228,11 @@ async function ask(
 
 /** All of an answer, or of a refusal. */
 async function textOf(answer: EngineAnswer, found: FoundModel): Promise<string> {
-  const decoder = new TextDecoder();
-  const pieces: string[] = [];
-  let length = 0;
-  for await (const bytes of bodyOf(answer, found)) {
-    const text = decoder.decode(bytes, { stream: true });
-    length += text.length;
-    if (length > MAX_ANSWER_LENGTH) {
-      throw new NetworkError(
-        "AGENT_FAILED",
-        `Cannot take the answer of ${nameOf(found)}: it is longer than ` +
-          `${MAX_ANSWER_LENGTH / 2 ** 20} million characters. Ask for less at a time.`,
-      );
-    }
-    pieces.push(text);
+  try {
+    return decoder.decode(await answer.bytes(MAX_ANSWER_BYTES));
+  } catch (thrown) {
+    throw failed(found, thrown);
   }
-  return pieces.join("");
 }
 
 async function* bodyOf({ body }: EngineAnswer, found: FoundModel): AsyncGenerator<Uint8Array> {
@@ -329,7 +321,11 @@ function mayGoOn(thrown: unknown, { signal }: Call): NetworkError {
 /** Whatever becomes of a call before its first word, another engine may do it. */
 function failed(found: FoundModel, thrown: unknown): NetworkError {
   const error = NetworkError.from(thrown);
-  if (error.code === "CANCELLED" || error.code === "AGENT_FAILED") return error;
+  if (error.code === "CANCELLED") return error;
+  // Of no use anywhere: it is as long everywhere.
+  if (error.code === "RESOURCE_EXHAUSTED") {
+    return new NetworkError("AGENT_FAILED", error.message, { cause: error });
+  }
   return new NetworkError("UNAVAILABLE", `Cannot ask ${nameOf(found)}: ${error.message}`, {
     cause: error,
   });

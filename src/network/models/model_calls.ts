@@ -13,7 +13,7 @@ import { Circuits } from "../../tasks/circuits.ts";
 import type { Dispatcher } from "../../tasks/dispatcher.ts";
 import type { RunRequest } from "../../tasks/run_request.ts";
 import type { Priority } from "../../tasks/waiting_line.ts";
-import type { NetworkModel } from "../catalog.ts";
+import type { OfferedModel } from "../catalog.ts";
 import { Conversations } from "./conversations.ts";
 import {
   checkEngineHead,
@@ -69,7 +69,7 @@ export interface RawModelAnswer extends EngineHead {
 export interface ModelCallsNeeds {
   readonly clock: Clock;
   readonly dispatcher: Pick<Dispatcher, "run">;
-  readonly models: () => readonly NetworkModel[];
+  readonly models: () => readonly OfferedModel[];
   readonly aliases: ModelAliases;
   readonly candidates: () => readonly Candidate[];
 }

@@ -2,7 +2,7 @@
 
 import { NetworkError } from "../../base/errors.ts";
 import { MAX_MODEL_NAME, type ModelDescription } from "../../engines/model.ts";
-import type { NetworkModel } from "../catalog.ts";
+import type { OfferedModel } from "../catalog.ts";
 
 /** What a model is to be used for. */
 export type ModelUse = "chat" | "embeddings";
@@ -19,7 +19,7 @@ const MAX_EACH = 4;
 
 /** What names are looked up in. */
 export interface NameSources {
-  readonly models: readonly NetworkModel[];
+  readonly models: readonly OfferedModel[];
   readonly aliases: ModelAliases;
   /** The memory in which models are fast on a device, in bytes; undefined where it is unknown. */
   readonly memoryOf: (nodeId: string) => number | undefined;
@@ -33,14 +33,13 @@ export interface NameSources {
  * @returns Empty when nobody has any.
  */
 export function modelsMeant(asked: string, use: ModelUse, sources: NameSources): string[] {
-  const byName = new Map(sources.models.map((model) => [model.name, model]));
   const found = new Set<string>();
   const names = asked.split(",").map((name) => name.trim()).slice(0, MAX_NAMES);
   for (const name of names) {
     const aliased = sources.aliases[name];
     // What an alias says is meant as it is, or one may call a model by the name of another.
     for (const one of aliased ?? [name]) {
-      for (const model of meant(one, use, sources, byName)) found.add(model);
+      for (const model of meant(one, use, sources)) found.add(model);
     }
   }
   return [...found];
@@ -50,10 +49,9 @@ function meant(
   name: string,
   use: ModelUse,
   { models, memoryOf }: NameSources,
-  byName: ReadonlyMap<string, NetworkModel>,
 ): string[] {
-  if (byName.has(name)) return [name];
-  const best = (some: readonly NetworkModel[]) =>
+  if (models.some((model) => model.name === name)) return [name];
+  const best = (some: readonly OfferedModel[]) =>
     some.filter(({ devices }) => devices.some((device) => serves(device, use)))
       .sort((a, b) => byFitness(a, b, memoryOf))
       .slice(0, MAX_EACH).map((model) => model.name);
@@ -76,27 +74,27 @@ function serves({ capabilities }: ModelDescription, use: ModelUse): boolean {
 }
 
 /** In memory first, then what fits into memory somewhere, then the larger one. */
-function byFitness(a: NetworkModel, b: NetworkModel, memoryOf: NameSources["memoryOf"]): number {
+function byFitness(a: OfferedModel, b: OfferedModel, memoryOf: NameSources["memoryOf"]): number {
   return Number(isOwn(b)) - Number(isOwn(a)) || Number(isLoaded(b)) - Number(isLoaded(a)) ||
     Number(fits(b, memoryOf)) - Number(fits(a, memoryOf)) || sizeOf(b) - sizeOf(a) ||
     (a.name < b.name ? -1 : 1);
 }
 
-function isOwn({ devices }: NetworkModel): boolean {
+function isOwn({ devices }: OfferedModel): boolean {
   return devices.some(({ lastResort }) => !lastResort);
 }
 
-function isLoaded({ devices }: NetworkModel): boolean {
+function isLoaded({ devices }: OfferedModel): boolean {
   return devices.some(({ loaded }) => loaded);
 }
 
-function fits({ devices }: NetworkModel, memoryOf: NameSources["memoryOf"]): boolean {
+function fits({ devices }: OfferedModel, memoryOf: NameSources["memoryOf"]): boolean {
   return devices.some(({ nodeId, sizeBytes }) =>
     sizeBytes === null || sizeBytes < (memoryOf(nodeId) ?? Infinity)
   );
 }
 
-function sizeOf({ devices: [{ parameters, sizeBytes }] }: NetworkModel): number {
+function sizeOf({ devices: [{ parameters, sizeBytes }] }: OfferedModel): number {
   return parameters ?? sizeBytes ?? 0;
 }
 
