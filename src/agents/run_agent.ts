@@ -5,12 +5,11 @@ import type { Cancellation } from "../base/cancellation.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { Agent, AgentAnswer, AgentContext, CallAgentOptions } from "./agent.ts";
 import { RunTools, type ToolSource } from "./agent_tools.ts";
-import { chatModel, type ModelCall, type ModelReply } from "./models/chat_model.ts";
-import type { AgentUsage, Model, ModelRequest } from "./models/model.ts";
-import { DEFAULT_MODEL, isModelName } from "./models/model_name.ts";
-import { NO_USAGE, usageFault, withCall } from "./models/usage.ts";
+import type { Model } from "./models/model.ts";
+import { usageFault } from "./models/usage.ts";
 import type { AgentEvent, RunResult } from "./run_event.ts";
 import type { RunState } from "./run_state.ts";
+import { type AskModel, RunModels } from "./run_models.ts";
 import { LoneRunState, type RunStateStore } from "./run_state_store.ts";
 import type { Tool } from "./tool.ts";
 
@@ -21,9 +20,6 @@ export type CallAgent = (
   options: CallAgentOptions,
   signal: AbortSignal,
 ) => Promise<RunResult>;
-
-/** Carries what an agent asks a model, wherever that is, and its answer back. */
-export type AskModel = (model: string, call: ModelCall) => Promise<ModelReply>;
 
 /** One run of an agent. */
 export interface AgentCall {
@@ -124,7 +120,7 @@ class Run {
   /** Stops the agents and models that it has asked. */
   #asked: AbortController | undefined;
   #tools: RunTools | undefined;
-  #usage: AgentUsage | undefined;
+  #models: RunModels | undefined;
 
   constructor(agent: Agent, call: AgentCall) {
     this.#agent = agent;
@@ -166,8 +162,8 @@ class Run {
 
   /** An answer with what its models took, unless it says that itself. */
   counted(answer: AgentAnswer): AgentAnswer {
-    if (this.#usage === undefined || answer.usage !== undefined) return answer;
-    return { ...answer, usage: this.#usage };
+    const usage = this.#models?.usage;
+    return usage === undefined || answer.usage !== undefined ? answer : { ...answer, usage };
   }
 
   /** The tools that it may call. */
@@ -175,36 +171,21 @@ class Run {
     return await this.#toolbox.list();
   }
 
-  model(name: unknown = DEFAULT_MODEL): Model {
-    if (!isModelName(name)) {
-      throw new NetworkError(
-        "INVALID_ARGUMENT",
-        `Cannot ask model ${JSON.stringify(name) ?? kindOf(name)}: expected a name. Try: ` +
-          "hanzo-network models",
-      );
-    }
-    const { askModel } = this.#call;
-    if (askModel === undefined) {
-      throw new NetworkError(
-        "FAILED_PRECONDITION",
-        `Cannot ask model "${name}": agent "${this.#agent.name}" runs in no network that has ` +
-          "models. Run it with createDistributedNetwork, or give it a model of its own, such as " +
-          "createOpenAiModel makes.",
-      );
-    }
-    const send = (call: ModelCall) => askModel(name, call);
-    const model = chatModel({ name, send, action: `Cannot ask model "${name}"` });
-    const generate = async (request: ModelRequest) => {
-      this.#throwIfOver(`model "${name}"`);
-      const { cancellation } = this.#call;
-      this.#asked ??= new AbortController();
-      const signals = [cancellation.signal, this.#asked.signal];
-      if (request.signal !== undefined) signals.push(request.signal);
-      const answer = await model.generate({ ...request, signal: AbortSignal.any(signals) });
-      this.#usage = withCall(this.#usage ?? NO_USAGE, answer.usage);
-      return answer;
-    };
-    return Object.freeze({ name, generate: (request: ModelRequest) => noticed(generate(request)) });
+  model(name: unknown): Model {
+    const { cancellation, askModel } = this.#call;
+    this.#models ??= new RunModels({
+      agent: this.#agent.name,
+      askModel,
+      signal: () => AbortSignal.any([cancellation.signal, this.#ending()]),
+      throwIfOver: (asked) => this.#throwIfOver(asked),
+    });
+    return this.#models.model(name);
+  }
+
+  /** Aborts what it has asked, when it ends. */
+  #ending(): AbortSignal {
+    this.#asked ??= new AbortController();
+    return this.#asked.signal;
   }
 
   get #toolbox(): RunTools {
@@ -236,8 +217,7 @@ class Run {
     this.#throwIfOver(`agent "${name}"`);
     await emit({ type: "agent-call", agent: name, prompt });
     this.#throwIfOver(`agent "${name}"`);
-    this.#asked ??= new AbortController();
-    const signal = AbortSignal.any([cancellation.signal, this.#asked.signal]);
+    const signal = AbortSignal.any([cancellation.signal, this.#ending()]);
     const result = await callAgent(name, prompt, options, signal);
     this.#throwIfOver(`agent "${name}"`);
     const { nodeId, taskId, output } = result;

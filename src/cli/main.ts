@@ -10,7 +10,7 @@ const WRONG_USAGE = 2;
 const COMMANDS: Record<string, { summary: string; load(): Promise<{ command: Command }> }> = {
   up: { summary: "Run a node in the foreground", load: () => import("./commands/up.ts") },
   run: {
-    summary: "Run an agent on the device that suits it best",
+    summary: "Run an agent, or ask a model, on the device that suits it best",
     load: () => import("./commands/run.ts"),
   },
   map: {

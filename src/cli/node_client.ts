@@ -45,6 +45,7 @@ import type { ThreadSummary } from "../network/threads/thread.ts";
 import type { Checkpoint, Restored } from "../state/checkpoints.ts";
 import type { Imported, ImportOptions } from "../state/state_import.ts";
 import type { MapProgress } from "../tasks/map_prompts.ts";
+import { type ChatAnswer, chatAnswer } from "./chat_stream.ts";
 import type { OptionValues } from "./command.ts";
 import { directFetch } from "./direct_fetch.ts";
 import { lines, toError } from "./node_answers.ts";
@@ -307,14 +308,7 @@ export class NodeClient {
     timeoutMs: number,
     signal: AbortSignal = new AbortController().signal,
   ): Promise<unknown> {
-    const error = () =>
-      new NetworkError(
-        "DEADLINE_EXCEEDED",
-        `Cannot ask model "${body.model}": it has not answered within ${
-          timeoutMs / 1000
-        } s. Give ` +
-          "it longer.",
-      );
+    const error = () => tooLate(body.model, timeoutMs);
     const limit = { clock: this.#clock, limitMs: timeoutMs, error, signal };
     return await withTimeLimit(limit, async (both) => {
       try {
@@ -324,6 +318,40 @@ export class NodeClient {
         throw both.aborted ? both.reason : thrown;
       }
     });
+  }
+
+  /**
+   * Asks a model for an answer in pieces; resolves as soon as it has said something.
+   *
+   * @throws {NetworkError} `DEADLINE_EXCEEDED` when it takes longer than that, or what the node says.
+   */
+  async streamChat(
+    body: ChatBody & { stream: true },
+    { node, timeoutMs, signal }: { node?: string; timeoutMs: number; signal: AbortSignal },
+  ): Promise<ChatAnswer> {
+    const late = new AbortController();
+    const both = AbortSignal.any([late.signal, signal]);
+    const cancel = this.#clock.after(timeoutMs, () => late.abort(tooLate(body.model, timeoutMs)));
+    const outcomeOf = (thrown: unknown) => late.signal.aborted ? late.signal.reason : thrown;
+    const brokenOff = (cause: unknown) => both.aborted ? cancelled(cause) : this.brokenOff(cause);
+    try {
+      const headers: Record<string, string> = node === undefined ? {} : { "x-hanzo-node": node };
+      const response = await this.#fetch("/v1/chat/completions", both, body, headers);
+      const answer = chatAnswer(response, brokenOff);
+      const pieces = async function* () {
+        try {
+          yield* answer.pieces;
+        } catch (thrown) {
+          throw outcomeOf(thrown);
+        } finally {
+          cancel();
+        }
+      };
+      return { ...answer, pieces: pieces() };
+    } catch (thrown) {
+      cancel();
+      throw outcomeOf(thrown);
+    }
   }
 
   /**
@@ -424,7 +452,12 @@ export class NodeClient {
     }
   }
 
-  async #fetch(path: string, signal?: AbortSignal, body?: object | string): Promise<Response> {
+  async #fetch(
+    path: string,
+    signal?: AbortSignal,
+    body?: object | string,
+    headers: Record<string, string> = {},
+  ): Promise<Response> {
     const { api, token } = this.#endpoint;
     const url = new URL(path.startsWith("/") ? path : `/control/v1/${path}`, api);
     if (!isGranted({ name: "net", host: url.host })) {
@@ -435,7 +468,11 @@ export class NodeClient {
     try {
       response = await directFetch(url, {
         signal,
-        headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+        headers: {
+          authorization: `Bearer ${token}`,
+          "content-type": "application/json",
+          ...headers,
+        },
         ...(body === undefined
           ? { method: "GET" }
           : { method: "POST", body: typeof body === "string" ? body : JSON.stringify(body) }),
@@ -449,10 +486,20 @@ export class NodeClient {
       );
     }
     if (!response.ok) {
-      throw toError(await this.#whole(() => response.json() as Promise<ErrorBody>, signal));
+      const body = await this.#whole(() => response.json() as Promise<ErrorBody>, signal);
+      throw toError(body, response.status);
     }
     return response;
   }
+}
+
+function tooLate(model: string, timeoutMs: number): NetworkError {
+  return new NetworkError(
+    "DEADLINE_EXCEEDED",
+    `Cannot ask model "${model}": it has not answered within ${
+      timeoutMs / 1000
+    } s. Give it longer.`,
+  );
 }
 
 function cancelled(cause: unknown): NetworkError {

@@ -138,7 +138,9 @@ function indented(text: string, columns: number): string[] {
 }
 
 function shownTask(task: TaskStatus | EndedTask, now: number): ShownTask {
-  const { taskId, agent } = task;
+  const { taskId } = task;
+  // That is done by an agent, too, which nobody has to know.
+  const agent = task.model === undefined ? task.agent : `model ${task.model}`;
   // Two processes may read the clock in the other order.
   const since = (moment: number) => showDuration(Math.max(0, now - moment));
   if (task.state !== "ended") {

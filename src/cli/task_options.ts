@@ -14,7 +14,8 @@ const PRECISIONS = ["fp32", "fp16", "int8"] as const;
 const PRIORITIES = ["high", "normal", "low"] as const satisfies Priority[];
 /** A petabyte. */
 const MAX_MB = 2 ** 30;
-const MAX_TIMEOUT_S = 7 * 24 * 3_600;
+/** A week: what a task may take. */
+export const MAX_TIMEOUT_S = 7 * 24 * 3_600;
 
 /** See the top of the file. */
 export const TASK_OPTIONS: readonly OptionSpec[] = [

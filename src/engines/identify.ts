@@ -30,6 +30,7 @@ const BY_OWNER: Readonly<Record<string, EngineKind>> = {
 };
 /** A node of this program is not asked by another one: that would go round in circles. */
 const OWN_SERVER = /^hanzo-network\b/i;
+const OWN: Identified = { type: "foreign", reason: "it is a node of a network" };
 
 /**
  * Asks what it is: first as what usually is there, then as OpenAI's protocol has it, which all
@@ -37,7 +38,11 @@ const OWN_SERVER = /^hanzo-network\b/i;
  */
 export async function identify(client: EngineClient): Promise<Identified> {
   const { usual } = client.place;
-  if (usual === "ollama" && await isOllama(client)) return engine("ollama");
+  if (usual === "ollama") {
+    const { server, value } = await client.own("/api/version");
+    if (OWN_SERVER.test(server)) return OWN;
+    if (versionOf(value) !== undefined) return engine("ollama");
+  }
   // It answers 200 to a path that it does not have.
   if (usual === "lm-studio" && lmStudioModels((await client.own("/api/v0/models")).value)) {
     return engine("lm-studio");
@@ -45,9 +50,7 @@ export async function identify(client: EngineClient): Promise<Identified> {
   const reply = await client.openAi("/models");
   const listed = openAiModels(reply.value);
   if (listed === undefined) return notListed(reply);
-  if (OWN_SERVER.test(reply.server)) {
-    return { type: "foreign", reason: "it is a node of a network" };
-  }
+  if (OWN_SERVER.test(reply.server)) return OWN;
   const owner = listed.find(({ owned_by }) => owned_by)?.owned_by ?? "";
   const kind = Object.hasOwn(BY_OWNER, owner) ? BY_OWNER[owner] : undefined;
   if (kind !== undefined) return engine(kind);

@@ -116,7 +116,9 @@ function service(
   return {
     admit(request) {
       const path = pathOf(request);
-      const isHealth = isRead(request) && path === "/healthz";
+      // Ollama's own command looks at "/" before it asks anything.
+      const isHealth = isRead(request) && path === "/healthz" ||
+        request.method === "HEAD" && path === "/";
       const refusal = isHealth
         ? foreignRefusalOf(request, port)
         : isModelPath(path)

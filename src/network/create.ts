@@ -42,6 +42,7 @@ import { AgentPrograms } from "./agent_programs.ts";
 import { answerQuestion } from "./answer_question.ts";
 import { agentFinder, modelCatalog } from "./catalog.ts";
 import { createEngineAgent } from "./models/engine_agent.ts";
+import { modelAsked } from "./models/engine_call.ts";
 import { ModelCalls } from "./models/model_calls.ts";
 import { offeredModels } from "./offered_models.ts";
 import { candidateList } from "./candidates.ts";
@@ -187,6 +188,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
       clock,
       newId,
     }),
+    modelOf: modelAsked,
     slots: resolved.slots,
     journalOf: (thread) => ({ network, prompt: asked, state: own }) =>
       new InsideJournal({ shared: () => state.state, thread, network, asked, state: own }),

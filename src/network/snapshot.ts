@@ -97,11 +97,12 @@ export function tasksNow(
   return [
     ...here,
     ...elsewhere.map((
-      { taskId, agent, priority, nodeIds, isRunning, since, ranking },
+      { taskId, agent, model, priority, nodeIds, isRunning, since, ranking },
     ): TaskStatus => ({
       taskId,
       attempt: Math.max(1, nodeIds.length),
       agent,
+      ...(model !== undefined && { model }),
       runningMs: isRunning ? now - since : 0,
       state: isRunning ? "running" : "waiting",
       nodeId: nodeIds.at(-1) ?? null,

@@ -83,6 +83,8 @@ export interface EndedTask {
   readonly taskId: string;
   /** The agent that was asked for. */
   readonly agent: string;
+  /** Of a call of a model: which. */
+  readonly model?: string;
   /** The nodes that were asked, one for each attempt: what the last one came to is the outcome. */
   readonly nodeIds: readonly string[];
   /** `"ok"`, or the code of the error that the caller got. */

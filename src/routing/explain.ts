@@ -10,7 +10,7 @@ import { RoutingStrategy } from "./strategy.ts";
 /** Why `chosen` got the task, in one sentence without a full stop. */
 export function explain(
   { candidate, tier, expected }: FittingVerdict,
-  { verdicts, workload, strategy }: Ranking,
+  { verdicts, model, workload, strategy }: Ranking,
 ): string {
   if (tier >= LAST_RESORT_TIER) {
     return "the last resort: no other device that can be asked has the model";
@@ -21,13 +21,14 @@ export function explain(
       ? "the only device there is"
       : `the only one of ${verdicts.length} devices that can do it`;
   }
-  const figures = `(${figuresOf(candidate, tier, expected)})`;
+  const figures = `(${figuresOf(candidate, tier, expected, model)})`;
+  const load = model === undefined ? tasksOn(expected) : callsOn(expected);
   if (tier >= DOUBTFUL_TIER) {
     return `all that can do it have failed lately; the best of them ${figures}`;
   }
   switch (strategy) {
     case RoutingStrategy.LeastLoaded:
-      return `the least loaded of ${fitting} devices (${tasksOn(expected)})`;
+      return `the least loaded of ${fitting} devices (${load})`;
     case RoutingStrategy.LatencyAware:
       return `can begin first of ${fitting} devices ${figures}`;
     case RoutingStrategy.RoundRobin:
@@ -35,15 +36,20 @@ export function explain(
     case RoutingStrategy.Random:
       return `drawn by lot from ${fitting} devices`;
     case RoutingStrategy.LocalFirst:
-      if (tier === 0) return `this device has a free slot (${tasksOn(expected)})`;
+      if (tier === 0) return `this device has a free slot (${load})`;
       return `this device is not free or cannot do it; ${byCapability(tier - 1)} ${figures}`;
     case RoutingStrategy.CapabilityBased:
       return `${byCapability(tier)} ${figures}`;
   }
 
   function byCapability(tier: number): string {
-    if (tier === Tier.Near) return "it holds what the task works on, and is free";
+    if (tier === Tier.Near) {
+      return model === undefined
+        ? "it holds what the task works on, and is free"
+        : "the conversation was there, and it is free";
+    }
     if (tier === Tier.Spared) return "every other device is low on battery, too";
+    if (model !== undefined) return "the answer is done first there";
     if (workload === "heavy") return "heavy work finishes first there";
     if (tier === Tier.Waits) return `every device is busy; ${workload} work finishes first there`;
     if (workload === "background") {
@@ -61,7 +67,7 @@ export function explain(
  * What was thought of every device, the best first, those that cannot do it at the end: by the
  * figures as they were then, whenever it is asked for.
  */
-export function considerations({ verdicts }: Ranking): Consideration[] {
+export function considerations({ verdicts, model }: Ranking): Consideration[] {
   const fitting = verdicts.filter((verdict) => verdict.fits)
     .sort((a, b) => a.tier - b.tier || a.cost - b.cost);
   return [
@@ -69,7 +75,7 @@ export function considerations({ verdicts }: Ranking): Consideration[] {
       nodeId: candidate.nodeId,
       place: i + 1,
       finishMs: expected.finishMs,
-      reason: figuresOf(candidate, tier, expected),
+      reason: figuresOf(candidate, tier, expected, model),
     })),
     ...verdicts.filter((verdict) => !verdict.fits).map(({ candidate, reason }): Consideration => ({
       nodeId: candidate.nodeId,
@@ -80,13 +86,20 @@ export function considerations({ verdicts }: Ranking): Consideration[] {
   ];
 }
 
-function figuresOf(candidate: Candidate, tier: number, expected: Expectation): string {
+function figuresOf(
+  candidate: Candidate,
+  tier: number,
+  expected: Expectation,
+  model: string | undefined,
+): string {
   const { tflops, estimated } = capacityOf(candidate);
   const { condition } = candidate;
   const { batteryPercent } = condition;
   return [
     `${estimated ? "about " : ""}${Number(tflops.toPrecision(4))} TFLOPS`,
-    tasksOn(expected),
+    ...model === undefined
+      ? [tasksOn(expected)]
+      : [candidate.models.get(model)?.loaded ? "loaded" : "not loaded", callsOn(expected)],
     // A guess is only there to compare with other guesses.
     ...expected.basis === "guessed" ? [] : [`done in about ${duration(expected.finishMs)}`],
     ...condition.throttled ? ["throttled"] : [],
@@ -100,6 +113,12 @@ function figuresOf(candidate: Candidate, tier: number, expected: Expectation): s
 
 function tasksOn({ pending, slots }: Expectation): string {
   return `${pending} task${pending === 1 ? "" : "s"} on ${slots} slot${slots === 1 ? "" : "s"}`;
+}
+
+/** Calls of models wait for the engine. */
+function callsOn({ pending, slots }: Expectation): string {
+  const waits = pending < slots ? "" : `, ${slots} at a time: it waits`;
+  return `${pending} call${pending === 1 ? "" : "s"} under way${waits}`;
 }
 
 function duration(ms: number): string {

@@ -50,17 +50,20 @@ export class FittingVerdict {
 export class Ranking {
   /** The name of the agent that was asked for. */
   readonly agent: string;
+  /** Of a call of a model: which. */
+  readonly model: string | undefined;
   readonly workload: Workload;
   readonly strategy: RoutingStrategy;
   /** In the order of the candidates. */
   readonly verdicts: readonly Verdict[];
 
   constructor(
-    { agent, workload }: Pick<RouteRequest, "agent" | "workload">,
+    { agent, model, workload }: Pick<RouteRequest, "agent" | "model" | "workload">,
     strategy: RoutingStrategy,
     verdicts: readonly Verdict[],
   ) {
     this.agent = agent;
+    this.model = model;
     this.workload = workload;
     this.strategy = strategy;
     this.verdicts = verdicts;

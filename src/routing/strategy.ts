@@ -32,6 +32,8 @@ export interface RouteRequest {
   readonly agent: string;
   readonly workload: Workload;
   readonly requirements: Readonly<Requirements>;
+  /** Of a call of a model: which. */
+  readonly model?: string;
   /** What was asked. */
   readonly query: string;
   /** The text beside the question; "" if there is none. */

@@ -148,14 +148,14 @@ export class Dispatcher {
     request: RunRequest,
     tried: ReadonlySet<string>,
   ): Route | undefined | Promise<Route | undefined> {
-    const { nodeId, strategy } = request;
+    const { nodeId, strategy, view } = request;
     const asked = this.#asked(request, tried);
     const candidates = this.#seenBy(request);
-    if (nodeId !== undefined) return theOneAskedFor(nodeId, candidates, asked);
+    if (nodeId !== undefined) return theOneAskedFor(nodeId, candidates, asked, view?.model);
     const chosen = (outcome: RouteOutcome): Route | undefined => {
       if (outcome.candidate !== undefined) return outcome;
       if (tried.size > 0) return undefined;
-      throw noDevice(outcome.ranking);
+      throw noDevice(outcome.ranking, view?.model);
     };
     const outcome = this.#options.router.route(candidates, asked, strategy);
     return outcome instanceof Promise ? outcome.then(chosen) : chosen(outcome);
@@ -188,6 +188,7 @@ export class Dispatcher {
       near: near === undefined ? NOWHERE : new Set(near),
       tried,
       times: view?.times ?? this.#times,
+      ...(view !== undefined && { model: view.model }),
     };
   }
 }
@@ -197,16 +198,20 @@ function theOneAskedFor(
   nodeId: string,
   candidates: readonly Candidate[],
   request: RouteRequest,
+  model: string | undefined,
 ): Route {
   const candidate = candidates.find((one) => one.nodeId === nodeId);
   if (candidate === undefined) {
     throw new NetworkError(
       "NOT_FOUND",
-      `Cannot run agent "${request.agent}" on "${nodeId}": no such node is here now. ` +
+      `Cannot ${
+        model === undefined ? `run agent "${request.agent}"` : `ask model "${model}"`
+      } on ` +
+        `"${nodeId}": no such node is here now. ` +
         `See: hanzo-network peers`,
     );
   }
   const ranking = rank([candidate], request, RoutingStrategy.CapabilityBased);
   if (ranking.verdicts[0].fits) return { candidate, reason: "it was asked for", ranking };
-  throw noDevice(ranking);
+  throw noDevice(ranking, model);
 }

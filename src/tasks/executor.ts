@@ -4,7 +4,8 @@ import type { Agent, AgentAnswer, CallAgentOptions } from "../agents/agent.ts";
 import { AgentLost } from "../agents/agent_lost.ts";
 import type { ToolSource } from "../agents/agent_tools.ts";
 import type { ModelCall, ModelReply } from "../agents/models/chat_model.ts";
-import { type AskModel, type CallAgent, runAgent } from "../agents/run_agent.ts";
+import { type CallAgent, runAgent } from "../agents/run_agent.ts";
+import type { AskModel } from "../agents/run_models.ts";
 import type { RunResult } from "../agents/run_event.ts";
 import type { OpenJournal, ThreadRef } from "../agents/run_state_store.ts";
 import type { Cancellation } from "../base/cancellation.ts";
@@ -32,6 +33,8 @@ export interface ExecutorOptions {
   readonly agents: ReadonlyMap<string, Agent>;
   /** Asks the engines of this device: what it runs takes no slot, and waits there. */
   readonly engineAgent?: Agent;
+  /** Which model a task of the engine agent calls, by its context; "" where that does not say. */
+  readonly modelOf?: (context: string) => string;
   /** How many tasks run at a time; 1 or more. */
   readonly slots: number;
   /** Gets an agent run for one that runs here. */
@@ -154,10 +157,11 @@ export class Executor {
 
   /** What runs now, the longest first, then what waits. */
   tasks(): TaskHere[] {
-    const now = this.#options.clock.now();
+    const { clock, modelOf } = this.#options;
+    const now = clock.now();
     return [
       ...[...this.#running].sort((a, b) => a.since - b.since)
-        .map((attempt) => taskHere(attempt, "running", now - attempt.since)),
+        .map((attempt) => taskHere(attempt, "running", now - attempt.since, modelOf)),
       ...[...this.#queue].map(({ attempt }) => taskHere(attempt, "waiting", 0)),
     ];
   }

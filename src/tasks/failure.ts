@@ -17,6 +17,8 @@ export interface Progress {
 /** What was asked for. */
 export interface FailedRequest {
   readonly agent: AgentDescription;
+  /** Of a call of a model: which. */
+  readonly view?: { readonly model: string };
   /** The only node that may be asked, if there is one. */
   readonly nodeId?: string;
 }
@@ -67,7 +69,7 @@ export function mayTryAgain(
 export function outcomeOf(
   error: NetworkError,
   nodeId: string,
-  { agent, nodeId: asked }: FailedRequest,
+  { agent, view, nodeId: asked }: FailedRequest,
   { emitted, lost }: Progress,
   last = "no other device is left to run it",
 ): NetworkError {
@@ -81,6 +83,13 @@ export function outcomeOf(
     : asked !== undefined
     ? "no other node was asked for"
     : last;
+  if (view !== undefined) {
+    return new NetworkError(
+      "UNKNOWN_OUTCOME",
+      `Node "${nodeId}" was lost while it asked model "${view.model}"; ${why}. Ask again.`,
+      { cause: error },
+    );
+  }
   // An executor that has said so itself is not lost.
   const what = error instanceof AgentLost || error.cause === undefined
     ? `Agent "${agent.name}" broke off on node "${nodeId}" (${error.message})`
@@ -93,16 +102,22 @@ export function outcomeOf(
   );
 }
 
-/** The error when routing finds no device, with what each one lacks. */
-export function noDevice({ agent, verdicts }: Ranking): NetworkError {
+/**
+ * The error when routing finds no device, with what each one lacks.
+ *
+ * @param model Of a call of a model: which.
+ */
+export function noDevice({ agent, verdicts }: Ranking, model?: string): NetworkError {
   const reasons = verdicts
     .filter((verdict) => !verdict.fits)
     .slice(0, 5)
     .map(({ candidate, reason }) => `${candidate.nodeId} ${reason}`);
+  const [action, mend] = model === undefined
+    ? [`Cannot run agent "${agent}"`, "Start a node that can, or lower the agent's requirements."]
+    : [`Cannot ask model "${model}"`, "See: hanzo-network models"];
   return new NetworkError(
     "UNAVAILABLE",
-    `Cannot run agent "${agent}": no device can do it now` +
-      (reasons.length > 0 ? ` (${reasons.join("; ")}).` : ".") +
-      ` Start a node that can, or lower the agent's requirements.`,
+    `${action}: no device can do it now` +
+      (reasons.length > 0 ? ` (${reasons.join("; ")}). ${mend}` : `. ${mend}`),
   );
 }

@@ -65,6 +65,8 @@ export interface RunningTask {
   readonly attempt: number;
   /** The agent that runs. */
   readonly agent: string;
+  /** Of a call of a model: which. */
+  readonly model?: string;
   /** For how long already, in milliseconds; 0 while it waits. */
   readonly runningMs: number;
 }
@@ -79,12 +81,18 @@ export interface TaskHere extends RunningTask {
   readonly since: number;
 }
 
-/** An attempt as it is shown. */
+/**
+ * An attempt as it is shown.
+ *
+ * @param modelOf Which model a call of one is for, by its context.
+ */
 export function taskHere(
-  { task, caller, since }: HeldAttempt,
+  { task, isModelCall, caller, since }: HeldAttempt,
   state: TaskHere["state"],
   runningMs: number,
+  modelOf: (context: string) => string = () => "",
 ): TaskHere {
-  const { taskId, attempt, agent, priority } = task;
-  return { taskId, attempt, agent, runningMs, state, caller, priority, since };
+  const { taskId, attempt, agent, priority, context } = task;
+  const model = isModelCall && { model: modelOf(context) };
+  return { taskId, attempt, agent, ...model, runningMs, state, caller, priority, since };
 }

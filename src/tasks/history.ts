@@ -27,6 +27,8 @@ export class AskedTask implements Stoppable, Placed {
   place = -1;
   readonly taskId: string;
   readonly agent: string;
+  /** Of a call of a model: which. */
+  readonly model: string | undefined;
   readonly priority: Priority;
   /** When it was asked for, by the monotonic clock, in milliseconds. */
   readonly askedAt: number;
@@ -48,9 +50,16 @@ export class AskedTask implements Stoppable, Placed {
   /** Where it is, while that is another device. */
   remote: WatchedAttempt | undefined;
 
-  constructor(taskId: string, agent: string, priority: Priority, now: number) {
+  constructor(
+    taskId: string,
+    agent: string,
+    model: string | undefined,
+    priority: Priority,
+    now: number,
+  ) {
     this.taskId = taskId;
     this.agent = agent;
+    this.model = model;
     this.priority = priority;
     this.askedAt = now;
     this.sentAt = now;
@@ -80,6 +89,8 @@ export interface RecentTask {
   readonly taskId: string;
   /** The agent that was asked for. */
   readonly agent: string;
+  /** Of a call of a model: which. */
+  readonly model?: string;
   /**
    * The nodes that were asked, one for each attempt: the last one's answer is the outcome or, with
    * hedging, the one's before.
@@ -122,8 +133,8 @@ export class TaskHistory {
   }
 
   /** A task is asked for. */
-  begin(taskId: string, agent: string, priority: Priority): AskedTask {
-    const task = new AskedTask(taskId, agent, priority, this.#clock.now());
+  begin(taskId: string, agent: string, priority: Priority, model?: string): AskedTask {
+    const task = new AskedTask(taskId, agent, model, priority, this.#clock.now());
     this.#goesOn.add(task);
     return task;
   }
@@ -178,6 +189,7 @@ export class TaskHistory {
     return inOrder.reverse().map(({ task, outcome, serviceMs, endedAt }) => ({
       taskId: task.taskId,
       agent: task.agent,
+      ...(task.model !== undefined && { model: task.model }),
       nodeIds: [...task.nodeIds],
       outcome,
       attempts: task.nodeIds.length,

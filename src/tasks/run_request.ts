@@ -11,6 +11,8 @@ import type { Priority } from "./waiting_line.ts";
 
 /** How a task sees the devices, where it sees them otherwise: a call of a model waits for an engine. */
 export interface DeviceView {
+  /** The model that is called: what people are told instead of the agent's name. */
+  readonly model: string;
   /** What it sees of them. */
   candidates(devices: readonly Candidate[]): readonly Candidate[];
   /** What was measured of tasks like it; whoever makes the view notes that, too. */

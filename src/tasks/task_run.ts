@@ -4,6 +4,7 @@ import type { EmitRunEvent, RunEvent, RunResult } from "../agents/run_event.ts";
 import { Cancellation } from "../base/cancellation.ts";
 import { sleep } from "../base/clock.ts";
 import { describeError, type ErrorCode, NetworkError } from "../base/errors.ts";
+import { safeName } from "../base/safe_text.ts";
 import { tflopsOf } from "../routing/candidate.ts";
 import { considerations } from "../routing/explain.ts";
 import type { Route } from "../routing/router.ts";
@@ -70,7 +71,12 @@ export class TaskRun implements WatchedAttempt {
     this.#means = means;
     this.#request = request;
     this.#emit = emit;
-    this.#going = means.history.begin(taskId, request.agent.name, priority);
+    this.#going = means.history.begin(
+      taskId,
+      request.agent.name,
+      priority,
+      request.view?.model,
+    );
   }
 
   /**
@@ -153,11 +159,11 @@ export class TaskRun implements WatchedAttempt {
   }
 
   #fallBack({ attempt: { number, nodeId }, error }: Failure): Promise<void> | void {
-    const { agent: { name: agent } } = this.#request;
+    const { agent, view } = this.#request;
     const { message: reason } = error;
     const { taskId } = this.#going;
     this.#means.logger.info("{agent} falls back from {nodeId}: {reason}", {
-      agent,
+      agent: view === undefined ? agent.name : `model ${safeName(view.model)}`,
       nodeId,
       reason,
     });

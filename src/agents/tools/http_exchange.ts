@@ -14,6 +14,9 @@ export interface HttpExchange {
   readonly signal: AbortSignal;
 }
 
+/** Finds the addresses of a name. */
+export type Lookup = (name: string) => Promise<LookupAddress[]>;
+
 /** What comes back. */
 export interface HttpAnswer {
   readonly status: number;
@@ -34,19 +37,20 @@ export async function exchangeHttp(
   { url, method, headers, body, signal }: HttpExchange,
   hosts: AllowedHosts,
   maxBytes: number,
+  lookup: Lookup = systemLookup,
 ): Promise<HttpAnswer> {
-  const address = await addressOf(url, hosts);
+  const address = await addressOf(url, hosts, lookup);
   signal.throwIfAborted();
   const { request } = url.protocol === "https:"
     ? await import("node:https")
     : await import("node:http");
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const lookup = (_: string, { all }: { all?: boolean }, done: Found) =>
+  const answerLookup = (_: string, { all }: { all?: boolean }, done: Found) =>
     all ? done(null, [address]) : done(null, address.address, address.family);
   const length = body === undefined ? {} : { "content-length": `${body.length}` };
   const asked = request(
     url,
-    { method, headers: { ...headers, ...length }, agent: false, lookup: lookup as never },
+    { method, headers: { ...headers, ...length }, agent: false, lookup: answerLookup as never },
     resolve,
   );
   const abort = () => {
@@ -76,12 +80,17 @@ export async function exchangeHttp(
 
 type Found = (error: null, found: string | LookupAddress[], family?: number) => void;
 
-/** The address to connect to, looked at. */
-async function addressOf(url: URL, hosts: AllowedHosts): Promise<LookupAddress> {
-  const literal = addressIn(url.hostname);
+/** As every program of this system finds them, files and names of the house included. */
+const systemLookup: Lookup = async (name) => {
   const { lookup } = await import("node:dns/promises");
+  return await lookup(name, { all: true });
+};
+
+/** The address to connect to, looked at. */
+async function addressOf(url: URL, hosts: AllowedHosts, lookup: Lookup): Promise<LookupAddress> {
+  const literal = addressIn(url.hostname);
   const found = literal === undefined
-    ? await lookup(url.hostname, { all: true }).catch((cause) => {
+    ? await lookup(url.hostname).catch((cause) => {
       throw new NetworkError(
         "UNAVAILABLE",
         `Cannot ask ${url.host}: there is no host of this name (${describeError(cause)}). ` +

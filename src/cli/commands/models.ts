@@ -1,9 +1,9 @@
 /** `models`: what the engines of all devices have. */
 
-import type { NetworkModel } from "../../network/catalog.ts";
+import type { ModelOnDevice, NetworkModel } from "../../network/catalog.ts";
 import { type Command, type Invocation, NODE_OPTIONS } from "../command.ts";
 import { findNode } from "../node_client.ts";
-import { showCount, showSize } from "../show.ts";
+import { showCount, showMilliseconds, showSize } from "../show.ts";
 import { table } from "../table.ts";
 
 export const command: Command = {
@@ -34,13 +34,16 @@ export const command: Command = {
       "CAN",
       "ENGINE",
     ];
-    for (const line of table(headings, models.flatMap(rows), terminal.columns)) terminal.line(line);
+    const isMeasured = models.some(({ devices }) => devices.some(hasSpeed));
+    if (isMeasured) headings.push("FIRST TOKEN", "TOKENS/S");
+    const cells = models.flatMap((model) => rows(model, isMeasured));
+    for (const line of table(headings, cells, terminal.columns)) terminal.line(line);
     return 0;
   },
 };
 
 /** One for each device that has it. */
-function rows({ name, devices }: NetworkModel): string[][] {
+function rows({ name, devices }: NetworkModel, isMeasured: boolean): string[][] {
   return devices.map((model) => [
     name,
     model.nodeId,
@@ -51,5 +54,18 @@ function rows({ name, devices }: NetworkModel): string[][] {
     model.quantization ?? "–",
     model.capabilities.join(", ") || "–",
     model.lastResort ? `${model.engine}, last resort` : model.engine,
+    ...isMeasured ? speedOf(model) : [],
   ]);
+}
+
+/** Whether this node has asked it there. */
+function hasSpeed({ firstTokenMs, tokensPerSecond }: ModelOnDevice): boolean {
+  return firstTokenMs !== null || tokensPerSecond !== null;
+}
+
+function speedOf({ firstTokenMs, tokensPerSecond }: ModelOnDevice): string[] {
+  return [
+    firstTokenMs === null ? "–" : showMilliseconds(firstTokenMs),
+    tokensPerSecond === null ? "–" : `${Number(tokensPerSecond.toPrecision(3))}`,
+  ];
 }

@@ -1,11 +1,17 @@
-/** `run`: one prompt to an agent of the network, the answer as it is made. */
+/** `run`: one prompt to an agent or a model of the network, the answer as it is made. */
 
 import type { RunResult } from "../../agents/run_event.ts";
 import type { JsonValue } from "../../base/bounded_json.ts";
 import type { Consideration } from "../../agents/run_event.ts";
 import { safeText } from "../../base/safe_text.ts";
 import type { NodeOutcomeBody, RunBody } from "../../gateway/control_api.ts";
-import { type Command, type Invocation, NODE_OPTIONS, UsageError } from "../command.ts";
+import {
+  type Command,
+  type Invocation,
+  NODE_OPTIONS,
+  type OptionSpec,
+  UsageError,
+} from "../command.ts";
 import { LiveRegion } from "../live_region.ts";
 import { findNode, type NodeClient } from "../node_client.ts";
 import { consideredTable, type ShownChoice } from "../show_tasks.ts";
@@ -14,10 +20,19 @@ import { showMilliseconds } from "../show.ts";
 import { table } from "../table.ts";
 import { TASK_OPTIONS, taskBody } from "../task_options.ts";
 import type { Terminal } from "../terminal.ts";
+import { asksModel, runModel } from "./run_model.ts";
+
+const MODEL_OPTION: OptionSpec = {
+  name: "model",
+  kind: "text",
+  value: "NAME",
+  help: "ask this model (see: hanzo-network models), or several: the first that can be; with " +
+    "--agent: only devices that have it",
+};
 
 export const command: Command = {
   positionals: "PROMPT",
-  summary: "Run an agent on the device that suits it best",
+  summary: "Run an agent, or ask a model, on the device that suits it best",
   options: [
     { name: "agent", kind: "text", value: "NAME", help: "the agent (see: hanzo-network agents)" },
     { name: "node", kind: "text", value: "ID", help: "only this node" },
@@ -35,11 +50,13 @@ export const command: Command = {
       kind: "flag",
       help: "ask an agent again that was under way then, and may have done its work",
     },
-    ...TASK_OPTIONS,
+    ...TASK_OPTIONS.map((option) => option.name === "model" ? MODEL_OPTION : option),
     ...NODE_OPTIONS,
   ],
   example: 'hanzo-network run "2^10 + sqrt(2)" --agent calculator',
-  async run({ positionals, options, terminal, signal }: Invocation): Promise<number> {
+  async run(invocation: Invocation): Promise<number> {
+    const { positionals, options, terminal, signal } = invocation;
+    if (asksModel(options)) return await runModel(invocation);
     const thread = options.text("thread");
     const [anew, rerun] = [options.flag("anew"), options.flag("rerun")];
     if (thread === undefined && (anew || rerun)) {
@@ -51,7 +68,9 @@ export const command: Command = {
       throw new UsageError("--all and --thread exclude each other.");
     }
     if (positionals.length === 0 && thread === undefined) {
-      throw new UsageError('Say what to run: hanzo-network run "PROMPT" --agent NAME');
+      throw new UsageError(
+        'Say what to run: hanzo-network run "PROMPT" --agent NAME (or --model NAME)',
+      );
     }
     const explain = options.flag("explain");
     if (explain && options.flag("all")) {

@@ -1,8 +1,10 @@
 /** Errors as OpenAI's clients know them. */
 
-import type { ErrorCode } from "../../base/errors.ts";
+import type { JsonValue } from "../../base/bounded_json.ts";
+import { type ErrorCode, NetworkError } from "../../base/errors.ts";
 import type { CallError, JsonObject, Refusal } from "../dialect.ts";
 import { eventText } from "../events.ts";
+import { isObject } from "../fields.ts";
 import { statusOf } from "../statuses.ts";
 
 interface Kind {
@@ -27,6 +29,23 @@ const KINDS: Readonly<Partial<Record<ErrorCode, Kind>>> = {
 export function openAiError({ code: ours, message }: CallError): JsonObject {
   const { type, code, param = null } = KINDS[ours] ?? { type: "server_error", code: null };
   return { message, type, param, code };
+}
+
+/**
+ * An error that OpenAI's API tells, as one of ours.
+ *
+ * @param otherwise What it is where it does not say.
+ */
+export function errorOfOpenAi(
+  error: JsonValue | undefined,
+  message: string,
+  otherwise: ErrorCode,
+): NetworkError {
+  const { type, code } = isObject(error) ? error : { type: null, code: null };
+  const known = Object.entries(KINDS) as [ErrorCode, Kind][];
+  const found = known.find(([, kind]) => kind.code !== null && kind.code === code) ??
+    known.find(([, kind]) => kind.code === null && kind.type === type);
+  return new NetworkError(found?.[0] ?? otherwise, message);
 }
 
 /** An error in place of an answer. */

@@ -7,11 +7,12 @@ import type { EndedTask, NetworkStatus, TaskStatus } from "../../network/status.
 import type { CancelBody, RunBody } from "../control_api.ts";
 import type { DeleteBody, SetBody, StateEntry } from "../state_routes.ts";
 
-/** What is asked of a model: a body of OpenAI's `POST /v1/chat/completions` that is not streamed. */
+/** What is asked of a model: a body of OpenAI's `POST /v1/chat/completions`. */
 export interface ChatBody {
   model: string;
   messages: { role: "system" | "user"; content: string }[];
-  stream: false;
+  stream: boolean;
+  stream_options?: { include_usage: boolean };
   max_tokens?: number;
   temperature?: number;
 }

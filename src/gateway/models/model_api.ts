@@ -4,14 +4,16 @@
  */
 
 import { NetworkError } from "../../base/errors.ts";
-import type { Dialect, JsonObject } from "../../dialects/dialect.ts";
-import { dialectOf } from "../../dialects/dialects.ts";
+import type { Dialect } from "../../dialects/dialect.ts";
+import { dialectOf, DIALECTS } from "../../dialects/dialects.ts";
 import type { DistributedNetwork } from "../../network/distributed_network.ts";
 import { conversationKeys } from "../../network/models/conversations.ts";
 import type { RawModelAnswer } from "../../network/models/model_calls.ts";
 import type { JsonBodies } from "../json_bodies.ts";
 import { agentNamed, askAgent } from "./agent_model.ts";
+import { COUNT_TOKENS_PATH, countTokens } from "./count_tokens.ts";
 import { listings } from "./model_lists.ts";
+import { readModelRequest } from "./model_request.ts";
 import { inDialect, piecesOf, refusalIn } from "./model_response.ts";
 
 /** What the API is made of. */
@@ -31,9 +33,6 @@ export type ModelApi = (
   ending: AbortSignal,
 ) => Promise<Response>;
 
-/** Levels of nesting of a body: schemas of tools are deep. */
-const MAX_DEPTH = 128;
-
 /** Whether a path is one of this API, or would be if there were such a one. */
 export function isModelPath(pathname: string): boolean {
   return pathname.startsWith("/v1/") || pathname.startsWith("/api/");
@@ -48,6 +47,7 @@ export function modelApi(needs: ModelApiNeeds): ModelApi {
     if (dialect !== undefined && method === "POST") {
       return await answered(needs, dialect, request, ending);
     }
+    if (pathname === COUNT_TOKENS_PATH && method === "POST") return await counted(needs, request);
     return await lists(request, method, pathname);
   };
 }
@@ -59,8 +59,7 @@ async function answered(
   ending: AbortSignal,
 ): Promise<Response> {
   try {
-    const { text, value } = await needs.bodies.readText(request, MAX_DEPTH);
-    const body = checked(value);
+    const { text, body } = await readModelRequest(needs.bodies, request);
     const asked = dialect.read(body);
     const agent = agentNamed(asked.model);
     if (agent !== undefined) {
@@ -73,10 +72,12 @@ async function answered(
     }
     const answer = await needs.network.callModel({
       dialect: dialect.name,
-      body: text,
+      // Older clients of Ollama name it otherwise.
+      body: body.model === asked.model ? text : JSON.stringify({ ...body, model: asked.model }),
       model: asked.model,
       stream: asked.stream,
       conversation: conversationKeys(body),
+      nodeId: request.headers.get("x-hanzo-node") || undefined,
       signal: ending,
     });
     return responseOf(dialect, answer);
@@ -85,14 +86,13 @@ async function answered(
   }
 }
 
-function checked(value: unknown): JsonObject {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
-    return value as JsonObject;
+async function counted({ bodies }: ModelApiNeeds, request: Request): Promise<Response> {
+  try {
+    const { body } = await readModelRequest(bodies, request);
+    return Response.json(countTokens(body));
+  } catch (thrown) {
+    return refusalIn(DIALECTS["anthropic-messages"], NetworkError.from(thrown));
   }
-  throw new NetworkError(
-    "INVALID_ARGUMENT",
-    "Cannot read the request: its body is no object of JSON.",
-  );
 }
 
 function responseOf(dialect: Dialect, answer: RawModelAnswer): Response {

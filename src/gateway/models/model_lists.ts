@@ -1,6 +1,7 @@
 /** Which models there are, as each API lists them. */
 
 import { NetworkError } from "../../base/errors.ts";
+import type { DialectName } from "../../dialects/dialect.ts";
 import { DIALECTS } from "../../dialects/dialects.ts";
 import {
   type ListedModel,
@@ -14,7 +15,8 @@ import {
 import type { NetworkModel } from "../../network/catalog.ts";
 import type { DistributedNetwork } from "../../network/distributed_network.ts";
 import type { JsonBodies } from "../json_bodies.ts";
-import { refusalIn } from "./model_response.ts";
+import { readModelRequest } from "./model_request.ts";
+import { noPathIn, refusalIn } from "./model_response.ts";
 
 /** What the lists are made of. */
 export interface ListingNeeds {
@@ -29,6 +31,12 @@ export interface ListingNeeds {
 const OLLAMA_VERSION = "0.13.0";
 /** In OpenAI's API a model has a time of its making; engines say none. */
 const SINCE = Date.UTC(2024, 0, 1);
+
+/**
+ * By this a node that looks for engines knows that this is none, though it answers like one: calls
+ * would go round in circles.
+ */
+const NO_ENGINE = { headers: { server: "hanzo-network" } };
 
 /** Answers what is no call of a model. */
 export function listings(
@@ -47,36 +55,44 @@ export function listings(
     );
   };
   return async (request, method, pathname) => {
-    const isOllama = pathname.startsWith("/api/");
+    const dialect = DIALECTS[spoken(request, pathname)];
     try {
       switch (`${method} ${pathname}`) {
         case "GET /v1/models":
-          return Response.json(modelList(all(), options));
+          return Response.json(modelList(all(), options), NO_ENGINE);
         case "GET /api/tags":
           return Response.json(ollamaTags(all(), options));
         case "GET /api/ps":
           return Response.json(ollamaPs(all(), { now: Date.now() }));
         case "GET /api/version":
-          return Response.json(ollamaVersion(OLLAMA_VERSION));
+          return Response.json(ollamaVersion(OLLAMA_VERSION), NO_ENGINE);
         case "POST /api/show": {
-          const asked = await bodies.read(request) as { model?: unknown; name?: unknown } | null;
-          return Response.json(ollamaShow(find(asked?.model ?? asked?.name), options));
+          const { body } = await readModelRequest(bodies, request);
+          return Response.json(ollamaShow(find(body.model ?? body.name), options));
         }
       }
       const [, name] = /^\/v1\/models\/(.+)$/.exec(pathname) ?? [];
       if (name !== undefined && method === "GET") {
         return Response.json(listedModel(find(decodeURIComponent(name)), options));
       }
-      throw new NetworkError(
-        "NOT_FOUND",
-        `There is no ${method} ${pathname} here. Models are fetched, made and deleted at the ` +
-          "engine that runs them.",
+      return noPathIn(
+        dialect,
+        `There is no ${method} ${pathname} here.` +
+          (pathname.startsWith("/api/")
+            ? " Models are fetched, made and deleted at the engine that runs them."
+            : ""),
       );
     } catch (thrown) {
-      const dialect = DIALECTS[isOllama ? "ollama-chat" : "openai-chat"];
       return refusalIn(dialect, NetworkError.from(thrown));
     }
   };
+}
+
+/** Whose words a client understands. */
+function spoken({ headers }: Request, pathname: string): DialectName {
+  if (pathname.startsWith("/api/")) return "ollama-chat";
+  const isAnthropic = headers.has("anthropic-version") || pathname.startsWith("/v1/messages");
+  return isAnthropic ? "anthropic-messages" : "openai-chat";
 }
 
 /** A model as it is best known of all devices that have it. */

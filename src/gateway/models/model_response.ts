@@ -14,6 +14,12 @@ export function refusalIn(dialect: Dialect, error: NetworkError): Response {
   return Response.json(body, { status, headers });
 }
 
+/** There is no such path: not what a dialect says where a model is missing. */
+export function noPathIn(dialect: Dialect, message: string): Response {
+  const code = dialect.name === "openai-chat" ? "INVALID_ARGUMENT" : "NOT_FOUND";
+  return Response.json(dialect.refuse({ code, message }).body, { status: 404 });
+}
+
 /** Pieces, and where they break off the error that ends them: the status was sent long ago. */
 export async function* piecesOf(
   dialect: Dialect,

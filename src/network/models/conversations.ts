@@ -48,7 +48,8 @@ export function conversationKeys(body: JsonObject): string[] {
   if (!Array.isArray(messages) || messages.some((one) => !isMessage(one))) return [];
   let [high, low] = [0x811c9dc5, 0x01000193];
   // What it begins with is part of it, wherever that stands.
-  [high, low] = mixed(high, low, glance(body.system ?? body.instructions));
+  const content = body.system ?? body.instructions ?? "";
+  if (content !== "") [high, low] = mixed(high, low, glance({ role: "system", content }));
   return messages.map((message) => {
     [high, low] = mixed(high, low, glance(message));
     return `${high.toString(36)}.${low.toString(36)}`;
@@ -60,13 +61,24 @@ function isMessage(value: JsonValue): boolean {
 }
 
 /** Pictures and documents are long, and differ at their ends. */
-function glance(value: JsonValue | undefined): string {
-  const content = isMessage(value ?? null) ? (value as JsonObject).content : value;
-  const role = isMessage(value ?? null) ? (value as JsonObject).role : "";
-  const text = typeof content === "string" ? content : JSON.stringify(value) ?? "";
+function glance(message: JsonValue): string {
+  const { role = "", content } = message as JsonObject;
+  const text = typeof content === "string"
+    ? content
+    : Array.isArray(content) && content.length > 0
+    ? content.map(textOf).join("")
+    : JSON.stringify(message);
   return text.length <= 2 * LOOKED_AT
     ? `${role}${text}`
     : `${role}${text.length}${text.slice(0, LOOKED_AT)}${text.slice(-LOOKED_AT)}`;
+}
+
+/** A text is the same as a part; what is to be kept in a cache is said of another part each time. */
+function textOf(part: JsonValue): string {
+  if (isMessage(part) && typeof (part as JsonObject).text === "string") {
+    return (part as JsonObject).text as string;
+  }
+  return JSON.stringify(part, (key, value) => key === "cache_control" ? undefined : value);
 }
 
 /** Two lanes of FNV-1a: no secret depends on it, and a mistake costs a cache. */

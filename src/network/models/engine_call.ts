@@ -37,18 +37,24 @@ export interface EngineFigures {
   readonly tokens: number;
 }
 
-const MAX_TASK_BYTES = 4_096;
+/** The longest name, or list of names, that a client asks for, in UTF-16 units. */
+export const MAX_ASKED = 1_024;
+/** The longest type of a body that is told. */
+export const MAX_CONTENT_TYPE = 256;
+
+/** Names in any script, with every character written as `\uXXXX`. */
+const MAX_TASK_BYTES = 16_384;
 const MAX_HEAD_BYTES = 4_096;
 
 const taskSchema: z.ZodType<EngineTask> = z.object({
   dialect: z.enum(DIALECT_NAMES),
   model: z.string().min(1).max(1_024),
-  asked: z.string().min(1).max(1_024),
+  asked: z.string().min(1).max(MAX_ASKED),
   stream: z.boolean(),
 });
 const headSchema: z.ZodType<EngineHead> = z.object({
   status: z.number().int().min(200).max(599),
-  contentType: z.string().max(256),
+  contentType: z.string().max(MAX_CONTENT_TYPE),
 });
 const figuresSchema: z.ZodType<EngineFigures> = z.object({
   firstMs: z.number().nonnegative().nullable(),
@@ -58,6 +64,15 @@ const figuresSchema: z.ZodType<EngineFigures> = z.object({
 /** @throws {NetworkError} `PROTOCOL` naming the field that does not fit. */
 export function parseEngineTask(context: string): EngineTask {
   return parse(taskSchema, context, MAX_TASK_BYTES, "Cannot read a call of a model");
+}
+
+/** The model that is asked; "" where that cannot be read, which the task fails with by itself. */
+export function modelAsked(context: string): string {
+  try {
+    return parseEngineTask(context).model;
+  } catch {
+    return "";
+  }
 }
 
 /** @throws {NetworkError} `PROTOCOL` naming the field that does not fit. */

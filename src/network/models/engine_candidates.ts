@@ -4,8 +4,8 @@ import type { Candidate, CandidateModel } from "../../routing/candidate.ts";
 import type { Circuits } from "../../tasks/circuits.ts";
 import { ENGINE_AGENT } from "./engine_call.ts";
 
+/** A device of a version that asks no engines has no models: that is what it lacks. */
 const ASKS_ENGINES: ReadonlySet<string> = new Set([ENGINE_AGENT]);
-const NOTHING: ReadonlySet<string> = new Set();
 
 /**
  * What a call of `model` sees of `devices`.
@@ -26,7 +26,7 @@ class EngineCandidate implements Candidate {
   readonly isLocal: boolean;
   readonly capabilities: Candidate["capabilities"];
   readonly labels: Candidate["labels"];
-  readonly agents: ReadonlySet<string>;
+  readonly agents: ReadonlySet<string> = ASKS_ENGINES;
   readonly tools: Candidate["tools"];
   readonly models: Candidate["models"];
   readonly condition: Candidate["condition"];
@@ -40,8 +40,6 @@ class EngineCandidate implements Candidate {
     this.isLocal = device.isLocal;
     this.capabilities = device.capabilities;
     this.labels = device.labels;
-    // A device of a version that asks no engines has no models.
-    this.agents = device.models.size > 0 ? ASKS_ENGINES : NOTHING;
     this.tools = device.tools;
     this.models = device.models;
     this.condition = device.condition;

@@ -5,6 +5,7 @@ import type { RunEvent, RunResult } from "../../agents/run_event.ts";
 import { streamRun } from "../../agents/run_stream.ts";
 import { type ErrorCode, NetworkError } from "../../base/errors.ts";
 import type { Clock } from "../../base/clock.ts";
+import { safeLine } from "../../base/safe_text.ts";
 import type { DialectName } from "../../dialects/dialect.ts";
 import type { DeviceCapabilities } from "../../device/capabilities.ts";
 import type { Candidate } from "../../routing/candidate.ts";
@@ -21,6 +22,7 @@ import {
   type EngineHead,
   type EngineTask,
   figuresIn,
+  MAX_ASKED,
   parseEngineHead,
 } from "./engine_call.ts";
 import { engineCandidates } from "./engine_candidates.ts";
@@ -83,15 +85,21 @@ const NEXT_MAY: ReadonlySet<ErrorCode> = new Set([
   "RESOURCE_EXHAUSTED",
   "UNKNOWN_OUTCOME",
   "FAILED_PRECONDITION",
+  "PERMISSION_DENIED",
 ]);
 /** Characters of a token, about, in English and in code; other scripts have fewer. */
 const CHARACTERS_PER_TOKEN = 4;
+/** Pictures and documents in Base64: what a model makes of them has another length. */
+const DATA = /[A-Za-z0-9+/=_-]{512,}/g;
 /** Below this no engine is too small. */
 const SHORT_TOKENS = 2_048;
 /** Of what there is, so many are named. */
 const MAX_TOLD = 20;
 /** More models than a network has. */
 const MAX_CIRCUITS = 1_024;
+
+/** A call with what time it has left, in milliseconds. */
+type BoundedCall = RawModelCall & { readonly leftMs: number };
 
 const AGENT: AgentDescription = Object.freeze({
   name: ENGINE_AGENT,
@@ -122,18 +130,23 @@ export class ModelCalls {
    * failed with.
    */
   async call(call: RawModelCall): Promise<RawModelAnswer> {
+    const { clock } = this.#needs;
+    const endsAt = clock.now() + (call.timeoutMs ?? DEFAULT_TIMEOUT_MS);
     const meant = this.#meant(call);
     let failure: unknown;
     for (const model of meant) {
+      const leftMs = endsAt - clock.now();
+      if (leftMs <= 0 && failure !== undefined) break;
+      const bounded = { ...call, leftMs };
       try {
-        return await (call.stream ? this.#inPieces(model, call) : this.#whole(model, call));
+        return await (call.stream ? this.#inPieces(model, bounded) : this.#whole(model, bounded));
       } catch (thrown) {
         failure = thrown;
         const mayGoOn = thrown instanceof NetworkError && NEXT_MAY.has(thrown.code);
-        if (!mayGoOn || call.signal?.aborted) throw thrown;
+        if (!mayGoOn || call.signal?.aborted) throw forClient(outcomeOf(thrown, model, call));
       }
     }
-    throw failure;
+    throw forClient(failure);
   }
 
   /** How fast a model was there, of what this node has asked. */
@@ -142,6 +155,13 @@ export class ModelCalls {
   }
 
   #meant({ model: asked, dialect }: RawModelCall): readonly string[] {
+    if (asked.length > MAX_ASKED) {
+      throw new NetworkError(
+        "INVALID_ARGUMENT",
+        `Cannot ask a model whose name has ${asked.length} characters: at most ${MAX_ASKED} are ` +
+          "taken, those of several names with commas between them included.",
+      );
+    }
     const models = this.#needs.models();
     const use = /embed/.test(dialect) ? "embeddings" : "chat";
     const meant = modelsMeant(asked, use, {
@@ -154,7 +174,7 @@ export class ModelCalls {
     const told = names.slice(0, MAX_TOLD).join(", ");
     throw new NetworkError(
       "NOT_FOUND",
-      `Cannot ask model "${asked}": no device of the network has it. ` +
+      `Cannot ask model "${safeLine(asked)}": no device of the network has it. ` +
         (names.length === 0
           ? "None has any model: start Ollama, or another engine, on one of them."
           : `There ${names.length === 1 ? "is" : "are"}: ${told}` +
@@ -167,15 +187,18 @@ export class ModelCalls {
     return device && fastMemory(device.capabilities);
   }
 
-  async #whole(model: string, call: RawModelCall): Promise<RawModelAnswer> {
+  async #whole(model: string, call: BoundedCall): Promise<RawModelAnswer> {
     const result = await this.#needs.dispatcher.run(this.#request(model, call));
     const { status, contentType } = checkEngineHead(result.data);
     const { nodeId, taskId, output } = result;
-    if (status < 400) this.#ended(model, call, result);
+    if (status < 400) {
+      this.#begun(model, call, nodeId);
+      this.#ended(model, result);
+    }
     return { status, contentType, model, nodeId, taskId, body: output };
   }
 
-  async #inPieces(model: string, call: RawModelCall): Promise<RawModelAnswer> {
+  async #inPieces(model: string, call: BoundedCall): Promise<RawModelAnswer> {
     const request = this.#request(model, call);
     const events = streamRun((emit, left) => {
       const signal = request.signal === undefined ? left : AbortSignal.any([request.signal, left]);
@@ -183,18 +206,27 @@ export class ModelCalls {
     });
     let nodeId = "";
     let taskId = "";
-    for (;;) {
-      const { done, value: event } = await events.next();
-      if (done) break;
-      if (event.type === "routed") ({ nodeId, taskId } = event);
-      if (event.type !== "token") continue;
-      const { status, contentType } = parseEngineHead(event.text);
-      const body = this.#pieces(model, call, events, status < 400);
-      return { status, contentType, model, nodeId, taskId, body };
+    try {
+      for (;;) {
+        const { done, value: event } = await events.next();
+        if (done) break;
+        if (event.type === "routed") ({ nodeId, taskId } = event);
+        if (event.type !== "token") continue;
+        const { status, contentType } = parseEngineHead(event.text);
+        if (status < 400) this.#begun(model, call, nodeId);
+        const body = this.#pieces(model, call, events, status < 400);
+        // Who leaves one that has not begun leaves nothing else.
+        await body.next();
+        return { status, contentType, model, nodeId, taskId, body };
+      }
+    } catch (thrown) {
+      await events.return();
+      throw thrown;
     }
     throw new NetworkError("PROTOCOL", `Cannot ask model "${model}": its node said nothing.`);
   }
 
+  /** First an empty one, then the pieces. */
   async *#pieces(
     model: string,
     call: RawModelCall,
@@ -202,42 +234,46 @@ export class ModelCalls {
     isWell: boolean,
   ): AsyncGenerator<string, void, void> {
     try {
+      yield "";
       // Leaving this leaves the events, which stops the run.
       for await (const event of events) {
         if (event.type === "token") yield event.text;
-        else if (event.type === "result" && isWell) this.#ended(model, call, event.result);
+        else if (event.type === "result" && isWell) this.#ended(model, event.result);
       }
     } catch (thrown) {
       const error = NetworkError.from(thrown);
-      if (error.code !== "UNKNOWN_OUTCOME") throw error;
+      if (error.code !== "UNKNOWN_OUTCOME") throw outcomeOf(error, model, call);
       throw new NetworkError(
         "UNAVAILABLE",
         `Cannot take the answer of model "${model}": its node was lost in the middle of it. Ask again.`,
         { cause: error },
       );
+    } finally {
+      await events.return();
     }
   }
 
+  /** An engine has read it, whatever becomes of its answer. */
+  #begun(model: string, { conversation = [] }: RawModelCall, nodeId: string): void {
+    this.#conversations.note(model, conversation, nodeId);
+  }
+
   /** What is learnt of a call that was answered. */
-  #ended(
-    model: string,
-    { conversation }: RawModelCall,
-    { nodeId, serviceMs, data }: RunResult,
-  ): void {
-    if (conversation !== undefined) this.#conversations.note(model, conversation, nodeId);
+  #ended(model: string, { nodeId, serviceMs, data }: RunResult): void {
     const figures = figuresIn(data);
     const device = this.#needs.candidates().find((one) => one.nodeId === nodeId);
     if (figures === undefined || device === undefined) return;
     this.#times.note(model, nodeId, figures, serviceMs, tflopsOf(device.capabilities));
   }
 
-  #request(model: string, call: RawModelCall): RunRequest {
+  #request(model: string, call: BoundedCall): RunRequest {
     const { dialect, body, model: asked, stream, conversation = [] } = call;
-    const { nodeId, timeoutMs = DEFAULT_TIMEOUT_MS, signal, priority, hops, traceparent } = call;
+    const { nodeId, leftMs: timeoutMs, signal, priority, hops, traceparent } = call;
     const task: EngineTask = { dialect, model, asked, stream };
     const circuits = this.#circuitsOf(model);
     const near = this.#conversations.find(model, conversation);
-    const contextLength = this.#contextLength(model, body);
+    // Where a node was named, its engine says what is too long for it.
+    const contextLength = nodeId === undefined ? this.#contextLength(model, body) : undefined;
     return {
       agent: AGENT,
       prompt: body,
@@ -251,6 +287,7 @@ export class ModelCalls {
       hops,
       traceparent,
       view: {
+        model,
         candidates: (devices) => engineCandidates(devices, model, circuits),
         times: this.#times.of(model),
         circuits,
@@ -260,14 +297,17 @@ export class ModelCalls {
 
   /**
    * How many tokens the model must take, where some devices have it with too few. Nobody can count
-   * them but the model itself, so where all have too few it is for an engine to say so.
+   * them but the model itself, so where all have too few it is for an engine to say so: what is said
+   * is not to leave the owner's devices for a guess.
    */
-  #contextLength(model: string, { length }: string): number | undefined {
+  #contextLength(model: string, body: string): number | undefined {
+    if (body.length < SHORT_TOKENS * CHARACTERS_PER_TOKEN) return undefined;
+    const { length } = body.replaceAll(DATA, "");
     const tokens = Math.ceil(length / CHARACTERS_PER_TOKEN);
     if (tokens < SHORT_TOKENS) return undefined;
-    const takes = this.#needs.candidates().flatMap(({ models }) =>
-      models.get(model)?.contextLength ?? []
-    );
+    const all = this.#needs.candidates().flatMap(({ models }) => models.get(model) ?? []);
+    const own = all.filter(({ lastResort }) => !lastResort);
+    const takes = (own.length > 0 ? own : all).flatMap((one) => one.contextLength ?? []);
     return takes.some((most) => most >= tokens) && takes.some((most) => most < tokens)
       ? tokens
       : undefined;
@@ -286,10 +326,33 @@ export class ModelCalls {
   }
 }
 
+/** What the caller is told: that its time is up, in its own words. */
+function outcomeOf(
+  thrown: unknown,
+  model: string,
+  { timeoutMs = DEFAULT_TIMEOUT_MS }: RawModelCall,
+): unknown {
+  if (!(thrown instanceof NetworkError) || thrown.code !== "DEADLINE_EXCEEDED") return thrown;
+  return new NetworkError(
+    "DEADLINE_EXCEEDED",
+    `Cannot ask model "${model}": its answer was not done within ${
+      Number((timeoutMs / 1_000).toPrecision(3))
+    } s. Allow more with timeoutMs, or --timeout.`,
+    { cause: thrown },
+  );
+}
+
 /** The memory in which models are fast, in bytes; undefined where it is unknown. */
 function fastMemory(
   { gpus, unifiedMemory, memory, vram }: DeviceCapabilities,
 ): number | undefined {
   const mb = gpus.length > 0 && !unifiedMemory ? vram : memory;
   return mb === null || mb <= 0 ? undefined : mb * 2 ** 20;
+}
+
+/** It is its device's key that an engine does not take: the client has none for it. */
+function forClient(failure: unknown): unknown {
+  return failure instanceof NetworkError && failure.code === "PERMISSION_DENIED"
+    ? new NetworkError("UNAVAILABLE", failure.message, { cause: failure })
+    : failure;
 }

@@ -34,7 +34,9 @@ export interface NameSources {
  */
 export function modelsMeant(asked: string, use: ModelUse, sources: NameSources): string[] {
   const found = new Set<string>();
-  const names = asked.split(",").map((name) => name.trim()).slice(0, MAX_NAMES);
+  // What is longer than any name is none, and nothing that one looks for patterns in.
+  const names = asked.split(",", MAX_NAMES).map((name) => name.trim())
+    .filter((name) => name.length <= MAX_MODEL_NAME);
   for (const name of names) {
     const aliased = sources.aliases[name];
     // What an alias says is meant as it is, or one may call a model by the name of another.
@@ -51,16 +53,18 @@ function meant(
   { models, memoryOf }: NameSources,
 ): string[] {
   if (models.some((model) => model.name === name)) return [name];
-  const best = (some: readonly OfferedModel[]) =>
-    some.filter(({ devices }) => devices.some((device) => serves(device, use)))
-      .sort((a, b) => byFitness(a, b, memoryOf))
-      .slice(0, MAX_EACH).map((model) => model.name);
-  if (name === ANY_MODEL) {
-    // What is somebody else's is never chosen by itself.
-    return best(
-      models.filter(({ devices }) => devices.some(({ lastResort }) => !lastResort)),
-    );
-  }
+  const able = (some: readonly OfferedModel[]) =>
+    some.filter(({ devices }) => devices.some((device) => serves(device, use)));
+  const inOrder = (some: readonly OfferedModel[]) =>
+    [...some].sort((a, b) => byFitness(a, b, memoryOf)).slice(0, MAX_EACH)
+      .map((model) => model.name);
+  // What is somebody else's is never chosen by itself.
+  if (name === ANY_MODEL) return inOrder(able(models.filter(isOwn)));
+  // Where none is said to be able to do it, their engines say why not.
+  const best = (some: readonly OfferedModel[]) => {
+    const those = able(some);
+    return inOrder(those.length > 0 ? those : some);
+  };
   const wanted = plain(name);
   if (wanted === "") return [];
   const same = models.filter((model) => plain(model.name) === wanted);
@@ -117,9 +121,11 @@ export function plain(name: string): string {
   return text.replaceAll(/[_:\s]+/g, "-").replaceAll(/([a-z])-(\d)/g, "$1$2");
 }
 
-/** `llama3` has `llama3.2-3b` in it, and not `llama32`. */
+/** `llama3` has `llama3.2-3b` in it, and not `llama32`; `mistral` has `mistral7b`. */
 function isOfFamily(name: string, family: string): boolean {
-  return name.startsWith(family) && /^[^a-z0-9]/.test(name.slice(family.length));
+  if (!name.startsWith(family)) return false;
+  const rest = name.slice(family.length);
+  return /^[^a-z0-9]/.test(rest) || /[a-z]$/.test(family) && /^\d/.test(rest);
 }
 
 /**

@@ -33,6 +33,8 @@ class Mean {
 class DeviceTimes {
   readonly firstMs = new Mean();
   readonly perTokenMs = new Mean();
+  /** Of whole answers whose tokens nobody has counted: embeddings, for one. */
+  readonly wholeMs = new Mean();
 }
 
 /** What was measured of one model. */
@@ -51,13 +53,13 @@ class OneModel implements AgentTimes {
         this.#devices.delete(this.#devices.keys().next().value!);
       }
     }
+    // Of one that came whole nobody knows when it began.
+    const began = firstMs ?? times.firstMs.value ?? 0;
+    if (firstMs !== null) times.firstMs.note(firstMs);
     if (tokens > 1) {
-      // Of one that came whole nobody knows when it began.
-      const began = firstMs ?? times.firstMs.value ?? 0;
-      if (firstMs !== null) times.firstMs.note(firstMs);
       this.#tokens.note(tokens);
       if (ms > began) times.perTokenMs.note((ms - began) / (tokens - 1));
-    } else times.firstMs.note(firstMs ?? ms);
+    } else if (firstMs === null) times.wholeMs.note(ms);
     const usual = this.on(nodeId)!;
     this.#ms.note(usual);
     this.#work.note(usual * tflops);
@@ -75,8 +77,9 @@ class OneModel implements AgentTimes {
   on(nodeId: string): number | undefined {
     const times = this.#devices.get(nodeId);
     if (times === undefined) return undefined;
-    const after = (times.perTokenMs.value ?? 0) * Math.max(0, (this.#tokens.value ?? 1) - 1);
-    return (times.firstMs.value ?? 0) + after;
+    const { firstMs: { value: first }, perTokenMs: { value: each }, wholeMs } = times;
+    if (first === undefined && each === undefined) return wholeMs.value ?? 0;
+    return (first ?? 0) + (each ?? 0) * Math.max(0, (this.#tokens.value ?? 1) - 1);
   }
 
   speed(nodeId: string): ModelSpeed | undefined {

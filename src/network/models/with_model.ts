@@ -56,8 +56,15 @@ function endOfText(json: string, start: number): number {
 }
 
 function isModel(json: string, start: number, end: number): boolean {
-  // Nobody writes it with escapes, but somebody may.
-  return end - start <= 32 && JSON.parse(json.slice(start, end)) === "model";
+  if (end - start > 32) return false;
+  const text = json.slice(start, end);
+  if (!text.includes("\\")) return text === '"model"';
+  // Nobody writes it with escapes, but somebody may; and what a peer sends may be no JSON.
+  try {
+    return JSON.parse(text) === "model";
+  } catch {
+    return false;
+  }
 }
 
 /** Where the text begins that is the value of a key that ends there. */

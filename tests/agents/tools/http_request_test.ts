@@ -1,6 +1,8 @@
 /** The tool `http_request` against servers of the loopback. */
 
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { AllowedHosts } from "../../../src/agents/tools/allowed_hosts.ts";
+import { exchangeHttp } from "../../../src/agents/tools/http_exchange.ts";
 import { createHttpRequestTool } from "../../../src/agents/tools/http_request.ts";
 import type { JsonValue } from "../../../src/base/bounded_json.ts";
 import { NetworkError } from "../../../src/base/errors.ts";
@@ -79,17 +81,51 @@ for (
   });
 }
 
-Deno.test("a name that leads to this device is refused where only the name is allowed", async () => {
-  // Resolvers answer every name below localhost with the loopback.
-  await using server = new Server(() => new Response("secret"));
-  const name = Deno.hostname();
+for (
+  const [allowed, addresses, code] of [
+    ["api.example.com", ["127.0.0.1"], "PERMISSION_DENIED"],
+    ["api.example.com", ["169.254.169.254", "::1"], "PERMISSION_DENIED"],
+    ["*.example.com", ["192.168.1.1"], "PERMISSION_DENIED"],
+    ["api.example.com", [], "PERMISSION_DENIED"],
+    ["localhost", ["127.0.0.1"], "answered"],
+  ] as const
+) {
+  Deno.test(`a name is asked at no address that it must not have: ${allowed} at ${addresses}`, async () => {
+    await using server = new Server(() => new Response("secret"));
+    const hosts = new AllowedHosts([`${allowed}:${server.port}`], "Cannot create");
+    const host = allowed.replace("*", "api");
+    const url = new URL(`http://${host}:${server.port}/`);
+    const looked: string[] = [];
+    const lookup = (name: string) => {
+      looked.push(name);
+      return Promise.resolve(
+        addresses.map((address) => ({ address, family: address.includes(":") ? 6 : 4 })),
+      );
+    };
+    const { signal } = new AbortController();
+    const request = { url, method: "GET", headers: {}, body: undefined, signal };
 
-  const error = await assertRejects(
-    () => ask([`${name}:${server.port}`], { url: `http://${name}:${server.port}/` }),
-    NetworkError,
-  );
+    const came = await exchangeHttp(request, hosts, 100, lookup)
+      .then(() => "answered", (error) => error.code);
 
-  assertEquals(["PERMISSION_DENIED", "UNAVAILABLE"].includes(error.code), true, error.message);
+    assertEquals([came, looked], [code, [host]]);
+  });
+}
+
+Deno.test("it connects to the address that was looked at, by the name that was asked for", async () => {
+  await using server = new Server((request) => new Response(request.headers.get("host")));
+  // No name server knows it: it is not asked a second time.
+  const name = "somewhere.invalid";
+  const hosts = new AllowedHosts([`${name}:${server.port}`], "Cannot create");
+  const url = new URL(`http://${name}:${server.port}/`);
+  const { signal } = new AbortController();
+  const request = { url, method: "GET", headers: {}, body: undefined, signal };
+  const lookup = () => Promise.resolve([{ address: "127.0.0.1", family: 4 }]);
+  hosts.allowsAddress = () => true;
+
+  const { body } = await exchangeHttp(request, hosts, 100, lookup);
+
+  assertEquals(new TextDecoder().decode(body), `${name}:${server.port}`);
 });
 
 Deno.test("localhost is asked where it is allowed as such", async () => {

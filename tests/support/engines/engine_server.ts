@@ -55,6 +55,8 @@ export interface EngineServerOptions {
   tokenMs?: number;
   /** How many generations go on at a time; others are told that it is full. @default {Infinity} */
   maxConcurrent?: number;
+  /** What goes wrong with the next generations: one list for several engines, whoever is asked. */
+  nextFaults?: EngineFault[];
 }
 
 /** One request while it is answered. */
@@ -181,7 +183,7 @@ export abstract class EngineServer implements AsyncDisposable {
   /** What goes wrong with every generation. */
   fault: EngineFault | undefined;
   /** What goes wrong with the next ones, each once. */
-  readonly nextFaults: EngineFault[] = [];
+  readonly nextFaults: EngineFault[];
   readonly options: EngineServerOptions;
   #server: Server | undefined;
   #port = 0;
@@ -189,6 +191,7 @@ export abstract class EngineServer implements AsyncDisposable {
 
   constructor(options: EngineServerOptions = {}) {
     this.options = options;
+    this.nextFaults = options.nextFaults ?? [];
   }
 
   /** Where it is: `http://127.0.0.1:PORT`. */
@@ -266,7 +269,11 @@ export abstract class EngineServer implements AsyncDisposable {
       const wasDropped = exchange?.fault?.type === "drop" || this.#server === undefined;
       resolve(response.writableFinished ? "answered" : wasDropped ? "dropped" : "cancelled");
     });
-    for await (const chunk of request) chunks.push(chunk);
+    try {
+      for await (const chunk of request) chunks.push(chunk);
+    } catch {
+      return; // Who asked has gone, or this engine has stopped.
+    }
     const bytes = new Uint8Array(await new Blob(chunks as Uint8Array<ArrayBuffer>[]).arrayBuffer());
     const recorded: RecordedRequest = {
       method: request.method ?? "",

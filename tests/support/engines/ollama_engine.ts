@@ -8,6 +8,7 @@ import {
 } from "./engine_server.ts";
 import { answerOpenAi, type OpenAiHost } from "./open_ai_dialect.ts";
 import {
+  cutShort,
   echo,
   embeddingOf,
   type TestModel,
@@ -34,6 +35,7 @@ const MODIFIED_AT = "2025-01-01T00:00:00.000000000Z";
 
 /** See the top of the file. */
 export class OllamaEngine extends EngineServer implements OpenAiHost {
+  readonly givesSeveral = false;
   models: TestModel[];
   reply: (prompt: TestPrompt) => TestReply;
   readonly dimensions: number;
@@ -193,7 +195,8 @@ export class OllamaEngine extends EngineServer implements OpenAiHost {
     await this.generate(exchange, async () => {
       this.load(model);
       const maxTokens = body.options?.num_predict > 0 ? body.options.num_predict : undefined;
-      const reply = this.reply({ model, messages, tools, maxTokens });
+      const format = body.format || undefined;
+      const reply = this.reply({ model, messages, tools, maxTokens, format });
       await speak(exchange, piece, reply, { messages, maxTokens });
       if (body.keep_alive === 0) model.loaded = false;
     });
@@ -271,8 +274,8 @@ async function speak(
 ): Promise<void> {
   const { body } = exchange.recorded;
   const started = performance.now();
-  const tokens = tokensOf(reply.text ?? "");
-  const said = tokens.slice(0, maxTokens);
+  const { stop } = body.options ?? {};
+  const { tokens: said, isCut } = cutShort(reply.text ?? "", { stop, maxTokens });
   const thoughts = body.think === false ? [] : tokensOf(reply.thinking ?? "");
   const toolCalls = reply.toolCalls?.length ? reply.toolCalls : undefined;
   const isStreamed = body.stream !== false;
@@ -305,7 +308,7 @@ async function speak(
   const nanoseconds = Math.round((performance.now() - started) * 1e6);
   const last = {
     done: true,
-    done_reason: said.length < tokens.length ? "length" : "stop",
+    done_reason: isCut ? "length" : "stop",
     total_duration: nanoseconds + 2_000_000,
     load_duration: 1_000_000,
     prompt_eval_count: messages.reduce((sum, { text }) => sum + tokensOf(text).length, 0),

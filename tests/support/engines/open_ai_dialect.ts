@@ -2,6 +2,7 @@
 
 import type { Exchange } from "./engine_server.ts";
 import {
+  cutShort,
   embeddingOf,
   type TestModel,
   type TestPrompt,
@@ -15,6 +16,8 @@ export interface OpenAiHost {
   model(name: string): TestModel | undefined;
   reply(prompt: TestPrompt): TestReply;
   readonly dimensions: number;
+  /** Whether it gives as many answers as `n` says; some give one. */
+  readonly givesSeveral: boolean;
   generate(exchange: Exchange, work: () => Promise<void>): Promise<void>;
   /** What an error looks like: servers differ. */
   error(message: string, type: string, code: string | number | null, param?: string): unknown;
@@ -64,7 +67,8 @@ async function chat(host: OpenAiHost, exchange: Exchange, model: TestModel): Pro
   }
   const prompt = promptOf(model, body);
   const reply = host.reply(prompt);
-  const said = cut(tokensOf(reply.text ?? ""), prompt.maxTokens);
+  const said = cutShort(reply.text ?? "", { stop: body.stop, maxTokens: prompt.maxTokens });
+  const indices = Array.from({ length: host.givesSeveral ? body.n ?? 1 : 1 }, (_, index) => index);
   const calls = (reply.toolCalls ?? []).map((call, index) => ({
     index,
     id: `call_${index + 1}`,
@@ -72,7 +76,7 @@ async function chat(host: OpenAiHost, exchange: Exchange, model: TestModel): Pro
     function: { name: call.name, arguments: JSON.stringify(call.arguments) },
   }));
   const finish = calls.length > 0 ? "tool_calls" : said.isCut ? "length" : "stop";
-  const usage = usageOf(prompt, said.tokens.length + calls.length);
+  const usage = usageOf(prompt, indices.length * (said.tokens.length + calls.length));
   const head = { id: "chatcmpl-1", created: CREATED, model: body.model };
   if (!body.stream) {
     let text = "";
@@ -84,8 +88,8 @@ async function chat(host: OpenAiHost, exchange: Exchange, model: TestModel): Pro
     return exchange.json({
       ...head,
       object: "chat.completion",
-      choices: [{
-        index: 0,
+      choices: indices.map((index) => ({
+        index,
         message: {
           role: "assistant",
           content: calls.length > 0 && text === "" ? null : text,
@@ -95,7 +99,7 @@ async function chat(host: OpenAiHost, exchange: Exchange, model: TestModel): Pro
         },
         logprobs: null,
         finish_reason: finish,
-      }],
+      })),
       usage,
     });
   }
@@ -105,8 +109,11 @@ async function chat(host: OpenAiHost, exchange: Exchange, model: TestModel): Pro
     object: "chat.completion.chunk",
     ...(tellsUsage && { usage: null }),
   });
-  const delta = (delta: unknown, finish_reason: string | null = null) =>
-    stream.send({ choices: [{ index: 0, delta, logprobs: null, finish_reason }] });
+  const delta = (delta: unknown, finish_reason: string | null = null) => {
+    for (const index of indices) {
+      stream.send({ choices: [{ index, delta, logprobs: null, finish_reason }] });
+    }
+  };
   stream.open(() => delta({ role: "assistant", content: "" }));
   for (const token of tokensOf(reply.thinking ?? "")) delta({ reasoning_content: token });
   const isWhole = await exchange.speak(
@@ -137,7 +144,8 @@ async function complete(host: OpenAiHost, exchange: Exchange, model: TestModel):
     tools: [],
     maxTokens: body.max_tokens ?? undefined,
   };
-  const said = cut(tokensOf(host.reply(prompt).text ?? ""), prompt.maxTokens);
+  const { maxTokens } = prompt;
+  const said = cutShort(host.reply(prompt).text ?? "", { stop: body.stop, maxTokens });
   const finish = said.isCut ? "length" : "stop";
   const usage = usageOf(prompt, said.tokens.length);
   const head = { id: "cmpl-1", object: "text_completion", created: CREATED, model: body.model };
@@ -246,6 +254,7 @@ function promptOf(model: TestModel, body: any): TestPrompt {
     })),
     tools: (body.tools ?? []).map((tool: { function?: { name?: string } }) => tool.function?.name),
     maxTokens: body.max_completion_tokens ?? body.max_tokens ?? undefined,
+    format: body.response_format ?? undefined,
   };
 }
 
@@ -254,10 +263,6 @@ function textOf(content: unknown): string {
   if (typeof content === "string") return content;
   if (!Array.isArray(content)) return "";
   return content.map((part) => part?.type === "text" ? part.text : `[${part?.type}]`).join(" ");
-}
-
-function cut(tokens: string[], max = Infinity): { tokens: string[]; isCut: boolean } {
-  return { tokens: tokens.slice(0, max), isCut: tokens.length > max };
 }
 
 function usageOf({ messages }: TestPrompt, completion_tokens: number) {

@@ -50,6 +50,7 @@ const CREATED = 1_735_689_600;
  */
 export class OpenAiEngine extends EngineServer implements OpenAiHost {
   readonly flavour: OpenAiFlavour;
+  readonly givesSeveral = true;
   models: TestModel[];
   reply: (prompt: TestPrompt) => TestReply;
   readonly dimensions: number;

@@ -23,6 +23,8 @@ export interface TestPrompt {
   /** The names of the tools that it may ask for. */
   readonly tools: readonly string[];
   readonly maxTokens: number | undefined;
+  /** What the answer is to look like: `"json"`, or whatever stands there for a schema. */
+  readonly format?: unknown;
 }
 
 /** What a model says. */
@@ -68,6 +70,16 @@ export function echo({ messages }: TestPrompt): TestReply {
 /** A text in the pieces in which it is said: words, each with the blank before it. */
 export function tokensOf(text: string): string[] {
   return text.match(/\s*\S+|\s+$/g) ?? [];
+}
+
+/** A text up to where it is to stop, and in so many tokens; what comes after is never said. */
+export function cutShort(
+  text: string,
+  { stop, maxTokens = Infinity }: { stop?: unknown; maxTokens?: number },
+): { tokens: string[]; isCut: boolean } {
+  const ends = [stop ?? []].flat().map((one) => text.indexOf(`${one}`)).filter((at) => at >= 0);
+  const tokens = tokensOf(text.slice(0, Math.min(...ends, text.length)));
+  return { tokens: tokens.slice(0, maxTokens), isCut: tokens.length > maxTokens };
 }
 
 /** A vector of length 1 that only the same text has. */

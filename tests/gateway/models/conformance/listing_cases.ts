@@ -1,0 +1,100 @@
+/** How the official clients ask which models there are. */
+
+import { assert, assertEquals } from "@std/assert";
+import type { Route } from "./case.ts";
+
+/** The routes. No engine is asked. */
+export const LISTING_ROUTES: Route[] = [
+  {
+    method: "GET",
+    path: "/v1/models",
+    cases: [
+      {
+        feature: "all models of the network",
+        client: "openai",
+        async run({ rig, model }) {
+          const ids = (await Array.fromAsync(rig.openai().models.list())).map(({ id }) => id);
+          assertEquals(ids, rig.here.models().map(({ name }) => name));
+          assert(ids.includes(model));
+        },
+      },
+      {
+        feature: "all models of the network",
+        client: "@anthropic-ai/sdk",
+        async run({ rig, model }) {
+          const listed = await Array.fromAsync(rig.anthropic().models.list());
+          assertEquals(listed.find(({ id }) => id === model)?.display_name, model);
+        },
+      },
+    ],
+  },
+  {
+    method: "GET",
+    path: "/v1/models/NAME",
+    cases: [
+      {
+        feature: "one of them",
+        client: "openai",
+        async run({ rig, model }) {
+          assertEquals((await rig.openai().models.retrieve(model)).id, model);
+        },
+      },
+      {
+        feature: "one of them",
+        client: "@anthropic-ai/sdk",
+        async run({ rig, model }) {
+          assertEquals((await rig.anthropic().models.retrieve(model)).type, "model");
+        },
+      },
+    ],
+  },
+  {
+    method: "GET",
+    path: "/api/tags",
+    cases: [{
+      feature: "all models of the network",
+      client: "ollama",
+      async run({ rig, model }) {
+        const { models } = await rig.ollama().list();
+        const listed = models.find(({ name }) => name === model);
+        assertEquals(listed?.digest.length, 64);
+      },
+    }],
+  },
+  {
+    method: "GET",
+    path: "/api/ps",
+    cases: [{
+      feature: "those in memory",
+      client: "ollama",
+      async run({ rig, model }) {
+        const { models } = await rig.ollama().ps();
+        assert(models.some(({ name }) => name === model));
+      },
+    }],
+  },
+  {
+    method: "GET",
+    path: "/api/version",
+    cases: [{
+      feature: "a version of Ollama that can do what is answered here",
+      client: "ollama",
+      async run({ rig }) {
+        assert(/^\d+\.\d+\.\d+$/.test((await rig.ollama().version()).version));
+      },
+    }],
+  },
+  {
+    method: "POST",
+    path: "/api/show",
+    cases: [{
+      feature: "what is known of one",
+      client: "ollama",
+      async run({ rig, model, side }) {
+        const { capabilities, details } = await rig.ollama().show({ model });
+        assert(capabilities.includes("completion"));
+        assertEquals(details.quantization_level, side === "ollama" ? "Q4_K_M" : "");
+      },
+    }],
+  },
+];

@@ -1,0 +1,357 @@
+/** What is asked, and refused, in the words of each API: names, agents, strangers, broken requests. */
+
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import { request } from "node:http";
+import Anthropic from "@anthropic-ai/sdk";
+import { APICallError, generateText } from "ai";
+import OpenAI from "openai";
+import { createAgent } from "../../../src/agents/agent.ts";
+import { OllamaEngine } from "../../support/engines/ollama_engine.ts";
+import { OpenAiEngine } from "../../support/engines/open_ai_engine.ts";
+import { embeddingModel, testModel } from "../../support/engines/test_model.ts";
+import { ModelsRig, says, TOKEN } from "./models_rig.ts";
+
+const messages = [{ role: "user" as const, content: "say words" }];
+
+/** The body of a refusal, and its status. */
+async function refusalOf(answer: Promise<Response>): Promise<[number, unknown]> {
+  const response = await answer;
+  return [response.status, await response.json()];
+}
+
+Deno.test("what is asked and cannot be had is said in the client's own words", async (t) => {
+  await using vllm = await new OpenAiEngine({ models: [testModel("qwen3:8b")], reply: says })
+    .start();
+  await using ollama = await new OllamaEngine({
+    models: [testModel("llama3.2:3b"), embeddingModel("nomic:latest")],
+    reply: says,
+  }).start();
+  await using rig = await ModelsRig.start({
+    here: [vllm, ollama],
+    models: 3,
+    aliases: { fast: ["gone", "llama3.2:3b"] },
+  });
+  const there = "There are: llama3.2:3b, nomic:latest, qwen3:8b.";
+
+  await t.step("a model that nobody has: OpenAI's client", async () => {
+    const { chat, responses, completions, embeddings } = rig.openai();
+    for (
+      const ask of [
+        () => chat.completions.create({ model: "gone", messages }),
+        () => chat.completions.create({ model: "gone", messages, stream: true }),
+        () => responses.create({ model: "gone", input: "?" }),
+        () => completions.create({ model: "gone", prompt: "?" }),
+        () => embeddings.create({ model: "gone", input: "?" }),
+      ]
+    ) {
+      const error = await assertRejects<InstanceType<typeof OpenAI.APIError>>(
+        async () => void await ask(),
+        OpenAI.NotFoundError,
+      );
+      assertEquals([error.code, error.param], ["model_not_found", "model"]);
+      assertStringIncludes(error.message, `Cannot ask model "gone": no device`);
+      assertStringIncludes(error.message, there);
+    }
+  });
+
+  await t.step("a model that nobody has: Anthropic's client", async () => {
+    const error = await assertRejects(
+      async () =>
+        void await rig.anthropic().messages.create({
+          model: "gone",
+          max_tokens: 9,
+          messages,
+        }),
+      Anthropic.NotFoundError,
+    );
+    const { type, error: { type: kind, message } } = error.error as {
+      type: string;
+      error: { type: string; message: string };
+    };
+    assertEquals([type, kind], ["error", "not_found_error"]);
+    assertStringIncludes(message, there);
+  });
+
+  await t.step("a model that nobody has: Ollama's client", async () => {
+    for (
+      const ask of [
+        () => rig.ollama().chat({ model: "gone", messages }),
+        () => rig.ollama().generate({ model: "gone", prompt: "?" }),
+        () => rig.ollama().embed({ model: "gone", input: "?" }),
+        () => rig.ollama().embeddings({ model: "gone", prompt: "?" }),
+        () => rig.ollama().show({ model: "gone" }),
+      ]
+    ) {
+      const error = await assertRejects(async () => void await ask(), Error, there);
+      assertEquals((error as Error & { status_code: number }).status_code, 404);
+    }
+  });
+
+  await t.step("a model that nobody has: the AI SDK", async () => {
+    const error = await assertRejects(
+      () => generateText({ model: rig.ai()("gone"), prompt: "?", maxRetries: 0 }),
+      APICallError,
+    );
+    assertEquals([error.statusCode, error.isRetryable], [404, false]);
+    assertStringIncludes(error.message, there);
+  });
+
+  await t.step("several names, aliases, families and the default", async () => {
+    for (
+      const [asked, answers] of [
+        ["gone, qwen3:8b", "qwen3:8b"],
+        ["fast", "llama3.2:3b"],
+        ["llama3.2", "llama3.2:3b"],
+        ["qwen3", "qwen3:8b"],
+        ["openai/qwen3:8b", "qwen3:8b"],
+      ]
+    ) {
+      const { model } = await rig.openai().chat.completions.create({ model: asked, messages });
+      assertEquals(rig.answered?.headers.get("x-hanzo-model"), answers, asked);
+      assertEquals(model, answers);
+      // Of a translated answer the name is the one that was asked for.
+      const message = await rig.anthropic().messages.create({
+        model: asked,
+        max_tokens: 9,
+        messages,
+      });
+      assertEquals(message.model, asked);
+    }
+  });
+
+  await t.step("a model as older clients of Ollama name it", async () => {
+    for (const name of ["llama3.2:3b", "llama3.2", "qwen3"]) {
+      const answer = await rig.post("/api/generate", { name, prompt: "x", stream: false });
+      assertEquals([answer.status, (await answer.json()).response], [200, "You said: x"], name);
+    }
+  });
+
+  await t.step(
+    "a model that makes no embeddings is refused once, in the engine's words",
+    async () => {
+      const before = ollama.requests.length;
+      const error = await assertRejects(
+        () => rig.ollama().embed({ model: "llama3.2:3b", input: "?" }),
+        Error,
+        "this model does not support embeddings",
+      );
+      assertEquals((error as Error & { status_code: number }).status_code, 501);
+      assertEquals(
+        ollama.requests.slice(before).filter(({ method }) => method === "POST").length,
+        1,
+      );
+      // Its device has not failed.
+      await rig.ollama().chat({ model: "llama3.2:3b", messages });
+    },
+  );
+
+  await t.step("what is no request is refused as one", async () => {
+    const bodies: [string, RegExp][] = [
+      ["{", /JSON/],
+      ["", /JSON/],
+      ["[]", /no object of JSON/],
+      ["null", /no object of JSON/],
+      ["{}", /model is missing/],
+      ['{"model":5}', /model is 5/],
+      [`{"model":"qwen3:8b","x":${"[".repeat(200)}${"]".repeat(200)}}`, /deep/],
+      ['{"model":"qwen3:8b"}', /messages is missing/],
+      [JSON.stringify({ model: "m".repeat(2_000), messages }), /at most 1024 are taken/],
+    ];
+    for (const path of ["/v1/chat/completions", "/v1/messages", "/api/chat"]) {
+      for (const [body, told] of bodies) {
+        if (path === "/api/chat" && body === '{"model":"qwen3:8b"}') continue;
+        const [status, refusal] = await refusalOf(rig.post(path, body));
+        const message = path === "/api/chat"
+          ? (refusal as { error: string }).error
+          : (refusal as { error: { message: string } }).error.message;
+        assertMatch(message, told, `${path} ${body.slice(0, 40)}`);
+        assertEquals(status, 400, `${path} ${body.slice(0, 40)}`);
+      }
+    }
+    assertEquals((await refusalOf(rig.post("/api/show", "{")))[0], 400);
+    assertEquals((await refusalOf(rig.post("/v1/messages/count_tokens", "{")))[0], 400);
+  });
+
+  await t.step("a path that is none is said in the words of its API", async () => {
+    for (const path of ["/api/pull", "/api/push", "/api/create", "/api/copy", "/api/nothing"]) {
+      const [status, body] = await refusalOf(rig.post(path, { model: "x" }));
+      assertEquals([status, Object.keys(body as object)], [404, ["error"]], path);
+      assertMatch((body as { error: string }).error, /There is no POST \/api\/\w+ here/);
+    }
+    for (const path of ["/v1/audio/speech", "/v1/files", "/v1/chat"]) {
+      const [status, body] = await refusalOf(rig.post(path, { model: "x" }));
+      const { message, code, param } =
+        (body as { error: { message: string; code: unknown; param: unknown } }).error;
+      // It is no model that is missing.
+      assertEquals([status, code, param], [404, null, null], path);
+      assertMatch(message, /There is no POST/);
+    }
+    const [status, body] = await refusalOf(rig.post("/v1/messages/batches", {}));
+    assertEquals([status, (body as { type: string }).type], [404, "error"]);
+    const [missing] = await refusalOf(rig.fetch(`${rig.url}/v1/models/gone`));
+    assertEquals(missing, 404);
+    await assertRejects(() => rig.openai().models.retrieve("gone"), OpenAI.NotFoundError, there);
+    const error = await assertRejects(
+      () => rig.anthropic().models.retrieve("gone"),
+      Anthropic.NotFoundError,
+    );
+    assertEquals((error.error as { type: string }).type, "error");
+  });
+
+  await t.step("strangers are told nothing, and no engine is asked for them", async () => {
+    const before = vllm.requests.length + ollama.requests.length;
+    const body = JSON.stringify({ model: "qwen3:8b", messages });
+    for (const path of ["/v1/chat/completions", "/v1/messages", "/api/chat"]) {
+      const foreign = await refusalOf(
+        rig.post(path, body, { headers: { origin: "https://evil.example" } }),
+      );
+      assertEquals(foreign[0], 403, path);
+      assertEquals(await statusFor(rig.url, path, "evil.example", body), 403, path);
+      assertEquals(await statusFor(rig.url, path, new URL(rig.url).host, body) < 500, true);
+      const packed = rig.post(path, body, { headers: { "content-encoding": "gzip" } });
+      assertEquals((await refusalOf(packed))[0], 415, path);
+    }
+    for (const path of ["/v1/models", "/api/tags"]) {
+      const answer = rig.fetch(`${rig.url}${path}`, { headers: { origin: "null" } });
+      assertEquals((await refusalOf(answer))[0], 403, path);
+    }
+    const asked = vllm.requests.length + ollama.requests.length - before;
+    assert(asked <= 2, "only for those whose name was right");
+  });
+});
+
+/** The status for who calls this node by another name, which `fetch` does not do. */
+function statusFor(url: string, path: string, host: string, body: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const options = { method: "POST", headers: { host, "content-type": "application/json" } };
+    const asked = request(`${url}${path}`, { ...options, agent: false }, (answer) => {
+      answer.resume().on("end", () => resolve(answer.statusCode ?? 0));
+    });
+    asked.on("error", reject).end(body);
+  });
+}
+
+Deno.test("who asks a network without any model is told how to get one", async () => {
+  await using rig = await ModelsRig.start({ models: 0 });
+  await assertRejects(
+    () => rig.openai().chat.completions.create({ model: "gpt-5", messages }),
+    OpenAI.NotFoundError,
+    "None has any model: start Ollama, or another engine, on one of them.",
+  );
+  assertEquals((await rig.openai().models.list()).data, []);
+  assertEquals((await rig.anthropic().models.list()).data, []);
+  assertEquals(await rig.ollama().list(), { models: [] });
+});
+
+Deno.test("an agent of the network is a model for whoever has the token", async (t) => {
+  const shout = createAgent({
+    name: "shout",
+    description: "Says it louder",
+    run: ({ prompt, context }) => `${prompt.toUpperCase()}${context && ` (${context})`}`,
+  });
+  const count = createAgent({
+    name: "count",
+    description: "Counts",
+    async *run({ prompt }) {
+      yield "one ";
+      if (prompt === "fail") throw new Error("lost count");
+      yield "two";
+    },
+  });
+  const sulk = createAgent({
+    name: "sulk",
+    description: "Says nothing",
+    run: () => {
+      throw new Error("not today");
+    },
+  });
+  await using rig = await ModelsRig.start({ models: 0, agents: [shout, count, sulk] });
+
+  await t.step("OpenAI's client", async () => {
+    const { chat, responses } = rig.openai(TOKEN);
+    const { choices: [{ message, finish_reason }] } = await chat.completions.create({
+      model: "agent/shout",
+      messages: [{ role: "system", content: "Be loud" }, ...messages],
+    });
+    assertEquals([message.content, finish_reason], ["SAY WORDS (system: Be loud)", "stop"]);
+    assertEquals(rig.answered?.headers.get("x-hanzo-node"), "here");
+    const running = chat.completions.stream({ model: "agent/count", messages });
+    const pieces: string[] = [];
+    running.on("content", (piece) => pieces.push(piece));
+    await running.finalChatCompletion();
+    assertEquals(pieces, ["one ", "two"]);
+    const { output_text } = await responses.create({ model: "agent/shout", input: "hello" });
+    assertEquals(output_text, "HELLO");
+  });
+
+  await t.step("Anthropic's client, whose key has a header of its own", async () => {
+    const body = { model: "agent/count", max_tokens: 9, messages };
+    const message = await rig.anthropic(TOKEN).messages.stream(body).finalMessage();
+    assertEquals(message.content.map((one) => one.type === "text" && one.text), ["one two"]);
+  });
+
+  await t.step("Ollama's API, with the token in a header", async () => {
+    const headers = { authorization: `Bearer ${TOKEN}` };
+    const answer = await rig.post("/api/chat", { model: "agent/shout", messages, stream: false }, {
+      headers,
+    });
+    assertEquals((await answer.json()).message.content, "SAY WORDS");
+  });
+
+  await t.step("without the token nobody is answered", async () => {
+    for (const key of ["unused", `${TOKEN}x`]) {
+      await assertRejects(
+        () => rig.openai(key).chat.completions.create({ model: "agent/shout", messages }),
+        OpenAI.PermissionDeniedError,
+        'Give the content of the file "token"',
+      );
+    }
+    const error = await assertRejects(
+      () => rig.ollama().chat({ model: "agent/shout", messages }),
+      Error,
+    );
+    assertEquals((error as Error & { status_code: number }).status_code, 403);
+  });
+
+  await t.step("an agent that fails: before it says anything, and in the middle", async () => {
+    const { chat } = rig.openai(TOKEN);
+    const ask = { model: "agent/sulk", messages };
+    await assertRejects(() => chat.completions.create(ask), OpenAI.APIError, "not today");
+    await assertRejects(
+      async () => void await chat.completions.create({ ...ask, stream: true }),
+      OpenAI.APIError,
+      "not today",
+    );
+    const said: string[] = [];
+    await assertRejects(
+      () =>
+        chat.completions.stream({
+          model: "agent/count",
+          messages: [{ role: "user", content: "fail" }],
+        }).on("content", (piece) => said.push(piece)).finalChatCompletion(),
+      OpenAI.APIError,
+      "lost count",
+    );
+    assertEquals(said, ["one "]);
+  });
+
+  await t.step("an agent that nobody has, and one that is to make embeddings", async () => {
+    const { chat, embeddings } = rig.openai(TOKEN);
+    const error = await assertRejects(
+      () => chat.completions.create({ model: "agent/gone", messages }),
+      OpenAI.NotFoundError,
+    );
+    assertStringIncludes(error.message, "shout");
+    await assertRejects(
+      () => embeddings.create({ model: "agent/shout", input: "?" }),
+      OpenAI.BadRequestError,
+      "agents answer chats only",
+    );
+  });
+});
