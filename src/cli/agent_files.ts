@@ -1,6 +1,6 @@
 /** The modules of `--agents`: their agents, and the files of which these are made. */
 
-import { registerHooks } from "node:module";
+import * as modules from "node:module";
 import { basename, dirname, resolve as absolutePath } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Agent } from "../agents/agent.ts";
@@ -92,7 +92,8 @@ export class AgentFiles {
     const url = pathToFileURL(await Deno.realPath(pathOf(given))).href;
     this.#modules.add(url);
     this.#folders.add(new URL(".", url).href);
-    this.#hooks ??= registerHooks({
+    // Older versions of Deno have none: there what modules import stays as it was.
+    this.#hooks ??= modules.registerHooks?.({
       resolve: (specifier, context, next) => {
         const resolved = next(specifier, context);
         return { ...resolved, url: this.#imported(specifier, context.parentURL, resolved.url) };

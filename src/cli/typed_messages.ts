@@ -12,14 +12,20 @@ export interface TypedMessagesOptions {
   readonly onPaste: () => void;
 }
 
+/** See {@linkcode typedMessages}. */
+export interface TypedMessages extends AsyncIterable<string> {
+  /** Forgets what was pasted and not sent yet. */
+  drop(): void;
+}
+
 /**
  * The messages in lines that come as they are typed. Lines that come at once belong together, with
  * what stands in the line that is sent next: a terminal holds back the end of a paste until Enter.
  */
-export async function* typedMessages(
+export function typedMessages(
   lines: AsyncIterable<string>,
   { clock, onPaste }: TypedMessagesOptions,
-): AsyncGenerator<string, void, void> {
+): TypedMessages {
   const messages: string[] = [];
   let changed = Promise.withResolvers<void>();
   let isOver = false;
@@ -52,17 +58,25 @@ export async function* typedMessages(
     isOver = true;
     changed.resolve();
   };
-  const reading = read();
-  try {
-    for (;;) {
-      while (messages.length > 0) yield messages.shift()!;
-      if (isOver) break;
-      await changed.promise;
-      changed = Promise.withResolvers();
-    }
-    await reading;
-    if (failure !== undefined) throw failure.thrown;
-  } finally {
-    cancel();
-  }
+  return {
+    drop() {
+      cancel();
+      [pasted, fresh] = [[], []];
+    },
+    async *[Symbol.asyncIterator]() {
+      const reading = read();
+      try {
+        for (;;) {
+          while (messages.length > 0) yield messages.shift()!;
+          if (isOver) break;
+          await changed.promise;
+          changed = Promise.withResolvers();
+        }
+        await reading;
+        if (failure !== undefined) throw failure.thrown;
+      } finally {
+        cancel();
+      }
+    },
+  };
 }

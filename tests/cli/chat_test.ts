@@ -165,7 +165,8 @@ Deno.test("lines that are pasted at once are one message with the line that is s
   const clock = new ManualClock();
   const { lines, type, end } = typist();
   let pastes = 0;
-  const messages = typedMessages(lines, { clock, onPaste: () => void pastes++ });
+  const typed = typedMessages(lines, { clock, onPaste: () => void pastes++ });
+  const messages = typed[Symbol.asyncIterator]();
   const next = async () => (await soon(messages.next(), "a message")).value;
   type("one");
   const first = next();
@@ -178,6 +179,13 @@ Deno.test("lines that are pasted at once are one message with the line that is s
   type("c");
   await clock.advance(30);
   assertEquals(await second, "a\nb\nc");
+  type("taken", "back");
+  const third = next();
+  await clock.advance(30);
+  typed.drop();
+  type("d");
+  await clock.advance(30);
+  assertEquals([await third, pastes], ["d", 2]);
   type("last", "words");
   await clock.advance(10);
   end();

@@ -75,18 +75,19 @@ export const command: Command = {
       },
     });
     const typed = lines(new Response(Deno.stdin.readable));
-    const messages = isInteractive
-      ? typedMessages(typed, {
-        clock: systemClock,
-        onPaste: () => terminal.error(terminal.style("dim", "Enter sends what was pasted.")),
-      })
-      : typed;
-    const interrupt = () => session.interrupt();
+    const typedHere = typedMessages(typed, {
+      clock: systemClock,
+      onPaste: () => terminal.error(terminal.style("dim", "Enter sends what was pasted.")),
+    });
+    const interrupt = () => {
+      typedHere.drop();
+      session.interrupt();
+    };
     const leave = () => session.leave();
     signal.addEventListener("abort", leave, { once: true });
     Deno.addSignalListener("SIGINT", interrupt);
     try {
-      const wentWell = await session.run(messages);
+      const wentWell = await session.run(isInteractive ? typedHere : typed);
       if (isInteractive) terminal.line();
       // A person has seen what went wrong.
       return isInteractive || (wentWell && !session.left.aborted) ? 0 : 1;
