@@ -28,6 +28,8 @@ export interface Command {
   readonly options: readonly OptionSpec[];
   /** One line that can be typed as it is. */
   readonly example: string;
+  /** Whether it sees to Ctrl-C itself: its signal aborts at SIGTERM alone. */
+  readonly ownInterrupts?: true;
   /** Does it and resolves to the exit code. */
   run(invocation: Invocation): Promise<number>;
 }

@@ -17,6 +17,10 @@ const COMMANDS: Record<string, { summary: string; load(): Promise<{ command: Com
     summary: "Run an agent with each line of a file, spread over the devices",
     load: () => import("./commands/map.ts"),
   },
+  chat: {
+    summary: "Talk to an agent or a model of the network",
+    load: () => import("./commands/chat.ts"),
+  },
   status: {
     summary: "Show this node, its peers and its tasks",
     load: () => import("./commands/status.ts"),
@@ -150,7 +154,7 @@ async function invoke(name: string, args: readonly string[]): Promise<number> {
     json,
     colours: !json && Deno.stdout.isTerminal() && !Deno.noColor,
   });
-  const stop = stopSignal();
+  const stop = stopSignal(command.ownInterrupts);
   try {
     const read = await readInvocation(name, command, args);
     const flags = unreadSettings(command);
@@ -183,9 +187,12 @@ function printError(message: string): void {
 }
 
 /** Aborts at the first SIGINT or SIGTERM; the second ends the process at once. */
-function stopSignal(): { signal: AbortSignal; dispose(): void } {
+function stopSignal(hasOwnInterrupts = false): { signal: AbortSignal; dispose(): void } {
   const controller = new AbortController();
-  const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
+  const signals: Deno.Signal[] = [
+    ...(hasOwnInterrupts ? [] : ["SIGINT" as const]),
+    ...(Deno.build.os === "windows" ? [] : ["SIGTERM" as const]),
+  ];
   const onSignal = () => {
     if (controller.signal.aborted) Deno.exit(130);
     controller.abort();

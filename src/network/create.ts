@@ -1,6 +1,6 @@
 /** The only place where a node is put together. */
 
-import { type Agent, describeAgent } from "../agents/agent.ts";
+import { describeAgent } from "../agents/agent.ts";
 import { createAssistantAgent } from "../agents/builtin/assistant.ts";
 import { createCalculatorAgent } from "../agents/builtin/calculator.ts";
 import { createMonitorAgent, type DeviceActivity } from "../agents/builtin/monitor.ts";
@@ -50,6 +50,7 @@ import { makeDiscoveries } from "./discoveries.ts";
 import { DistributedNetwork } from "./distributed_network.ts";
 import { Evicted } from "./evicted.ts";
 import { makeNeighbours } from "./neighbours.ts";
+import { OwnAgents } from "./own_agents.ts";
 import { serveCall, takeDescription, takeRumour } from "./incoming.ts";
 import { KeyExchange, KEYRING_TOPIC } from "./key_exchange.ts";
 import { NameConflicts } from "./name_conflicts.ts";
@@ -155,7 +156,15 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
   const mcpServers = new McpServers({ clock, logger });
   const assistant = createAssistantAgent(resolved.assistantModel);
   const builtin = [monitor, calculator.agent, assistant];
-  const agents = agentsByName(builtin, resolved.agents);
+  const own = new OwnAgents({
+    builtin,
+    agents: resolved.agents,
+    loops: resolved.agentLoops,
+    offer: (agents, action) => {
+      checkOffer({ ...description, agents, models: [] }, action);
+      describe({ agents });
+    },
+  });
   let tracer: Tracer | undefined;
   const builtinAgents = new Set(builtin.map(({ name }) => name));
   const tools = nodeTools({
@@ -173,7 +182,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
   const executor: Executor = new Executor({
     nodeId,
     clock,
-    agents,
+    agents: own.all,
     engineAgent: createEngineAgent({
       engines: { find: (model) => engines.find(model) },
       clock,
@@ -199,12 +208,12 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     listenPort: resolved.listenPort || 1,
     // What is found takes its place.
     capabilities: UNKNOWN_DEVICE,
-    agents: [...agents.values()].map(describeAgent),
+    agents: [...own.all.values()].map(describeAgent),
     models: [],
     labels: resolved.labels,
     condition: AT_EASE,
   });
-  checkOffer(description);
+  checkOffer(description, "Cannot create network");
   const self = () => description;
   // What is not accepted is not offered.
   const acceptsTasks = verifiesPeers(resolved) || resolved.openAcceptTasks;
@@ -390,12 +399,8 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     addresses: resolved.agentPrograms,
     clock,
     logger,
-    agents,
-    offer: () => {
-      const offer = [...agents.values()].map(describeAgent);
-      checkOffer({ ...description, agents: offer, models: [] });
-      describe({ agents: offer });
-    },
+    agents: own.all,
+    offer: () => own.offer("Cannot offer agents of programs"),
     connect: async (address) => {
       const { AgentProgram } = await import("../link/agent_program.ts");
       return new AgentProgram(address);
@@ -466,6 +471,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
     state,
     threadRuns,
     newId,
+    ownAgents: own,
     agentPrograms,
     mcpServers,
     engines,
@@ -486,10 +492,6 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
   return network;
 }
 
-function agentsByName(builtin: readonly Agent[], own: readonly Agent[]): Map<string, Agent> {
-  return new Map([...builtin, ...own].map((agent) => [agent.name, agent]));
-}
-
 /** What an agent is told of the device that it runs on; what that does now is not always known. */
 function describedDevice(
   { nodeId, capabilities, labels }: NodeDescription,
@@ -499,13 +501,13 @@ function describedDevice(
 }
 
 /** What peers would refuse is refused here, where its owner sees it. */
-function checkOffer(description: NodeDescription): void {
+function checkOffer(description: NodeDescription, action: string): void {
   try {
     parseNodeDescription(new TextEncoder().encode(JSON.stringify(description)));
   } catch (cause) {
     throw new NetworkError(
       "INVALID_ARGUMENT",
-      `Cannot create network: no peer would take what it says of itself. ${describeError(cause)}`,
+      `${action}: no peer would take what it says of itself. ${describeError(cause)}`,
       { cause },
     );
   }

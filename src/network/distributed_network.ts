@@ -234,6 +234,43 @@ export class DistributedNetwork implements AsyncDisposable {
   }
 
   /**
+   * Puts other agents in the place of those that this node was made with, and tells its peers so.
+   * What runs goes on with the agent that it began with; the built-in ones stay, except where one of
+   * these is called the same.
+   *
+   * @example An agent that gets better while its node runs
+   * ```ts
+   * import { createAgent, createDistributedNetwork } from "@hanzo/network";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const greeter = (greeting: string) =>
+   *   createAgent({
+   *     name: "greeter",
+   *     description: "Greets",
+   *     run: ({ prompt }) => `${greeting} ${prompt}`,
+   *   });
+   * await using network = createDistributedNetwork({
+   *   agents: [greeter("Hi")],
+   *   name: "example",
+   *   networkInterfaces: ["lo"],
+   *   listenPort: 0,
+   *   broadcastPort: 45_691,
+   * });
+   * await network.start();
+   * network.replaceAgents([greeter("Good morning,")]);
+   * const { output } = await network.run("Ada", { initialAgent: "greeter" });
+   * assertEquals(output, "Good morning, Ada");
+   * ```
+   *
+   * @param agents All that this node is to have from now on.
+   * @throws {NetworkError} `INVALID_ARGUMENT` when two are called the same, or they are more than
+   * peers take: those of before stay then.
+   */
+  replaceAgents(agents: readonly (Agent | AgentNetwork)[]): void {
+    this.#parts.ownAgents.replace(agents);
+  }
+
+  /**
    * Listens, looks for peers, and can be given tasks when it resolves.
    *
    * @throws {NetworkError} `PORT_IN_USE` when a port that was asked for is taken;

@@ -35,6 +35,7 @@ import type { ManualPeer } from "../discovery/manual_peer.ts";
 import { MAX_LABELS } from "../agents/requirements.ts";
 import { type CustomRouter, RoutingStrategy } from "../routing/strategy.ts";
 import { defaultNodeId } from "./node_label.ts";
+import { checkAgentNames } from "./own_agents.ts";
 
 /** What {@linkcode createDistributedNetwork} takes. Everything has a default. */
 export interface NetworkOptions {
@@ -484,14 +485,7 @@ function check(options: ResolvedOptions): void {
       `${MAX_LABELS} at most of 1 to 63 letters, digits, ".", "_" or "-" each`,
     );
   }
-  const names = agents.map((agent) => agent.name);
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (twice !== undefined) {
-    throw new NetworkError(
-      "INVALID_ARGUMENT",
-      `Cannot create network: two agents are called "${twice}". Rename one.`,
-    );
-  }
+  checkAgentNames("Cannot create network", agents);
   if (options.openAcceptTasks && open === false && options.tls?.verifyPeers !== false) {
     throw new NetworkError(
       "INVALID_ARGUMENT",

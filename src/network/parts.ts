@@ -22,6 +22,7 @@ import type { FindAgent, OfferedModel } from "./catalog.ts";
 import type { Discoveries } from "./discoveries.ts";
 import type { Evicted } from "./evicted.ts";
 import type { ResolvedOptions } from "./options.ts";
+import type { OwnAgents } from "./own_agents.ts";
 import type { StateHost } from "./state_host.ts";
 import type { NameConflict, RefusedBy } from "./status.ts";
 import type { ThreadRuns } from "./threads/thread_runs.ts";
@@ -54,6 +55,7 @@ export interface NetworkParts {
   readonly threadRuns: ThreadRuns;
   /** Makes an id that nobody else has: a ULID. */
   readonly newId: () => string;
+  readonly ownAgents: OwnAgents;
   readonly agentPrograms: AgentPrograms;
   /** The MCP servers of its agents. */
   readonly mcpServers: McpServers;

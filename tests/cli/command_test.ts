@@ -7,6 +7,7 @@ import { command as models } from "../../src/cli/commands/models.ts";
 import { command as doctor } from "../../src/cli/commands/doctor.ts";
 import { command as demo } from "../../src/cli/commands/demo.ts";
 import { command as cancel } from "../../src/cli/commands/cancel.ts";
+import { command as chat } from "../../src/cli/commands/chat.ts";
 import { command as checkpoint } from "../../src/cli/commands/checkpoint.ts";
 import { command as detect } from "../../src/cli/commands/detect.ts";
 import { command as drain } from "../../src/cli/commands/drain.ts";
@@ -27,6 +28,7 @@ import { main } from "../../src/cli/main.ts";
 import { readInvocation } from "../../src/cli/option_values.ts";
 
 const COMMANDS: Record<string, Command> = {
+  chat,
   doctor,
   up,
   run,

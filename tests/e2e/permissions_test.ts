@@ -439,6 +439,7 @@ class Machine {
       up: () => upArgs(data),
       run: () => ["run", "2^5", "--agent=calculator", `--data-dir=${data}`],
       map: () => ["map", "-", "--agent=calculator", `--data-dir=${data}`],
+      chat: () => ["chat", "--agent=calculator", `--data-dir=${data}`],
       cancel: () => ["cancel", "01", `--data-dir=${data}`],
       key: () => ["key", "list", `--data-dir=${data}`],
       state: () => ["state", "add", "visits", `--data-dir=${data}`],

@@ -1,11 +1,9 @@
 /** `up`: runs a node in the foreground until it is told to stop. */
 
-import type { Agent } from "../../agents/agent.ts";
-import type { AgentNetwork } from "../../agents/networks/agent_network.ts";
 import { every, systemClock } from "../../base/clock.ts";
 import { describeError, NetworkError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
-import { isGranted, needGranted, type Permission } from "../../base/permissions.ts";
+import { isGranted, needGranted } from "../../base/permissions.ts";
 import { systemRandom } from "../../base/random.ts";
 import { safeName } from "../../base/safe_text.ts";
 import { Gateway } from "../../gateway/gateway.ts";
@@ -19,6 +17,7 @@ import {
   type TailscaleOptions,
 } from "../../network/options.ts";
 import type { NetworkEvent } from "../../network/status.ts";
+import { AgentFiles } from "../agent_files.ts";
 import { readCapabilities } from "../capabilities_file.ts";
 import { type Command, type Invocation, type OptionValues, UsageError } from "../command.ts";
 import { LiveRegion } from "../live_region.ts";
@@ -27,6 +26,7 @@ import { giveBackStartMemory } from "../memory.ts";
 import { environment } from "../option_values.ts";
 import { statusReport } from "../show.ts";
 import type { Terminal } from "../terminal.ts";
+import { WatchedAgents } from "../watched_agents.ts";
 import { allowedTools, openTo, UP_OPTIONS } from "./up_options.ts";
 
 /** By then a node that finds peers has found them. */
@@ -56,9 +56,11 @@ export const command: Command = {
     ).catch(asUsage);
     let network: DistributedNetwork | undefined;
     let gateway: Gateway | undefined;
+    const files = new AgentFiles(options.list("agents"));
+    let watched: WatchedAgents | undefined;
     try {
       network = createDistributedNetwork({
-        agents: await loadAgents(options.list("agents")),
+        agents: await files.load(),
         agentUrls: options.list("agent-url"),
         engines: options.list("engine"),
         modelAliases: modelAliases(options.list("model-alias")),
@@ -91,6 +93,7 @@ export const command: Command = {
         keptCheckpoints: options.integer("keep-checkpoints", 1, 1_000),
         logger,
       });
+      watched = watchAgents(files, network, logger);
       // Only now is the range known to be one that a node may be open to.
       if (open !== false) warnOfOpen(open, options.flag("open-accept-tasks"), terminal);
       else if (!network.getNetworkStatus().security.verifiesPeers) {
@@ -131,6 +134,8 @@ export const command: Command = {
       if (network === undefined) asUsage(thrown);
       throw thrown;
     } finally {
+      await watched?.stop();
+      files.close();
       await network?.stop();
       await gateway?.stop();
       await claimed.release();
@@ -169,6 +174,18 @@ function needApi(port: number | undefined): void {
   // Without a port it may be any that is free.
   if (port !== undefined && isGranted({ name: "net", host: `${host}:${port}` })) return;
   needGranted(`Cannot serve the API on ${host}`, { name: "net", host });
+}
+
+/** Agents whose files change are read again while the node runs. */
+function watchAgents(files: AgentFiles, network: DistributedNetwork, logger: Logger) {
+  const watched = new WatchedAgents({
+    files,
+    clock: systemClock,
+    logger,
+    replace: (agents) => network.replaceAgents(agents),
+  });
+  watched.start();
+  return watched;
 }
 
 async function publish(
@@ -310,56 +327,6 @@ async function tailscale(options: OptionValues): Promise<TailscaleOptions | fals
 function newToken(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(32));
   return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
-}
-
-/** The agents, and networks of agents, among the exports of each module. */
-async function loadAgents(files: readonly string[]): Promise<(Agent | AgentNetwork)[]> {
-  const agents: (Agent | AgentNetwork)[] = [];
-  for (const file of files) {
-    let exports: Record<string, unknown>;
-    needModule(file);
-    try {
-      exports = await import(await moduleUrl(file));
-    } catch (cause) {
-      throw new NetworkError(
-        "INVALID_ARGUMENT",
-        cause instanceof Deno.errors.NotFound
-          ? `Cannot load the agents of ${file}: there is no such file. Name a module, such as ./agents.ts.`
-          : `Cannot load the agents of ${file}: ${describeError(cause)}`,
-        { cause },
-      );
-    }
-    const found = Object.values(exports).flat().filter(isAgent);
-    if (found.length === 0) {
-      throw new NetworkError(
-        "INVALID_ARGUMENT",
-        `Cannot load the agents of ${file}: it exports none. Export what createAgent or createNetwork ` +
-          "returns.",
-      );
-    }
-    agents.push(...new Set(found));
-  }
-  return agents;
-}
-
-/** Importing would ask for it. What the module itself imports cannot be known before. */
-function needModule(file: string): void {
-  const { protocol, host } = URL.parse(file) ?? {};
-  const permission: Permission = protocol === "http:" || protocol === "https:"
-    ? { name: "import", host }
-    : { name: "read", path: protocol === "file:" ? new URL(file) : file };
-  needGranted(`Cannot load the agents of ${file}`, permission);
-}
-
-async function moduleUrl(file: string): Promise<string> {
-  if (/^[a-z]{2,}:/i.test(file)) return file;
-  const { pathToFileURL } = await import("node:url");
-  return pathToFileURL(await Deno.realPath(file)).href;
-}
-
-function isAgent(value: unknown): value is Agent | AgentNetwork {
-  return typeof value === "object" && value !== null && "run" in value &&
-    ("toolset" in value || "asAgent" in value);
 }
 
 /** `fast=llama3.2:3b,qwen3:4b`; what is given of one name more than once is put together. */

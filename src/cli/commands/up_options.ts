@@ -140,7 +140,7 @@ export const UP_OPTIONS: readonly OptionSpec[] = [
     name: "agents",
     kind: "list",
     value: "FILE.ts",
-    help: "a module whose exports are agents made with createAgent",
+    help: "a module whose exports are agents made with createAgent; read again when it changes",
     setting: true,
   },
   {

@@ -10,7 +10,7 @@ import type { DeleteBody, SetBody, StateEntry } from "../state_routes.ts";
 /** What is asked of a model: a body of OpenAI's `POST /v1/chat/completions`. */
 export interface ChatBody {
   model: string;
-  messages: { role: "system" | "user"; content: string }[];
+  messages: { role: "system" | "user" | "assistant"; content: string }[];
   stream: boolean;
   stream_options?: { include_usage: boolean };
   max_tokens?: number;

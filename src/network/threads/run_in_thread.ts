@@ -75,7 +75,7 @@ function askedOf(
   }
   if (prompt === undefined) return undefined;
   const { name } = runRequest(prompt, options as RunOptions, parts.findAgent).agent;
-  return { kind: parts.options.agentLoops.has(name) ? "network" : "agent", name };
+  return { kind: parts.ownAgents.loop(name) === undefined ? "agent" : "network", name };
 }
 
 /** How the run goes on from agent to agent; undefined where it is one agent's. */
@@ -86,7 +86,7 @@ function loopFor(
 ): AgentLoop | undefined {
   if (kind === "agent") return undefined;
   if (kind === "network") {
-    const loop = parts.options.agentLoops.get(name);
+    const loop = parts.ownAgents.loop(name);
     if (loop !== undefined) return loop;
     throw new NetworkError(
       "FAILED_PRECONDITION",
