@@ -24,6 +24,8 @@ export interface LinkPoolHandler {
   onLinked(link: PeerLink): void;
   /** A peer that had a link has another one. */
   onRelinked(nodeId: string): void;
+  /** What this node says of itself has changed since it introduced itself on a link that opens now. */
+  onOutdated(link: PeerLink): void;
   /** A peer's last link is gone. */
   onUnlinked(nodeId: string, end: LinkEnd): void;
   onCall(call: IncomingCall, link: PeerLink): void;
@@ -230,17 +232,23 @@ export class LinkPool {
     dial?: { address: Address; resolve(link: PeerLink): void; reject(error: NetworkError): void },
   ): void {
     const { clock, self, load, handler } = this.#options;
+    let introduced: NodeDescription | undefined;
     const link = new PeerLink({
       stream,
       dialled: dial !== undefined,
       takes: dial !== undefined && this.#takes(stream),
       clock,
       load,
-      introduction: () => JSON.stringify({ ...self(), wallTime: clock.wallTime() }),
+      introduction: () => {
+        introduced = self();
+        return JSON.stringify({ ...introduced, wallTime: clock.wallTime() });
+      },
       admit: (description) => this.#admit(parseNodeDescription(description), stream),
       onOpen: (link) => {
         this.#greeting.delete(link);
         this.#add(link);
+        // While a link opens nobody is told of changes on it.
+        if (introduced !== self() && link.state !== "closed") handler.onOutdated(link);
         dial?.resolve(link);
       },
       onCall: handler.onCall,

@@ -289,6 +289,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
         exchange?.linked(link);
         state.linked(link.peer.nodeId);
       },
+      onOutdated: (link) => link.notify(DESCRIPTION_TOPIC, JSON.stringify(offered())),
       onRelinked: (id) => membership.relinked(id),
       onUnlinked: (id, end) => {
         const reason = "error" in end ? end.error.message : "its link was closed";

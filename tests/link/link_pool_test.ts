@@ -46,6 +46,22 @@ Deno.test("two nodes that dial each other's address are linked, and know who is 
   assertEquals(a.pool.get("c"), undefined);
 });
 
+Deno.test("what a node says of itself while a link opens is told as soon as that is open", async () => {
+  const lan = new PoolLan();
+  const [a, b] = [await lan.add(A, "a"), await lan.add(B, "b")];
+  const dialled = a.pool.dial([{ host: B, port: LINK_PORT }]);
+  // It has introduced itself, and the other side has not yet.
+  while (b.pool.links().length === 0 && a.told.length === 0) {
+    await lan.clock.advance(1);
+    a.describe({ labels: [`${lan.clock.now()}`] });
+  }
+  await lan.wait(dialled);
+  assertEquals(a.told, ["linked b", "outdated b"]);
+  const again = await lan.add("10.0.0.3", "c");
+  await lan.dial(a, again);
+  assertEquals(a.told.slice(2), ["linked c"]);
+});
+
 Deno.test("a node of another network is refused and told of which one this is", async () => {
   const lan = new PoolLan();
   const a = await lan.add(A, "a");

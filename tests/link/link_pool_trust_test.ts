@@ -74,6 +74,7 @@ class MemberLan extends PoolLan {
       handler: {
         onLinked: ({ peer }) => told.push(`linked ${peer.nodeId}`),
         onRelinked() {},
+        onOutdated() {},
         onUnlinked: (peer, { type }) => told.push(`unlinked ${peer} ${type}`),
         onCall() {},
         onNotice() {},

@@ -101,6 +101,7 @@ export class KeyLan implements AsyncDisposable {
           exchange.linked(link);
         },
         onRelinked() {},
+        onOutdated() {},
         onUnlinked: (peer, { type }) => told.push(`unlinked ${peer} ${type}`),
         onCall() {},
         onNotice: (topic, body, link) => {

@@ -42,6 +42,8 @@ export function descriptionOf(
 /** A pool with what it has told its owner. */
 export interface PoolNode {
   readonly pool: LinkPool;
+  /** Changes what it says of itself. */
+  readonly describe: (change: Partial<NodeDescription>) => void;
   readonly host: string;
   /** `"linked b"`, `"unlinked b lost"`. */
   readonly told: string[];
@@ -127,7 +129,7 @@ export function makePool(
     clock: Clock;
   },
 ): PoolNode {
-  const node: Omit<PoolNode, "pool"> = {
+  const node: Omit<PoolNode, "pool" | "describe"> = {
     host,
     told: [],
     ends: [],
@@ -136,10 +138,12 @@ export function makePool(
     notices: [],
     calls: [],
   };
+  let current = descriptionOf(nodeId, description);
+  const describe = (change: Partial<NodeDescription>) => current = { ...current, ...change };
   const pool = new LinkPool({
     transport,
     clock,
-    self: () => descriptionOf(nodeId, description),
+    self: () => current,
     load: load ?? (() => ({ running: 0, queued: 0, slots: 1, modelCalls: 0 })),
     allows,
     vouch: () => {},
@@ -148,6 +152,7 @@ export function makePool(
     handler: {
       onLinked: (link) => node.told.push(`linked ${link.peer.nodeId}`),
       onRelinked() {},
+      onOutdated: (link) => node.told.push(`outdated ${link.peer.nodeId}`),
       onUnlinked: (peer, end) => {
         node.told.push(`unlinked ${peer} ${end.type}`);
         node.ends.push(end);
@@ -164,7 +169,7 @@ export function makePool(
         node.refusals.push(`${peer?.nodeId ?? "?"} at ${address.host}:${address.port} ${code}`),
     },
   });
-  return { ...node, pool };
+  return { ...node, pool, describe };
 }
 
 /** One end of a stream with no link on it: polite, hostile, or of another version. */
