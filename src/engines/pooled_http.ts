@@ -58,49 +58,46 @@ const pooledHttp: EngineHttp = async (request) => {
     redirect: "manual",
     signal,
   }));
-  const reader = answer.body?.getReader();
   // Deno 2.9 forgets the signal of a request with the first collection of garbage after its head.
-  const close = () => void reader?.cancel().catch(() => {});
-  if (signal.aborted) close();
-  signal.addEventListener("abort", close, { once: true });
+  const { promise: taken, reject: takeBack } = Promise.withResolvers<never>();
+  let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   const leave = () => {
-    signal.removeEventListener("abort", close);
-    close();
+    signal.removeEventListener("abort", abort);
+    reader?.cancel().catch(() => {});
   };
-  const next = async () => {
-    const { value } = await told(reader!.read());
-    signal.throwIfAborted();
-    return value;
+  const abort = () => {
+    takeBack(signal.reason);
+    leave();
   };
+  taken.catch(() => {});
+  if (signal.aborted) abort();
+  signal.addEventListener("abort", abort, { once: true });
+  const soon = <T>(promise: Promise<T>) => told(Promise.race([promise, taken]));
   return {
     status: answer.status,
     headers: answer.headers,
-    body: reader === undefined ? read(() => Promise.resolve(undefined), leave) : read(next, leave),
-    bytes: () => reader === undefined ? Promise.resolve(new Uint8Array()) : all(next, leave),
-    close: leave,
+    body: pieces(() => reader ??= answer.body?.getReader(), soon, leave),
+    bytes: () => soon(answer.bytes()).finally(leave),
+    close: () => {
+      reader ??= answer.bodyUsed ? undefined : answer.body?.getReader();
+      leave();
+    },
   };
 };
 
-type Next = () => Promise<Uint8Array | undefined>;
-
 /** Leaving it closes the connection, unless it has come to its end: then that is kept. */
-async function* read(next: Next, leave: () => void): AsyncGenerator<Uint8Array, void, void> {
+async function* pieces(
+  begin: () => ReadableStreamDefaultReader<Uint8Array> | undefined,
+  soon: <T>(promise: Promise<T>) => Promise<T>,
+  leave: () => void,
+): AsyncGenerator<Uint8Array, void, void> {
+  const reader = begin();
   try {
-    for (let piece = await next(); piece !== undefined; piece = await next()) yield piece;
-  } finally {
-    leave();
-  }
-}
-
-async function all(next: Next, leave: () => void): Promise<Uint8Array> {
-  try {
-    const first = await next() ?? new Uint8Array();
-    let piece = await next();
-    // Nearly all answers come in one piece.
-    if (piece === undefined) return first;
-    const pieces = [first];
-    for (; piece !== undefined; piece = await next()) pieces.push(piece);
-    return new Uint8Array(await new Blob(pieces as Uint8Array<ArrayBuffer>[]).arrayBuffer());
+    while (reader !== undefined) {
+      const { done, value } = await soon(reader.read());
+      if (done) return;
+      yield value;
+    }
   } finally {
     leave();
   }

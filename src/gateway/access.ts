@@ -1,5 +1,7 @@
 /** Who may use the HTTP API: programs of this machine that can read the node's token. */
 
+import type { HttpRequest } from "./http/service.ts";
+
 /** Why a request was refused: the status to answer with and what to say. */
 export interface Refusal {
   readonly status: 400 | 401 | 403 | 415;
@@ -7,7 +9,7 @@ export interface Refusal {
 }
 
 /** Of a request, what is looked at before it is let in. */
-export type Asked = Pick<Request, "method" | "headers">;
+export type Asked = Pick<HttpRequest, "method" | "headers">;
 
 /**
  * Checks that a request is addressed to this API, and comes from no foreign page.

@@ -16,6 +16,7 @@ import { keyRoutes } from "./key_routes.ts";
 import { stateRoutes } from "./state_routes.ts";
 import { streamed } from "./streamed.ts";
 import { threadRoutes } from "./thread_routes.ts";
+import type { HttpAnswer, HttpRequest } from "./http/service.ts";
 
 export type { ErrorBody };
 
@@ -140,12 +141,11 @@ const STATUS_BY_CODE: Partial<Record<ErrorCode, number>> = {
  * @param ending Ends what would go on for ever: the client is gone, or the API stops.
  */
 export type ControlApi = (
-  request: Request,
-  pathname: string,
+  request: HttpRequest,
   ending: AbortSignal,
-) => Promise<Response>;
+) => Promise<HttpAnswer>;
 
-type Route = (request: Request, ending: AbortSignal) => Response | Promise<Response>;
+type Route = (request: HttpRequest, ending: AbortSignal) => HttpAnswer | Promise<HttpAnswer>;
 
 /** The routes of `network`. */
 export function controlApi(network: DistributedNetwork, bodies: JsonBodies): ControlApi {
@@ -156,7 +156,7 @@ export function controlApi(network: DistributedNetwork, bodies: JsonBodies): Con
     "GET /control/v1/agents": () => Response.json(network.agents()),
     "GET /control/v1/models": () => Response.json(network.models()),
     "GET /control/v1/doctor": async ({ url }) =>
-      Response.json(await network.diagnose(new URL(url).searchParams.get("peer") ?? undefined)),
+      Response.json(await network.diagnose(url.searchParams.get("peer") ?? undefined)),
     "GET /control/v1/tasks": (request) => {
       const { tasks, recentTasks } = network.getNetworkStatus({ explain: explains(request) });
       return Response.json([...tasks, ...recentTasks]);
@@ -185,7 +185,8 @@ export function controlApi(network: DistributedNetwork, bodies: JsonBodies): Con
     ...stateRoutes(network, bodies),
     ...threadRoutes(network, bodies),
   };
-  return async (request, pathname, ending) => {
+  return async (request, ending) => {
+    const { pathname } = request.url;
     const method = request.method === "HEAD" ? "GET" : request.method;
     const route = routes[`${method} ${pathname}`];
     if (route === undefined) {
@@ -206,11 +207,11 @@ export function controlApi(network: DistributedNetwork, bodies: JsonBodies): Con
 }
 
 /** Whether what was thought of each device is to be told: `?explain`. */
-function explains({ url }: Request): boolean {
-  return new URL(url).searchParams.has("explain");
+function explains({ url }: HttpRequest): boolean {
+  return url.searchParams.has("explain");
 }
 
-async function runBody(request: Request, bodies: JsonBodies): Promise<RunBody> {
+async function runBody(request: HttpRequest, bodies: JsonBodies): Promise<RunBody> {
   const body = await bodies.read(request);
   return parseWith(runSchema, body, "INVALID_ARGUMENT", "Cannot read the body");
 }
@@ -224,7 +225,7 @@ async function run(
   network: DistributedNetwork,
   body: RunBody,
   ending: AbortSignal,
-): Promise<Response> {
+): Promise<HttpAnswer> {
   const { prompt, agent, node, all, ...rest } = body;
   const options: RunOptions = { ...rest, initialAgent: agent, nodeId: node, signal: ending };
   if (all) {
@@ -259,7 +260,7 @@ async function runAll(
   network: DistributedNetwork,
   prompt: string,
   options: RunOptions,
-): Promise<Response> {
+): Promise<HttpAnswer> {
   const told: MapProgress[] = [];
   let wake = () => {};
   const running = network.runAll(prompt, {
@@ -302,7 +303,7 @@ function map(
   network: DistributedNetwork,
   { prompts, agent, node, ...rest }: MapBody,
   ending: AbortSignal,
-): Response {
+): HttpAnswer {
   let progress: MapProgress | undefined;
   let wake = () => {};
   const options: MapOptions = {
@@ -353,7 +354,7 @@ function map(
 }
 
 /** What happens in the network, as server-sent events. */
-function events(network: DistributedNetwork, ending: AbortSignal): Response {
+function events(network: DistributedNetwork, ending: AbortSignal): HttpAnswer {
   const events = network.events({ signal: ending });
   return streamed(
     (async function* () {

@@ -14,7 +14,7 @@ import { JsonBodies } from "./json_bodies.ts";
 import { isModelPath, modelApi } from "./models/model_api.ts";
 import { HttpListener } from "./http/listener.ts";
 import type { HttpReport } from "./http/report.ts";
-import type { HttpService } from "./http/service.ts";
+import type { HttpRequest, HttpService } from "./http/service.ts";
 
 /** What a {@linkcode Gateway} is made of. */
 export interface GatewayOptions {
@@ -115,7 +115,7 @@ function service(
   });
   return {
     admit(request) {
-      const path = pathOf(request);
+      const path = request.url.pathname;
       // Ollama's own command looks at "/" before it asks anything.
       const isHealth = isRead(request) && path === "/healthz" ||
         request.method === "HEAD" && path === "/";
@@ -130,8 +130,7 @@ function service(
       return isHealth ? new Response("ok\n") : undefined;
     },
     answer(request, ending) {
-      const path = pathOf(request);
-      return (isModelPath(path) ? models : control)(request, path, ending);
+      return (isModelPath(request.url.pathname) ? models : control)(request, ending);
     },
     refuse: ({ status, code, message, retryAfterMs }) =>
       errorResponse(status, code, message, retryAfterMs),
@@ -142,10 +141,6 @@ function service(
   };
 }
 
-function pathOf({ url }: Request): string {
-  return new URL(url).pathname;
-}
-
-function isRead({ method }: Request): boolean {
+function isRead({ method }: HttpRequest): boolean {
   return method === "GET" || method === "HEAD";
 }

@@ -2,13 +2,12 @@
 
 import { parseBoundedJson } from "../base/bounded_json.ts";
 import { NetworkError } from "../base/errors.ts";
+import type { HttpRequest } from "./http/service.ts";
 
 /** The longest body that is read. */
 export const MAX_BODY_BYTES = 16 * 1024 * 1024;
 /** The most memory for bodies that have not wholly come. */
 export const MAX_ALL_BODIES_BYTES = 4 * MAX_BODY_BYTES;
-
-const INITIAL_BYTES = 16_384;
 
 const decoder = new TextDecoder();
 
@@ -22,7 +21,7 @@ export class JsonBodies {
    * @throws {NetworkError} `INVALID_ARGUMENT` when it is too long, `RESOURCE_EXHAUSTED` when too
    * much is being read, `PROTOCOL` when it is no JSON.
    */
-  read(request: Request): Promise<unknown> {
+  read(request: Pick<HttpRequest, "body">): Promise<unknown> {
     return this.#use(request, (bytes) => parseBoundedJson(bytes, { maxBytes: MAX_BODY_BYTES }));
   }
 
@@ -31,17 +30,19 @@ export class JsonBodies {
    *
    * @param maxDepth Levels of nesting at most.
    */
-  readText(request: Request, maxDepth: number): Promise<{ text: string; value: unknown }> {
+  readText(
+    request: Pick<HttpRequest, "body">,
+    maxDepth: number,
+  ): Promise<{ text: string; value: unknown }> {
     return this.#use(request, (bytes) => {
       const value = parseBoundedJson(bytes, { maxBytes: MAX_BODY_BYTES, maxDepth });
       return { text: decoder.decode(bytes), value };
     });
   }
 
-  async #use<T>(request: Request, use: (bytes: Uint8Array) => T): Promise<T> {
+  async #use<T>(request: Pick<HttpRequest, "body">, use: (bytes: Uint8Array) => T): Promise<T> {
     let held = 0;
-    const grow = (buffer: Uint8Array, bytes: number): Uint8Array => {
-      // Either is there until what was read is copied.
+    const hold = (bytes: number) => {
       if (this.#held + bytes > MAX_ALL_BODIES_BYTES) {
         throw new NetworkError(
           "RESOURCE_EXHAUSTED",
@@ -49,14 +50,11 @@ export class JsonBodies {
           { retryAfterMs: 1_000 },
         );
       }
-      this.#held += bytes - buffer.length;
-      held = bytes;
-      const larger = new Uint8Array(bytes);
-      larger.set(buffer);
-      return larger;
+      this.#held += bytes;
+      held += bytes;
     };
     try {
-      let buffer = grow(new Uint8Array(), INITIAL_BYTES);
+      let buffer: Uint8Array = new Uint8Array();
       let length = 0;
       for await (const piece of request.body ?? []) {
         const needed = length + piece.length;
@@ -66,11 +64,14 @@ export class JsonBodies {
             `Cannot read the request: its body is longer than ${MAX_BODY_BYTES} bytes.`,
           );
         }
-        if (needed > buffer.length) {
-          const bytes = Math.min(MAX_BODY_BYTES, Math.max(needed, 2 * buffer.length));
-          buffer = grow(buffer, bytes);
+        if (length === 0) {
+          // Nearly all come in one piece, which needs no copy.
+          hold(needed);
+          buffer = piece;
+        } else {
+          if (needed > buffer.length) buffer = enlarged(buffer, needed, hold);
+          buffer.set(piece, length);
         }
-        buffer.set(piece, length);
         length = needed;
       }
       return use(buffer.subarray(0, length));
@@ -78,4 +79,18 @@ export class JsonBodies {
       this.#held -= held;
     }
   }
+}
+
+function enlarged(
+  buffer: Uint8Array,
+  needed: number,
+  hold: (bytes: number) => void,
+): Uint8Array {
+  const bytes = Math.min(MAX_BODY_BYTES, Math.max(needed, 2 * buffer.length));
+  // Both are there until what was read is copied.
+  hold(bytes);
+  const larger = new Uint8Array(bytes);
+  larger.set(buffer);
+  hold(-buffer.length);
+  return larger;
 }

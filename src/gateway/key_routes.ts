@@ -6,6 +6,7 @@ import type { DistributedNetwork } from "../network/distributed_network.ts";
 import type { KeyList } from "../network/network_keys.ts";
 import type { Eviction } from "../security/eviction.ts";
 import type { JsonBodies } from "./json_bodies.ts";
+import type { HttpAnswer, HttpRequest } from "./http/service.ts";
 
 /** What `POST /control/v1/invite` takes. */
 export interface InviteBody {
@@ -67,7 +68,7 @@ const clientSchema: z.ZodType<ClientBody> = z.strictObject({
 const nodeSchema: z.ZodType<NodeBody> = z.strictObject({ node: labelSchema });
 
 /** A route: what it answers to a request. */
-export type KeyRoute = (request: Request) => Promise<Response>;
+export type KeyRoute = (request: HttpRequest) => Promise<HttpAnswer>;
 
 /**
  * The routes of `network`. None of them tells a key; an invite is a secret for minutes, and whoever
@@ -77,7 +78,7 @@ export function keyRoutes(
   network: DistributedNetwork,
   bodies: JsonBodies,
 ): Record<string, KeyRoute> {
-  const read = async <T>(request: Request, schema: z.ZodType<T>): Promise<T> =>
+  const read = async <T>(request: HttpRequest, schema: z.ZodType<T>): Promise<T> =>
     parseWith(schema, await bodies.read(request), "INVALID_ARGUMENT", "Cannot read the body");
   const list = () => Response.json(network.keys.list());
   return {

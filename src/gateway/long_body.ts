@@ -1,6 +1,7 @@
 /** Bodies that are longer than those of other requests, and therefore read one at a time. */
 
 import { NetworkError } from "../base/errors.ts";
+import type { HttpRequest } from "./http/service.ts";
 
 /** See the top of the file. */
 export class LongBodies {
@@ -17,7 +18,10 @@ export class LongBodies {
    * @throws {NetworkError} `RESOURCE_EXHAUSTED` while there is another one; `INVALID_ARGUMENT` when it
    * is too long; what `work` throws.
    */
-  async use<T>(request: Request, work: (body: Uint8Array) => Promise<T>): Promise<T> {
+  async use<T>(
+    request: Pick<HttpRequest, "body">,
+    work: (body: Uint8Array) => Promise<T>,
+  ): Promise<T> {
     if (this.#isInUse) {
       throw new NetworkError(
         "RESOURCE_EXHAUSTED",
@@ -33,7 +37,7 @@ export class LongBodies {
     }
   }
 
-  async #read(request: Request): Promise<Uint8Array> {
+  async #read(request: Pick<HttpRequest, "body">): Promise<Uint8Array> {
     const pieces: Uint8Array[] = [];
     let length = 0;
     for await (const piece of request.body ?? []) {

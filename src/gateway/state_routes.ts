@@ -10,6 +10,7 @@ import { MAX_DOCUMENT_BYTES } from "../state/state_document.ts";
 import type { JsonBodies } from "./json_bodies.ts";
 import { LongBodies } from "./long_body.ts";
 import { streamed } from "./streamed.ts";
+import type { HttpAnswer, HttpRequest } from "./http/service.ts";
 
 /** A key and what it shows: what `GET /control/v1/state?key=KEY` answers, or a list for `?prefix=`. */
 export interface StateEntry {
@@ -66,7 +67,7 @@ const appendSchema: z.ZodType<AppendBody> = z.strictObject({
 });
 
 /** A route: what it answers to a request. */
-export type StateRoute = (request: Request, ending: AbortSignal) => Promise<Response>;
+export type StateRoute = (request: HttpRequest, ending: AbortSignal) => Promise<HttpAnswer>;
 
 /** The routes of `network`. */
 export function stateRoutes(
@@ -74,7 +75,7 @@ export function stateRoutes(
   bodies: JsonBodies,
 ): Record<string, StateRoute> {
   const documents = new LongBodies(MAX_DOCUMENT_BYTES);
-  const read = async <T>(request: Request, schema: z.ZodType<T>): Promise<T> =>
+  const read = async <T>(request: HttpRequest, schema: z.ZodType<T>): Promise<T> =>
     parseWith(schema, await bodies.read(request), "INVALID_ARGUMENT", "Cannot read the body");
   const entry = (key: string): StateEntry => {
     const value = network.state.get(key);
@@ -87,7 +88,7 @@ export function stateRoutes(
   return {
     // deno-lint-ignore require-await
     "GET /control/v1/state": async ({ url }) => {
-      const { searchParams } = new URL(url);
+      const { searchParams } = url;
       const key = searchParams.get("key");
       if (key !== null) return Response.json(entry(key));
       const entries = network.state.entries(searchParams.get("prefix") ?? "");
@@ -118,7 +119,7 @@ export function stateRoutes(
       }),
     "POST /control/v1/state/import": (request) =>
       documents.use(request, async (document) => {
-        const { searchParams } = new URL(request.url);
+        const { searchParams } = request.url;
         const options = {
           replace: searchParams.has("replace"),
           dryRun: searchParams.has("dry-run"),
@@ -140,7 +141,7 @@ export function stateRoutes(
     },
     // deno-lint-ignore require-await
     "GET /control/v1/state/watch": async ({ url }, ending) => {
-      const prefix = new URL(url).searchParams.get("prefix") ?? "";
+      const prefix = url.searchParams.get("prefix") ?? "";
       return streamed(changeLines(network, prefix, ending), "application/x-ndjson");
     },
   };

@@ -35,7 +35,7 @@ export function threadRoutes(
   return {
     // deno-lint-ignore require-await
     "GET /control/v1/threads": async ({ url }) => {
-      const name = new URL(url).searchParams.get("name");
+      const name = url.searchParams.get("name");
       return Response.json(name === null ? network.listThreads() : threadBody(network, name));
     },
     "POST /control/v1/threads/delete": async (request) => {

@@ -1,10 +1,12 @@
 /** A request and its answer: what Node has of them as what the web has, and back. */
 
+import { Buffer } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
 import { type Clock, doneWithin } from "../../base/clock.ts";
 import { NetworkError } from "../../base/errors.ts";
-import { HttpFault } from "./fault.ts";
+import { incomingRequest } from "./incoming.ts";
+import type { HttpAnswer, HttpRequest } from "./service.ts";
 
 /** What an {@linkcode Exchange} needs to know of the server. */
 export interface ExchangeSetting {
@@ -59,23 +61,10 @@ export class Exchange {
    * @param asks Whether the client waits for leave before it sends the body.
    * @throws {HttpFault} When it is none that the web knows.
    */
-  request(base: string, asks: boolean): Request {
-    const { method = "", url = "", rawHeaders, headers: known } = this.#req;
-    const hasBody = (known["content-length"] ?? known["transfer-encoding"] ?? "0") !== "0" &&
-      // A Request takes none for these, and nobody wants it.
-      method !== "GET" && method !== "HEAD";
-    try {
-      if (!url.startsWith("/")) throw new TypeError("It is for another server, or for none.");
-      const headers = new Headers();
-      // As they came: one that may be there once and is there twice has a value that nobody knows.
-      for (let i = 0; i < rawHeaders.length; i += 2) {
-        headers.append(rawHeaders[i], rawHeaders[i + 1]);
-      }
-      const body = hasBody ? this.#body(asks) : undefined;
-      return new Request(base + url, { method, headers, body });
-    } catch {
-      throw new HttpFault(400, "its method, its path or its headers are none.");
-    }
+  request(base: string, asks: boolean): HttpRequest {
+    return incomingRequest(this.#req, base, () => {
+      if (asks) this.#res.writeContinue();
+    });
   }
 
   /**
@@ -86,29 +75,32 @@ export class Exchange {
    * has not wholly come.
    * @throws What the body fails with. The connection is of no more use then.
    */
-  async send({ status, headers, body }: Response, closes: boolean): Promise<void> {
-    if (this.#isAnswered) return void body?.cancel().catch(() => {});
+  async send({ status, headers, body }: HttpAnswer, closes: boolean): Promise<void> {
+    if (this.#isAnswered) return void (isPieces(body) && leave(body));
     this.#isAnswered = true;
     const head = closes || !this.#req.complete ? ["connection", "close"] : [];
-    for (const [name, value] of headers) if (!FRAMING.test(name)) head.push(name, value);
-    for (const [name, value] of this.#setting.headers) {
-      if (!headers.has(name)) head.push(name, value);
+    const own = new Set<string>();
+    for (const [name, value] of headers) {
+      own.add(name);
+      if (!FRAMING.test(name)) head.push(name, value);
     }
-    if (body === null || this.#req.method === "HEAD") {
-      this.#res.writeHead(status, body === null ? [...head, "content-length", "0"] : head);
-      void body?.cancel().catch(() => {});
+    for (const [name, value] of this.#setting.headers) if (!own.has(name)) head.push(name, value);
+    if (!isPieces(body)) return await this.#sendWhole(status, head, body ?? "");
+    if (this.#req.method === "HEAD") {
+      this.#res.writeHead(status, head);
+      leave(body);
       return await this.#end();
     }
-    const reader = body.getReader();
+    const reader = readerOf(body);
     this.#lost.promise.then(() => reader.cancel()).catch(() => {});
     const read = reader.read();
     const second = reader.read();
     if ((await ifReady(second))?.done) {
-      const { value } = await read;
-      this.#res.writeHead(status, [...head, "content-length", `${value?.length ?? 0}`]);
-      return await this.#end(value);
+      return await this.#sendWhole(status, head, (await read).value ?? "");
     }
-    this.#res.writeHead(status, head).flushHeaders();
+    this.#res.writeHead(status, head);
+    // The head goes out with the first piece where that is there by now.
+    if (await ifReady(read) === undefined) this.#res.flushHeaders();
     for (let next = read;; next = next === read ? second : reader.read()) {
       const { done, value } = await next;
       if (done) return await this.#end();
@@ -116,32 +108,13 @@ export class Exchange {
     }
   }
 
-  /** Nothing of it is read before somebody wants it, and no more of it than they take. */
-  #body(asks: boolean): ReadableStream<Uint8Array<ArrayBuffer>> {
-    const req = this.#req;
-    let isBegun = false;
-    return new ReadableStream({
-      pull: (controller) => {
-        if (isBegun) return void req.resume();
-        isBegun = true;
-        if (asks) this.#res.writeContinue();
-        const failed = () => {
-          if (!req.complete) controller.error(new Error("The request broke off."));
-        };
-        req.on("data", (piece) => {
-          req.pause();
-          controller.enqueue(piece);
-        });
-        req.once("end", () => controller.close());
-        req.once("error", failed);
-        req.once("close", failed);
-      },
-      // Whoever reads no further may still want to answer.
-      cancel: () => void req.pause().removeAllListeners("data").removeAllListeners("end"),
-    }, { highWaterMark: 0 });
+  async #sendWhole(status: number, head: string[], body: string | Uint8Array): Promise<void> {
+    const length = typeof body === "string" ? Buffer.byteLength(body) : body.length;
+    this.#res.writeHead(status, [...head, "content-length", `${length}`]);
+    await this.#end(this.#req.method === "HEAD" || length === 0 ? undefined : body);
   }
 
-  async #end(last?: Uint8Array): Promise<void> {
+  async #end(last?: string | Uint8Array): Promise<void> {
     if (!this.#req.complete) {
       if (last === undefined) this.#res.flushHeaders();
       else this.#res.write(last);
@@ -172,6 +145,26 @@ export async function linger(source: Readable, clock: Clock): Promise<void> {
   });
   source.resume();
   await doneWithin(clock, LINGER_MS, promise);
+}
+
+type Pieces = AsyncGenerator<string, void, void> | ReadableStream<Uint8Array>;
+
+interface PieceReader {
+  read(): Promise<{ readonly done?: boolean; readonly value?: string | Uint8Array | void }>;
+  cancel(): Promise<unknown>;
+}
+
+function isPieces(body: HttpAnswer["body"]): body is Pieces {
+  return body !== null && typeof body !== "string";
+}
+
+function readerOf(pieces: Pieces): PieceReader {
+  if (pieces instanceof ReadableStream) return pieces.getReader();
+  return { read: () => pieces.next(), cancel: () => pieces.return() };
+}
+
+function leave(pieces: Pieces): void {
+  readerOf(pieces).cancel().catch(() => {});
 }
 
 /** What `promise` resolves to if that is known by now, or nearly. */

@@ -13,7 +13,7 @@ import { Exchange, type ExchangeSetting, linger } from "./exchange.ts";
 import { bytesOf, faultOf, HttpFault, MAX_HEAD_BYTES } from "./fault.ts";
 import { type HttpReport, RefusalCounts, type RefusalReason } from "./report.ts";
 import { type Guest, Seats } from "./seats.ts";
-import type { HttpService } from "./service.ts";
+import type { HttpRequest, HttpService } from "./service.ts";
 
 /** How long clients may take; all in milliseconds. */
 export interface HttpTimes {
@@ -206,7 +206,7 @@ export class HttpListener {
 
   async #answer(client: Client, exchange: Exchange, asks: boolean): Promise<void> {
     const service = this.#service;
-    let request: Request;
+    let request: HttpRequest;
     try {
       request = exchange.request(`http://${this.#options.host}:${this.port}`, asks);
     } catch (fault) {
@@ -214,7 +214,7 @@ export class HttpListener {
     }
     const dismissal = service.admit(request);
     if (dismissal !== undefined) {
-      if (dismissal.ok) this.#answered++;
+      if (dismissal.status < 400) this.#answered++;
       else this.#refusals.add("not-admitted");
       client.isLast = true;
       return await exchange.send(dismissal, true);

@@ -5,7 +5,8 @@ import type { RunEvent, RunResult } from "../../agents/run_event.ts";
 import type { ChatChunk, ChatCompletion, ChatMessage } from "../../dialects/chat.ts";
 import type { ChatTranslation, Dialect, JsonObject } from "../../dialects/dialect.ts";
 import type { DistributedNetwork } from "../../network/distributed_network.ts";
-import { inDialect, piecesOf } from "./model_response.ts";
+import { piecesOf } from "./model_response.ts";
+import type { HttpAnswer } from "../http/service.ts";
 
 /** What asking an agent needs. */
 export interface AgentModelNeeds {
@@ -33,7 +34,7 @@ export async function askAgent(
   agent: string,
   body: JsonObject,
   ending: AbortSignal,
-): Promise<Response> {
+): Promise<HttpAnswer> {
   if (dialect.toChat === undefined) {
     throw new NetworkError(
       "INVALID_ARGUMENT",
@@ -68,13 +69,14 @@ export async function askAgent(
       await events.return();
     }
   };
-  return inDialect(piecesOf(dialect, pieces(translation, head, all())), {
+  return {
     status: 200,
-    headers: {
-      "content-type": dialect.streamType,
-      ...(routed?.type === "routed" && headers(routed)),
-    },
-  });
+    headers: [
+      ["content-type", dialect.streamType],
+      ...(routed?.type === "routed" ? Object.entries(headers(routed)) : []),
+    ],
+    body: piecesOf(dialect, pieces(translation, head, all())),
+  };
 }
 
 interface Head {

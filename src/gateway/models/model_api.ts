@@ -14,24 +14,24 @@ import { agentNamed, askAgent } from "./agent_model.ts";
 import { COUNT_TOKENS_PATH, countTokens } from "./count_tokens.ts";
 import { listings } from "./model_lists.ts";
 import { readModelRequest } from "./model_request.ts";
-import { inDialect, piecesOf, refusalIn } from "./model_response.ts";
+import { piecesOf, refusalIn } from "./model_response.ts";
+import type { HttpAnswer, HttpRequest } from "../http/service.ts";
 
 /** What the API is made of. */
 export interface ModelApiNeeds {
   readonly network: DistributedNetwork;
   readonly bodies: JsonBodies;
   /** Whether a request bears the node's token: agents do more than talk. */
-  readonly isTrusted: (request: Request) => boolean;
+  readonly isTrusted: (request: HttpRequest) => boolean;
   /** Makes an id that nobody else has: a ULID. */
   readonly newId: () => string;
 }
 
 /** Answers a request that was let in. */
 export type ModelApi = (
-  request: Request,
-  pathname: string,
+  request: HttpRequest,
   ending: AbortSignal,
-) => Promise<Response>;
+) => Promise<HttpAnswer>;
 
 /** Whether a path is one of this API, or would be if there were such a one. */
 export function isModelPath(pathname: string): boolean {
@@ -41,23 +41,24 @@ export function isModelPath(pathname: string): boolean {
 /** See the top of the file. */
 export function modelApi(needs: ModelApiNeeds): ModelApi {
   const lists = listings(needs);
-  return async (request, pathname, ending) => {
+  return async (request, ending) => {
+    const { pathname } = request.url;
     const method = request.method === "HEAD" ? "GET" : request.method;
     const dialect = dialectOf(pathname);
     if (dialect !== undefined && method === "POST") {
       return await answered(needs, dialect, request, ending);
     }
     if (pathname === COUNT_TOKENS_PATH && method === "POST") return await counted(needs, request);
-    return await lists(request, method, pathname);
+    return await lists(request, method);
   };
 }
 
 async function answered(
   needs: ModelApiNeeds,
   dialect: Dialect,
-  request: Request,
+  request: HttpRequest,
   ending: AbortSignal,
-): Promise<Response> {
+): Promise<HttpAnswer> {
   try {
     const { text, body } = await readModelRequest(needs.bodies, request);
     const asked = dialect.read(body);
@@ -80,13 +81,13 @@ async function answered(
       nodeId: request.headers.get("x-hanzo-node") || undefined,
       signal: ending,
     });
-    return responseOf(dialect, answer);
+    return answerOf(dialect, answer);
   } catch (thrown) {
     return refusalIn(dialect, NetworkError.from(thrown));
   }
 }
 
-async function counted({ bodies }: ModelApiNeeds, request: Request): Promise<Response> {
+async function counted({ bodies }: ModelApiNeeds, request: HttpRequest): Promise<HttpAnswer> {
   try {
     const { body } = await readModelRequest(bodies, request);
     return Response.json(countTokens(body));
@@ -95,15 +96,18 @@ async function counted({ bodies }: ModelApiNeeds, request: Request): Promise<Res
   }
 }
 
-function responseOf(dialect: Dialect, answer: RawModelAnswer): Response {
-  const { status, contentType, nodeId, model, taskId, body } = answer;
-  const headers = {
-    "content-type": contentType,
-    "x-hanzo-node": nodeId,
-    "x-hanzo-model": encodeURI(model),
-    "x-hanzo-task": taskId,
+function answerOf(
+  dialect: Dialect,
+  { status, contentType, nodeId, model, taskId, body }: RawModelAnswer,
+): HttpAnswer {
+  return {
+    status,
+    headers: [
+      ["content-type", contentType],
+      ["x-hanzo-node", nodeId],
+      ["x-hanzo-model", encodeURI(model)],
+      ["x-hanzo-task", taskId],
+    ],
+    body: typeof body === "string" ? body : piecesOf(dialect, body),
   };
-  return typeof body === "string"
-    ? new Response(body, { status, headers })
-    : inDialect(piecesOf(dialect, body), { status, headers });
 }

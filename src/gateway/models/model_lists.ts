@@ -17,6 +17,7 @@ import type { DistributedNetwork } from "../../network/distributed_network.ts";
 import type { JsonBodies } from "../json_bodies.ts";
 import { readModelRequest } from "./model_request.ts";
 import { noPathIn, refusalIn } from "./model_response.ts";
+import type { HttpAnswer, HttpRequest } from "../http/service.ts";
 
 /** What the lists are made of. */
 export interface ListingNeeds {
@@ -41,7 +42,7 @@ const NO_ENGINE = { headers: { server: "hanzo-network" } };
 /** Answers what is no call of a model. */
 export function listings(
   { network, bodies }: ListingNeeds,
-): (request: Request, method: string, pathname: string) => Promise<Response> {
+): (request: HttpRequest, method: string) => Promise<HttpAnswer> {
   const options = { at: SINCE };
   const all = () => network.models().map(listed);
   const find = (name: unknown) => {
@@ -54,8 +55,9 @@ export function listings(
         (names === "" ? "None has any." : `There are: ${names}.`),
     );
   };
-  return async (request, method, pathname) => {
-    const dialect = DIALECTS[spoken(request, pathname)];
+  return async (request, method) => {
+    const { pathname } = request.url;
+    const dialect = DIALECTS[spoken(request)];
     try {
       switch (`${method} ${pathname}`) {
         case "GET /v1/models":
@@ -89,7 +91,7 @@ export function listings(
 }
 
 /** Whose words a client understands. */
-function spoken({ headers }: Request, pathname: string): DialectName {
+function spoken({ headers, url: { pathname } }: HttpRequest): DialectName {
   if (pathname.startsWith("/api/")) return "ollama-chat";
   const isAnthropic = headers.has("anthropic-version") || pathname.startsWith("/v1/messages");
   return isAnthropic ? "anthropic-messages" : "openai-chat";

@@ -3,6 +3,7 @@
 import { NetworkError } from "../../base/errors.ts";
 import type { JsonObject } from "../../dialects/dialect.ts";
 import type { JsonBodies } from "../json_bodies.ts";
+import type { HttpRequest } from "../http/service.ts";
 
 /** A body. */
 export interface ModelRequest {
@@ -22,7 +23,7 @@ const MAX_DEPTH = 128;
  */
 export async function readModelRequest(
   bodies: JsonBodies,
-  request: Request,
+  request: HttpRequest,
 ): Promise<ModelRequest> {
   const { text, value } = await bodies.readText(request, MAX_DEPTH).catch((thrown) => {
     const error = NetworkError.from(thrown);

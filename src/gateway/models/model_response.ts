@@ -2,7 +2,6 @@
 
 import { NetworkError } from "../../base/errors.ts";
 import type { Dialect } from "../../dialects/dialect.ts";
-import { streamed } from "../streamed.ts";
 
 /** An error in place of an answer. */
 export function refusalIn(dialect: Dialect, error: NetworkError): Response {
@@ -30,12 +29,4 @@ export async function* piecesOf(
   } catch (thrown) {
     yield dialect.breakOff(NetworkError.from(thrown));
   }
-}
-
-/** An answer that comes in pieces, as fast as it is read. */
-export function inDialect(
-  pieces: AsyncGenerator<string, void, void>,
-  { status, headers }: { status: number; headers: Record<string, string> },
-): Response {
-  return streamed(pieces, headers["content-type"], { status, headers });
 }

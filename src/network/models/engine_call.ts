@@ -54,7 +54,7 @@ const taskSchema: z.ZodType<EngineTask> = z.object({
 });
 const headSchema: z.ZodType<EngineHead> = z.object({
   status: z.number().int().min(200).max(599),
-  contentType: z.string().max(MAX_CONTENT_TYPE),
+  contentType: z.string().max(MAX_CONTENT_TYPE).regex(/^[\t\x20-\x7e\x80-\xff]*$/),
 });
 const figuresSchema: z.ZodType<EngineFigures> = z.object({
   firstMs: z.number().nonnegative().nullable(),

@@ -57,7 +57,7 @@ for (const [what, [status, sent]] of Object.entries(REFUSED)) {
   Deno.test(`a client that sends ${what} is told ${status}, once, and closed`, async () => {
     const asked: string[] = [];
     await using server = await TestServer.start((request, ending) => {
-      asked.push(request.url);
+      asked.push(request.url.href);
       return echo(request, ending);
     });
     const conn = await Deno.connect({ hostname: "127.0.0.1", port: server.listener.port });

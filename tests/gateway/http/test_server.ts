@@ -26,9 +26,16 @@ export const post = (path: string, body: string): string =>
 
 /** Says what it was asked, with the body. */
 export const echo: Handler = async (request) => {
-  const body = request.body === null ? "" : ` ${await request.text()}`;
-  return new Response(`${request.method} ${new URL(request.url).pathname}${body}`);
+  const body = request.body === null ? "" : ` ${await textOf(request.body)}`;
+  return new Response(`${request.method} ${request.url.pathname}${body}`);
 };
+
+async function textOf(body: AsyncIterable<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const piece of body) text += decoder.decode(piece, { stream: true });
+  return text;
+}
 
 /** See the top of the file. It lets in whoever sends the header `authorization`. */
 export class TestServer implements AsyncDisposable {
