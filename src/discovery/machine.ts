@@ -34,7 +34,8 @@ export class MachineDiscovery implements Discovery {
   /** The last list that was told, as JSON. */
   #told = "[]";
   #timers: CancelTimer[] = [];
-  #isLooking = false;
+  /** The look that is under way. */
+  #looking: Promise<void> | undefined;
   #hasFailed = false;
   #stopped = false;
 
@@ -45,24 +46,26 @@ export class MachineDiscovery implements Discovery {
   start(sink: DiscoverySink): Promise<void> {
     const { clock } = this.#options;
     this.#sink = sink;
-    void this.#look();
+    this.#look();
     for (const delayMs of BURST_MS) {
-      this.#timers.push(clock.after(delayMs, () => void this.#look()));
+      this.#timers.push(clock.after(delayMs, () => this.#look()));
     }
-    this.#timers.push(every(clock, LOOK_MS, () => void this.#look()));
+    this.#timers.push(every(clock, LOOK_MS, () => this.#look()));
     return Promise.resolve();
   }
 
-  stop(): Promise<void> {
+  async stop(): Promise<void> {
     this.#stopped = true;
     for (const cancel of this.#timers.splice(0)) cancel();
-    return Promise.resolve();
+    await this.#looking;
   }
 
-  async #look(): Promise<void> {
+  #look(): void {
     // A disk that hangs does not make them pile up.
-    if (this.#isLooking) return;
-    this.#isLooking = true;
+    this.#looking ??= this.#lookOnce().finally(() => this.#looking = undefined);
+  }
+
+  async #lookOnce(): Promise<void> {
     try {
       const nodes = await this.#options.running();
       this.#hasFailed = false;
@@ -74,8 +77,6 @@ export class MachineDiscovery implements Discovery {
         });
       }
       this.#hasFailed = true;
-    } finally {
-      this.#isLooking = false;
     }
   }
 

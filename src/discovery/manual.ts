@@ -81,6 +81,8 @@ export class ManualDiscovery implements Discovery {
   /** The last list that was told, as JSON. */
   #told = "[]";
   #cancelLook: CancelTimer = () => {};
+  /** The look that is under way. */
+  #looking: Promise<void> | undefined;
   #cancelResolve: CancelTimer = () => {};
   #stopped = false;
 
@@ -110,22 +112,26 @@ export class ManualDiscovery implements Discovery {
     if (this.#file !== undefined) this.#lookLater(this.#file);
   }
 
-  stop(): Promise<void> {
+  async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancelLook();
     this.#cancelResolve();
     this.#names.stop();
-    return Promise.resolve();
+    await this.#looking;
   }
 
   /** The next look waits for the last one: a disk that hangs does not make them pile up. */
   #lookLater(file: WatchedFile): void {
-    this.#cancelLook = this.#options.clock.after(LOOK_MS, async () => {
-      const hasChanged = await file.lookAgain();
-      if (this.#stopped) return;
-      if (hasChanged) this.#refresh();
-      this.#lookLater(file);
+    this.#cancelLook = this.#options.clock.after(LOOK_MS, () => {
+      this.#looking = this.#lookAgain(file);
     });
+  }
+
+  async #lookAgain(file: WatchedFile): Promise<void> {
+    const hasChanged = await file.lookAgain();
+    if (this.#stopped) return;
+    if (hasChanged) this.#refresh();
+    this.#lookLater(file);
   }
 
   #refresh(): void {

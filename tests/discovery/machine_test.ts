@@ -164,16 +164,19 @@ Deno.test("a look that hangs is not joined by others, and the next comes after i
   await discovery.stop();
 });
 
-Deno.test("after stop nothing is told or waited for, even when a look ends late", async () => {
+Deno.test("stop waits for a look that is under way, of which nothing is told", async () => {
   const machine = new Machine();
   const hanging = Promise.withResolvers<Running[]>();
   machine.answer = () => hanging.promise;
   const discovery = await machine.start();
-  await discovery.stop();
-  await discovery.stop();
-  hanging.resolve([{ nodeId: "a", grpc: "127.0.0.1:5682" }]);
+  const order: string[] = [];
+  const stopped = Promise.all([discovery.stop(), discovery.stop()]).then(() => order.push("stop"));
   await machine.clock.advance(10_000);
+  order.push("look");
+  hanging.resolve([{ nodeId: "a", grpc: "127.0.0.1:5682" }]);
+  await stopped;
 
+  assertEquals(order, ["look", "stop"]);
   assertEquals(machine.told, []);
   assertEquals(machine.looks, [0]);
   assertEquals(machine.clock.pending, 0);

@@ -553,7 +553,7 @@ Deno.test("a name that is no longer listed is not asked for, and what was known 
   await discovery.stop();
 });
 
-Deno.test("after stop nothing is told or waited for, whatever ends late", async () => {
+Deno.test("stop waits for a look that is under way, for no name, and nothing is told", async () => {
   const rig = new Rig();
   const hanging = Promise.withResolvers<string[]>();
   rig.resolver.answers.slow = hanging.promise;
@@ -566,10 +566,10 @@ Deno.test("after stop nothing is told or waited for, whatever ends late", async 
   rig.disk.stamp = () => looking.promise;
   await rig.clock.advance(1);
   const before = rig.told.length;
-  await discovery.stop();
-  await discovery.stop();
+  const stopped = Promise.all([discovery.stop(), discovery.stop()]);
   rig.disk.write(fileOf({ c: "10.0.0.9" }));
   looking.resolve("another");
+  await stopped;
   hanging.resolve(["10.0.0.5"]);
   await rig.clock.advance(60_000);
 
