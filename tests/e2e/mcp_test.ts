@@ -10,7 +10,7 @@ import { freeUdpPort, hanzo, programArgs, ready, TestMachine } from "../support/
 import { withTempDir } from "../support/temp.ts";
 
 const INSPECTOR = "npm:@modelcontextprotocol/inspector@2.12.0";
-const AGENTS = new URL("./patient_agent.ts", import.meta.url).pathname;
+const AGENTS = new URL("../support/patient_agent.ts", import.meta.url).pathname;
 
 /** The inspector, asked about the server of a data directory. */
 async function inspect(directory: string, ...args: string[]) {

@@ -2,13 +2,17 @@
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { RunResult } from "../../src/agents/run_event.ts";
-import type { EngineServer } from "../support/engines/engine_server.ts";
-import { OllamaEngine } from "../support/engines/ollama_engine.ts";
-import { OpenAiEngine } from "../support/engines/open_ai_engine.ts";
-import { testModel, type TestPrompt, type TestReply } from "../support/engines/test_model.ts";
-import { eventually } from "../support/eventually.ts";
-import { peerEvent, ready, TestMachine } from "../support/nodes.ts";
-import { withTempDir } from "../support/temp.ts";
+import type { EngineServer } from "../../tests/support/engines/engine_server.ts";
+import { OllamaEngine } from "../../tests/support/engines/ollama_engine.ts";
+import { OpenAiEngine } from "../../tests/support/engines/open_ai_engine.ts";
+import {
+  testModel,
+  type TestPrompt,
+  type TestReply,
+} from "../../tests/support/engines/test_model.ts";
+import { eventually } from "../../tests/support/eventually.ts";
+import { peerEvent, ready, TestMachine } from "../../tests/support/nodes.ts";
+import { withTempDir } from "../../tests/support/temp.ts";
 
 const AGENTS = new URL("thinking_agents.ts", import.meta.url).pathname;
 

@@ -5,12 +5,12 @@ import type { RunResult } from "../../src/agents/run_event.ts";
 import type { EndedTask, NetworkStatus, TaskStatus } from "../../src/network/status.ts";
 import { NodeClient } from "../../src/cli/node_client.ts";
 import { runningNodes } from "../../src/network/data_directory.ts";
-import { eventually } from "../support/eventually.ts";
-import { peerEvent, ready, TestMachine } from "../support/nodes.ts";
-import type { TestProcess } from "../support/process.ts";
-import { withTempDir } from "../support/temp.ts";
+import { eventually } from "../../tests/support/eventually.ts";
+import { peerEvent, ready, TestMachine } from "../../tests/support/nodes.ts";
+import type { TestProcess } from "../../tests/support/process.ts";
+import { withTempDir } from "../../tests/support/temp.ts";
 
-const AGENTS = new URL("./patient_agent.ts", import.meta.url).pathname;
+const AGENTS = new URL("../../tests/support/patient_agent.ts", import.meta.url).pathname;
 
 type AnyTask = TaskStatus | EndedTask;
 

@@ -5,12 +5,12 @@ import type { RunResult } from "../../src/agents/run_event.ts";
 import type { Finding } from "../../src/network/diagnosis_facts.ts";
 import type { KeyList } from "../../src/network/network_keys.ts";
 import type { NetworkStatus } from "../../src/network/status.ts";
-import { eventually } from "../support/eventually.ts";
-import { Lan, lanUnavailable } from "../support/lan.ts";
-import { Fleet } from "../support/lan_fleet.ts";
-import { hanzo, ready, shareNetwork, TestMachine } from "../support/nodes.ts";
-import { skipUnless } from "../support/skip.ts";
-import { withTempDir } from "../support/temp.ts";
+import { eventually } from "../../tests/support/eventually.ts";
+import { Lan, lanUnavailable } from "../../tests/support/lan.ts";
+import { Fleet } from "../../tests/support/lan_fleet.ts";
+import { hanzo, ready, shareNetwork, TestMachine } from "../../tests/support/nodes.ts";
+import { skipUnless } from "../../tests/support/skip.ts";
+import { withTempDir } from "../../tests/support/temp.ts";
 
 const unavailable = await lanUnavailable();
 const ignore = skipUnless(unavailable === undefined, `nodes on a LAN: ${unavailable}`);

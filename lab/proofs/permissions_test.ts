@@ -11,14 +11,19 @@ import { NodeClient } from "../../src/cli/node_client.ts";
 import { TOOLS } from "../../src/device/tools.ts";
 import { runningNodes } from "../../src/network/data_directory.ts";
 import type { Finding } from "../../src/network/diagnosis_facts.ts";
-import { deadline } from "../support/deadline.ts";
-import { eventually } from "../support/eventually.ts";
-import { type CommandOutcome, freeUdpPort, hanzo, ready } from "../support/nodes.ts";
-import { flagsOf, type Grant, grantsOf, permissionSets } from "../support/permission_sets.ts";
-import { startProcess, type TestProcess } from "../support/process.ts";
-import { skipUnless } from "../support/skip.ts";
-import { withTempDir } from "../support/temp.ts";
-import { withTools } from "../support/tools.ts";
+import { deadline } from "../../tests/support/deadline.ts";
+import { eventually } from "../../tests/support/eventually.ts";
+import { type CommandOutcome, freeUdpPort, hanzo, ready } from "../../tests/support/nodes.ts";
+import {
+  flagsOf,
+  type Grant,
+  grantsOf,
+  permissionSets,
+} from "../../tests/support/permission_sets.ts";
+import { startProcess, type TestProcess } from "../../tests/support/process.ts";
+import { skipUnless } from "../../tests/support/skip.ts";
+import { withTempDir } from "../../tests/support/temp.ts";
+import { withTools } from "../../tests/support/tools.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const CLI = `${ROOT}cli.ts`;

@@ -1,7 +1,7 @@
 /** A program that makes a node, runs something, and prints what came of it as JSON. */
 
 import { createDistributedNetwork, type NetworkOptions } from "../../mod.ts";
-import { recordingLogger } from "../support/recording_logger.ts";
+import { recordingLogger } from "../../tests/support/recording_logger.ts";
 
 const options: NetworkOptions = JSON.parse(Deno.args[0]);
 const { logger, lines } = recordingLogger();
