@@ -93,14 +93,17 @@ export class TaskRun implements WatchedAttempt {
         // Nothing is awaited between the choice and the call unless it has to be: the next choice is
         // to see this one's load.
         const routing = this.#means.route(this.#request, this.#tried);
-        const route = routing instanceof Promise || routing === undefined
+        const isLate = routing instanceof Promise || routing === undefined;
+        const route = isLate
           ? await this.#unlessCancelled(routing) ?? await this.#again(failure!)
           : routing;
         if (failure !== undefined) {
           const told = this.#fallBack(failure);
           if (told !== undefined) await told;
         }
-        let attempt = this.#choose(route);
+        // To look at the clock takes a thirtieth of a run.
+        const isFirst = failure === undefined && !isLate;
+        let attempt = this.#choose(route, isFirst ? this.#going.askedAt : undefined);
         const told = this.#tellChoice(attempt, route.reason);
         if (told !== undefined) await told;
         // A custom router, or a slow reader of the events, has taken its time.
@@ -131,10 +134,8 @@ export class TaskRun implements WatchedAttempt {
     }
   }
 
-  #choose(route: Route): Attempt {
-    const { clock } = this.#means;
+  #choose(route: Route, now = this.#means.clock.now()): Attempt {
     const { candidate: { nodeId }, reason, ranking } = route;
-    const now = clock.now();
     this.#going.sent(nodeId, reason, ranking, now);
     this.#circuits.chosen(nodeId);
     return new Attempt(++this.#attempts, route, now);
