@@ -1,5 +1,5 @@
 /**
- * What the gateway adds to a call of a model: against the engine itself, against the least proxy
+ * What the gateway adds to a call of a model: against the engine itself, against the least proxies
  * that this runtime has, and against Portkey's gateway in front of the same engine, in turns and
  * with the same client. Portkey's listens on all interfaces, so all of it goes on in a network
  * namespace of its own, which needs Linux and root. Ends by itself; the exit status is 1 when a goal
@@ -57,7 +57,8 @@ const children: Deno.ChildProcess[] = [];
 const dataDirectory = await Deno.makeTempDir();
 try {
   const engine = `http://127.0.0.1:${await started("gateway_engine.ts")}`;
-  const proxy = await started("gateway_proxy.ts", engine);
+  const proxy = await started("gateway_proxy.ts", engine, "deno");
+  const nodeProxy = await started("gateway_proxy.ts", engine, "node");
   const here = await started("gateway_node.ts", "here", `${BROADCAST_PORT}`, engine);
   const other = await started("gateway_node.ts", "other", `${BROADCAST_PORT}`);
   const portkey = await startPortkey(directory);
@@ -71,6 +72,7 @@ try {
   const targets = [
     direct,
     target("a bare proxy", proxy),
+    target("the same, of node:http", nodeProxy),
     target("here", here),
     target("by another node", other),
     target(PORTKEYS, portkey, {
