@@ -53,8 +53,8 @@ export class EngineClient {
   }
 
   /** Asks at a path of OpenAI's protocol: `/models`. */
-  openAi(path: string): Promise<EngineReply> {
-    return this.#ask(`${this.place.openAi}${path}`);
+  openAi(path: string, body?: unknown): Promise<EngineReply> {
+    return this.#ask(`${this.place.openAi}${path}`, body);
   }
 
   /**

@@ -10,6 +10,7 @@ import type { EngineHttp } from "./http.ts";
 import { type EngineKind, MAX_MODELS, type ModelDescription } from "./model.ts";
 import type { EnginePlace } from "./place.ts";
 import { type PlaceState, WatchedPlace } from "./watched_place.ts";
+import type { YoungerPath } from "./younger_paths.ts";
 
 /** An engine of this device, or a place where one was looked for: plain data. */
 export interface EngineStatus {
@@ -41,6 +42,8 @@ export interface FoundModel {
   /** What the engine calls it. */
   readonly id: string;
   readonly description: ModelDescription;
+  /** Whether its engine has a path that not all have. */
+  hasPath(path: YoungerPath): Promise<boolean>;
   /** Asks its engine, as {@linkcode askEngine} does. */
   ask(call: EngineCall, limits?: Partial<EngineLimits>): Promise<EngineAnswer>;
 }
@@ -144,7 +147,7 @@ export class EngineWatch {
           limits,
           onGone: () => watched.gone(),
         }, call);
-      return { id, description, ask };
+      return { id, description, ask, hasPath: (path) => watched.hasPath(path) };
     });
   }
 

@@ -7,6 +7,7 @@ import type { EngineClient } from "./engine_client.ts";
 import type { EngineKind } from "./model.ts";
 import type { EnginePlace } from "./place.ts";
 import type { Probe, Reading } from "./probes/probe.ts";
+import { type YoungerPath, YoungerPaths } from "./younger_paths.ts";
 
 /** What is known of a place. */
 export type PlaceState =
@@ -52,6 +53,7 @@ const MAX_SILENT = 2;
 /** See the top of the file. */
 export class WatchedPlace {
   readonly #needs: WatchedPlaceNeeds;
+  readonly #younger: YoungerPaths;
   #state: PlaceState = { type: "unknown" };
   #probe: Probe | undefined;
   #cancelLook: CancelTimer = () => {};
@@ -64,6 +66,7 @@ export class WatchedPlace {
 
   constructor(needs: WatchedPlaceNeeds) {
     this.#needs = needs;
+    this.#younger = new YoungerPaths(needs.client);
   }
 
   get place(): EnginePlace {
@@ -76,6 +79,11 @@ export class WatchedPlace {
 
   get models(): readonly EngineModel[] {
     return this.#state.type === "engine" ? this.#state.reading.models : [];
+  }
+
+  /** Whether the engine there has a path that not all have. */
+  hasPath(path: YoungerPath): Promise<boolean> {
+    return this.#younger.has(path);
   }
 
   /** Looks now; a look that is under way is as good. */
@@ -122,6 +130,7 @@ export class WatchedPlace {
     if (reading !== undefined) return this.#engine(this.#probe!, reading);
     // Something else has taken its place, or nothing was known.
     this.#probe = undefined;
+    this.#younger.forget();
     const { identify } = await import("./identify.ts");
     const found = await identify(client);
     switch (found.type) {

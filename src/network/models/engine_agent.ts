@@ -91,7 +91,7 @@ async function askForWhole(
   call: Call,
   found: FoundModel,
 ): Promise<AgentAnswer> {
-  const request = requestTo(needs, call, found);
+  const request = await requestTo(needs, call, found);
   const answer = await ask(request, call, found);
   if (answer.status >= 400) return await refusal(request, answer, found);
   const text = await textOf(answer, found);
@@ -133,7 +133,7 @@ async function* askForPieces(
   call: Call,
   found: FoundModel,
 ): AsyncGenerator<string, AgentAnswer, void> {
-  const request = requestTo(needs, call, found);
+  const request = await requestTo(needs, call, found);
   const answer = await ask(request, call, found);
   if (answer.status >= 400) return yield* told(await refusal(request, answer, found));
   if (/^application\/json/.test(answer.headers["content-type"] ?? "")) {

@@ -5,7 +5,7 @@ import type { JsonValue } from "../../base/bounded_json.ts";
 import { describeError, type ErrorCode, NetworkError } from "../../base/errors.ts";
 import { safeLine } from "../../base/safe_text.ts";
 import type { ChatChunk, ChatCompletion } from "../../dialects/chat.ts";
-import type { JsonObject } from "../../dialects/dialect.ts";
+import type { DialectName, JsonObject } from "../../dialects/dialect.ts";
 import { DONE, eventText } from "../../dialects/events.ts";
 import { isObject } from "../../dialects/fields.ts";
 import { errorIn } from "../../dialects/stream_watch.ts";
@@ -24,6 +24,14 @@ const MAX_REFUSAL_LENGTH = 1024 * 1024;
 const MAX_REASON_LENGTH = 500;
 /** No engine is so busy that nobody may ask again for longer. */
 const MAX_RETRY_AFTER_MS = 3_600_000;
+/** The list without which a whole answer is none; Ollama's have another at each path. */
+const LISTS: Readonly<Partial<Record<DialectName, string>>> = {
+  "openai-chat": "choices",
+  "openai-completions": "choices",
+  "openai-embeddings": "data",
+  "openai-responses": "output",
+  "anthropic-messages": "content",
+};
 /** What an engine answers that another one may do better, and what that means to the caller. */
 const FAILURES: Readonly<Record<number, ErrorCode>> = {
   // The key is the device's and not the client's, and so is what there is to pay.
@@ -111,11 +119,7 @@ export function read(
   const tokens = tokensIn(value);
   switch (wording.type) {
     case "same":
-      // What Ollama answers has another list at each path.
-      if (wording.dialect.name.startsWith("openai-")) {
-        const areVectors = wording.dialect.name === "openai-embeddings";
-        answerWith(areVectors ? "data" : "choices", value, found);
-      }
+      answerWith(LISTS[wording.dialect.name], value, found);
       return { output: text, tokens };
     case "chat": {
       const completion = answerWith("choices", value, found) as unknown as ChatCompletion;
@@ -164,13 +168,15 @@ function objectIn(text: string, found: FoundModel): JsonObject {
   throw brokenOff(found, "what it answers is no object of JSON");
 }
 
-/** An answer as translations take it, with the list that every one has. */
-function answerWith(
-  list: "choices" | "data",
+/** An answer as translations take it, with the list that every one has; without a name any will do. */
+function answerWith<T extends string>(
+  list: T | undefined,
   value: JsonObject,
   found: FoundModel,
-): JsonObject & Record<typeof list, JsonValue[]> {
-  if (Array.isArray(value[list])) return value as JsonObject & Record<typeof list, JsonValue[]>;
+): JsonObject & Record<T, JsonValue[]> {
+  if (list === undefined || Array.isArray(value[list])) {
+    return value as JsonObject & Record<T, JsonValue[]>;
+  }
   throw brokenOff(found, `it has no ${list}`);
 }
 

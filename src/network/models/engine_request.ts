@@ -13,6 +13,7 @@ import type {
 import { DIALECTS } from "../../dialects/dialects.ts";
 import type { FoundModel } from "../../engines/engine_watch.ts";
 import type { EngineKind } from "../../engines/model.ts";
+import type { YoungerPath } from "../../engines/younger_paths.ts";
 import { MAX_TASK_BYTES } from "../../tasks/task.ts";
 import type { EngineTask } from "./engine_call.ts";
 import { withModel } from "./with_model.ts";
@@ -43,32 +44,45 @@ const COMMON: ReadonlySet<DialectName> = new Set([
   "openai-embeddings",
 ]);
 
+/** What some engines speak. */
+const YOUNGER: Readonly<Partial<Record<DialectName, YoungerPath>>> = {
+  "openai-responses": "/responses",
+  "anthropic-messages": "/messages",
+};
+
 /** Levels of nesting of a request: schemas of tools are deep. */
 const MAX_DEPTH = 128;
 
 /**
- * The request to the engine that has the model.
+ * The request to the engine that has the model: in the client's words where the engine has these.
  *
  * @param body As the client wrote it: a whole object of JSON.
  * @throws {NetworkError} `INVALID_ARGUMENT` when the engine cannot be asked that; `PROTOCOL` when
  * the body is none.
  */
-export function engineRequest(
+export async function engineRequest(
   { dialect: name, stream, asked }: EngineTask,
   body: string,
-  { id, description }: Pick<FoundModel, "id" | "description">,
+  found: Pick<FoundModel, "id" | "description" | "hasPath">,
   needs: TranslationNeeds,
-): EngineRequest {
+): Promise<EngineRequest> {
+  const { id, description } = found;
   const dialect = DIALECTS[name];
-  const accept = stream ? dialect.streamType : "application/json";
-  if (speaks(description.engine, name)) {
-    const same = asked === id ? body : withModel(body, id);
-    return { path: dialect.path, body: same, accept, stream, wording: { type: "same", dialect } };
-  }
+  const same = (): EngineRequest => ({
+    path: dialect.path,
+    body: asked === id ? body : withModel(body, id),
+    accept: stream ? dialect.streamType : "application/json",
+    stream,
+    wording: { type: "same", dialect },
+  });
+  if (speaks(description.engine, name)) return same();
   const given = parseBoundedJson(new TextEncoder().encode(body), {
     maxBytes: MAX_TASK_BYTES,
     maxDepth: MAX_DEPTH,
   }) as JsonObject;
+  const younger = YOUNGER[name];
+  if (younger !== undefined && !needsMemory(given) && await found.hasPath(younger)) return same();
+  const accept = stream ? dialect.streamType : "application/json";
   if (dialect.toEmbeddings !== undefined) {
     const translation = dialect.toEmbeddings(given, needs);
     return {
@@ -93,6 +107,16 @@ export function engineRequest(
     stream,
     wording: { type: "chat", dialect, translation },
   };
+}
+
+/**
+ * Whether a request goes on from what its engine keeps. The next one may go to another engine, so
+ * none is relied on: the translation says how it is to be asked.
+ */
+function needsMemory(
+  { previous_response_id: previous, conversation, prompt, background }: JsonObject,
+): boolean {
+  return Boolean(previous || conversation || prompt || background);
 }
 
 function speaks(kind: EngineKind, dialect: DialectName): boolean {

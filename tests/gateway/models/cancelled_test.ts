@@ -96,10 +96,7 @@ Deno.test("a client that goes away before anything was said stops the engine, to
           const leaving = new AbortController();
           const body = { model, messages, stream, max_tokens: 9 };
           const asked = rig.post(path, body, { signal: leaving.signal }).catch(() => {});
-          const calls = () =>
-            engine.requests.slice(before).filter(({ method, path }) =>
-              method === "POST" && path !== "/api/show"
-            );
+          const calls = () => engine.requests.slice(before).filter(({ isCall }) => isCall);
           await eventually(() => calls().length === 1, { what: "the call" });
           leaving.abort();
           assertEquals(await soon(calls()[0].outcome, "the engine's end"), "cancelled");

@@ -99,7 +99,8 @@ async function outcomeAt(
   const engine = engines[`${side} ${place}`];
   const name = side === "ollama" ? `ollama-${place}:8b` : `openai-${place}`;
   const before = engine.requests.length;
-  const asked = () => engine.requests.slice(before).findLast(isCall) ?? fail("no engine was asked");
+  const asked = () =>
+    engine.requests.slice(before).findLast(({ isCall }) => isCall) ?? fail("no engine was asked");
   const context: CaseContext = {
     rig,
     side,
@@ -114,11 +115,15 @@ async function outcomeAt(
     const error = await assertRejects(() => one.run(context), Error);
     assertMatch(error.message, told);
     assertEquals(rig.answered?.status, 400);
-    assertEquals(engine.requests.slice(before).filter(isCall), [], "no engine was asked");
+    assertEquals(
+      engine.requests.slice(before).filter(({ isCall }) => isCall),
+      [],
+      "no engine was asked",
+    );
     return `– ${why}`;
   }
   await one.run(context);
-  const last = engine.requests.slice(before).findLast(isCall);
+  const last = engine.requests.slice(before).findLast(({ isCall }) => isCall);
   if (last === undefined) return "✓";
   const { headers } = rig.answered!;
   assertEquals(headers.get("x-hanzo-node"), place);
@@ -127,10 +132,6 @@ async function outcomeAt(
   if (last.path !== route.path) return "✓ translated";
   assertEquals(new TextDecoder().decode(last.bytes), rig.sent, "not a byte is changed");
   return "✓ untouched";
-}
-
-function isCall({ method, path }: { method: string; path: string }): boolean {
-  return method === "POST" && path !== "/api/show";
 }
 
 function fail(message: string): never {

@@ -309,7 +309,11 @@ Deno.test("an engine that fails in the middle of a stream is told as an error, a
             stall: /it has fallen silent/,
           }[fault.type as "drop"];
           assertMatch(message, told);
-          assertEquals(engine.requests.slice(before).filter(isCall).length, 1, "asked once");
+          assertEquals(
+            engine.requests.slice(before).filter(({ isCall }) => isCall).length,
+            1,
+            "asked once",
+          );
           assertEquals(
             message.includes(`${engine.port}`),
             false,
@@ -320,10 +324,6 @@ Deno.test("an engine that fails in the middle of a stream is told as an error, a
     }
   }
 });
-
-function isCall({ method, path }: { method: string; path: string }): boolean {
-  return method === "POST" && path !== "/api/show";
-}
 
 Deno.test("an engine that refuses is told in the client's own words", async (t) => {
   const names = Array.from({ length: 12 }, (_, i) => `m-${i}`);
@@ -383,7 +383,7 @@ Deno.test("an engine that refuses is told in the client's own words", async (t) 
         "invalid_request_error",
       );
       await assertRejects(() => STREAMS["ollama chat"](rig, names[5], []), Error, message);
-      assertEquals(engine.requests.slice(before).filter(isCall).length, 3);
+      assertEquals(engine.requests.slice(before).filter(({ isCall }) => isCall).length, 3);
     },
   );
 

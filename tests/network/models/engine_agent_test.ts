@@ -313,3 +313,47 @@ Deno.test("the first token's time counts from the call, with what went by with a
   const { answer } = await askEngines([slow, good], { stream: true, clock });
   assertEquals(answer?.data, { firstMs: 500, tokens: 2 });
 });
+
+Deno.test("an engine's own Responses and Messages pass through, and fall back before their first word", async () => {
+  const chunk = (type: string, rest: object = {}) =>
+    `event: ${type}\ndata: ${JSON.stringify({ type, ...rest })}\n\n`;
+  const cases = {
+    "openai-responses": {
+      paths: ["/responses"],
+      whole: { object: "response", status: "completed", error: null, output: [] },
+      pieces: [
+        chunk("response.created", { response: {} }),
+        chunk("response.output_text.delta", { delta: "well" }),
+        chunk("response.completed", { response: { usage: { output_tokens: 7 } } }),
+      ],
+    },
+    "anthropic-messages": {
+      paths: ["/messages"],
+      whole: { type: "message", content: [{ type: "text", text: "well" }], odd: 1 },
+      pieces: [
+        chunk("message_start", { message: {} }),
+        chunk("content_block_start", { index: 0, content_block: { type: "text", text: "" } }),
+        chunk("content_block_delta", { index: 0, delta: { type: "text_delta", text: "well" } }),
+        chunk("message_delta", { delta: { stop_reason: "end_turn" }, usage: { output_tokens: 7 } }),
+        chunk("message_stop"),
+      ],
+    },
+  } as const;
+  for (const dialect of ["openai-responses", "anthropic-messages"] as const) {
+    const { paths, whole, pieces } = cases[dialect];
+    const type = "text/event-stream";
+    const cut = scripted({ paths: [...paths], script: { type, body: pieces.slice(0, 1) } });
+    const good = scripted({ paths: [...paths], script: { type, body: pieces } });
+    const streamed = await askEngines([cut, good], { dialect, stream: true });
+    assertEquals([streamed.error, streamed.text], [undefined, pieces.join("")]);
+
+    const odd = scripted({ paths: [...paths], script: { body: '{"choices":[]}' } });
+    const well = scripted({ paths: [...paths], script: { body: JSON.stringify(whole) } });
+    const told = await askEngines([odd, well], { dialect, stream: false });
+    assertEquals([told.error, told.text], [undefined, JSON.stringify(whole)]);
+    assertEquals(
+      well.asked[0].path,
+      dialect === "openai-responses" ? "/v1/responses" : "/v1/messages",
+    );
+  }
+});

@@ -1,6 +1,6 @@
 /** What engines are asked: the client's own words, or a translation of them. */
 
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { NetworkError } from "../../../src/base/errors.ts";
 import { DIALECT_NAMES, type DialectName } from "../../../src/dialects/dialect.ts";
 import { ENGINE_KINDS } from "../../../src/engines/model.ts";
@@ -13,20 +13,54 @@ const body = '{ "model" : "alias", "messages":[{"role":"user","content":"hi"}], 
 function requestTo(
   dialect: DialectName,
   engine: Parameters<typeof scripted>[0]["engine"],
-  { stream = false, given = body, id = "own" } = {},
+  { stream = false, given = body, id = "own", paths = [] as string[] } = {},
 ) {
   const task = { dialect, model: "m", asked: "alias", stream };
-  return engineRequest(task, given, scripted({ engine, id }), needs);
+  return engineRequest(task, given, scripted({ engine, id, paths }), needs);
 }
 
-Deno.test("where the engine speaks the client's dialect not a byte is changed but the model's name", () => {
-  const { path, body: sent, accept, wording } = requestTo("openai-chat", "vllm");
+Deno.test("where the engine speaks the client's dialect not a byte is changed but the model's name", async () => {
+  const { path, body: sent, accept, wording } = await requestTo("openai-chat", "vllm");
   assertEquals(sent, body.replace('"alias"', '"own"'));
   assertEquals([path, accept, wording.type], ["/v1/chat/completions", "application/json", "same"]);
-  assertEquals(requestTo("openai-chat", "exo", { id: "alias" }).body, body);
-  const streamed = requestTo("ollama-chat", "ollama", { stream: true });
+  assertEquals((await requestTo("openai-chat", "exo", { id: "alias" })).body, body);
+  const streamed = await requestTo("ollama-chat", "ollama", { stream: true });
   assertEquals(streamed.path, "/api/chat");
   assertEquals([streamed.accept, streamed.wording.type], ["application/x-ndjson", "same"]);
+});
+
+Deno.test("an engine that has the younger paths is asked there, in the client's own words", async () => {
+  const messages =
+    '{"max_tokens":9,"model":"alias","thinking":{"type":"adaptive"},"messages":[{"role":"user","content":"hi"}]}';
+  const anthropic = await requestTo("anthropic-messages", "ollama", {
+    given: messages,
+    paths: ["/messages"],
+    stream: true,
+  });
+  assertEquals(anthropic.body, messages.replace('"alias"', '"own"'));
+  assertEquals([anthropic.path, anthropic.accept], ["/v1/messages", "text/event-stream"]);
+  assertEquals(anthropic.wording.type, "same");
+  const older = await requestTo("anthropic-messages", "ollama", {
+    given: messages,
+    paths: ["/responses"],
+  });
+  assertEquals([older.path, older.wording.type], ["/v1/chat/completions", "chat"]);
+
+  const paths = ["/responses"];
+  const given = '{"model":"alias","input":"hi","previous_response_id":null}';
+  const response = await requestTo("openai-responses", "vllm", { given, paths });
+  assertEquals([response.path, response.wording.type], ["/v1/responses", "same"]);
+  // What it refers to may be on another device.
+  for (
+    const kept of ['"previous_response_id":"resp_1"', '"background":true', '"prompt":{"id":"p"}']
+  ) {
+    const given = `{"model":"alias","input":"hi",${kept}}`;
+    const { code } = await assertRejects(
+      () => requestTo("openai-responses", "vllm", { given, paths }),
+      NetworkError,
+    );
+    assertEquals(code, "INVALID_ARGUMENT");
+  }
 });
 
 function fieldOf(dialect: DialectName): string {
@@ -35,7 +69,7 @@ function fieldOf(dialect: DialectName): string {
     : "prompt";
 }
 
-Deno.test("every dialect is asked of every engine, in words that it has", () => {
+Deno.test("every dialect is asked of every engine, in words that it has", async () => {
   const chat = { messages: [{ role: "user", content: "hi" }], max_tokens: 10 };
   const given = (dialect: DialectName) =>
     JSON.stringify({
@@ -45,7 +79,9 @@ Deno.test("every dialect is asked of every engine, in words that it has", () => 
   const own: DialectName[] = ["openai-chat", "openai-completions", "openai-embeddings"];
   for (const engine of ENGINE_KINDS) {
     for (const dialect of DIALECT_NAMES) {
-      const { path, body: sent, wording } = requestTo(dialect, engine, { given: given(dialect) });
+      const { path, body: sent, wording } = await requestTo(dialect, engine, {
+        given: given(dialect),
+      });
       assertEquals(JSON.parse(sent).model, "own");
       const isSame = own.includes(dialect) || engine === "ollama" && dialect.startsWith("ollama-");
       assertEquals(wording.type === "same", isSame, `${dialect} of ${engine}`);
@@ -54,22 +90,22 @@ Deno.test("every dialect is asked of every engine, in words that it has", () => 
   }
 });
 
-Deno.test("a translation streams as the client wants it, and embeddings never", () => {
-  const chat = requestTo("anthropic-messages", "vllm", {
+Deno.test("a translation streams as the client wants it, and embeddings never", async () => {
+  const chat = await requestTo("anthropic-messages", "vllm", {
     stream: true,
     given: JSON.stringify({ ...JSON.parse(body), max_tokens: 5, stream: true }),
   });
   assertEquals([chat.accept, chat.stream], ["text/event-stream", true]);
   assertEquals(JSON.parse(chat.body).stream, true);
   const given = '{"model":"alias","input":"hi"}';
-  const embeddings = requestTo("ollama-embed", "vllm", { stream: true, given });
+  const embeddings = await requestTo("ollama-embed", "vllm", { stream: true, given });
   assertEquals([embeddings.stream, embeddings.wording.type], [false, "embeddings"]);
 });
 
-Deno.test("a body of a peer that is no JSON, or deeper than any, is refused", () => {
+Deno.test("a body of a peer that is no JSON, or deeper than any, is refused", async () => {
   const deep = `{"model":"alias","messages":${"[".repeat(200)}${"]".repeat(200)}}`;
   for (const given of ["", "{", deep, '{"model":"alias","messages":1}']) {
-    const { code } = assertThrows(
+    const { code } = await assertRejects(
       () => requestTo("anthropic-messages", "vllm", { given }),
       NetworkError,
     );

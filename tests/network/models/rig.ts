@@ -26,9 +26,9 @@ export interface ScriptedModel extends FoundModel {
 
 /** A model whose engine answers by a script; an error is what asking it fails with. */
 export function scripted(
-  { id = "own", script = {}, ...description }:
+  { id = "own", script = {}, paths = [], ...description }:
     & Partial<ModelDescription>
-    & { id?: string; script?: Script | Error | (() => Script | Error) },
+    & { id?: string; script?: Script | Error | (() => Script | Error); paths?: string[] },
 ): ScriptedModel {
   const model: ScriptedModel = {
     id,
@@ -46,6 +46,7 @@ export function scripted(
       lastResort: false,
       ...description,
     },
+    hasPath: (path) => Promise.resolve(paths.includes(path)),
     ask(call) {
       model.asked.push(call);
       const said = typeof script === "function" ? script() : script;

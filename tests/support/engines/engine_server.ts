@@ -37,6 +37,8 @@ export interface RecordedRequest {
   /** The body as JSON; undefined where it was none. */
   // deno-lint-ignore no-explicit-any
   readonly body: any;
+  /** Whether a model is asked; else somebody looks what there is. */
+  readonly isCall: boolean;
   /** Tokens that were said so far. */
   tokens: number;
   /** What became of it, as soon as that is known. */
@@ -274,20 +276,23 @@ export abstract class EngineServer implements AsyncDisposable {
       return; // Who asked has gone, or this engine has stopped.
     }
     const bytes = new Uint8Array(await new Blob(chunks as Uint8Array<ArrayBuffer>[]).arrayBuffer());
+    const { method = "", url: path = "" } = request;
+    const body = jsonOf(bytes) as RecordedRequest["body"];
+    const isCall = method === "POST" && path !== "/api/show" && body?.model !== undefined;
     const recorded: RecordedRequest = {
-      method: request.method ?? "",
-      path: request.url ?? "",
+      method,
+      path,
       headers: Object.fromEntries(
         Object.entries(request.headers).map(([name, value]) => [name, `${value}`]),
       ),
       bytes,
-      body: jsonOf(bytes),
+      body,
+      isCall,
       tokens: 0,
       outcome,
     };
     this.requests.push(recorded);
-    const generates = recorded.method === "POST" && !/\/api\/(show|ps|tags)$/.test(recorded.path);
-    const fault = generates
+    const fault = isCall
       ? this.nextFaults.shift() ?? this.fault ?? this.options.faultOf?.(this)
       : undefined;
     exchange = new Exchange(recorded, response, fault, this.options);

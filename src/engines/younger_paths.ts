@@ -1,0 +1,51 @@
+/**
+ * Paths that engines have only since lately, and some not yet: OpenAI's Responses (Ollama since
+ * 0.13.3, LM Studio since 0.3.29) and Anthropic's Messages (Ollama since 0.14, LM Studio since
+ * 0.4.1). Few tell their version, so an engine is asked, as soon as somebody wants to know.
+ */
+
+import type { EngineClient, EngineReply } from "./engine_client.ts";
+
+/** Below `/v1`. */
+export const YOUNGER_PATHS = ["/responses", "/messages"] as const;
+
+/** One of {@linkcode YOUNGER_PATHS}. */
+export type YoungerPath = typeof YOUNGER_PATHS[number];
+
+/** Which of them one engine has. */
+export class YoungerPaths {
+  readonly #client: Pick<EngineClient, "openAi">;
+  #known = new Map<YoungerPath, Promise<boolean>>();
+
+  constructor(client: Pick<EngineClient, "openAi">) {
+    this.#client = client;
+  }
+
+  /** Asks at most once; where no answer comes it has none for now. */
+  has(path: YoungerPath): Promise<boolean> {
+    const known = this.#known;
+    let answer = known.get(path);
+    if (answer === undefined) {
+      // It has no model, and costs nothing.
+      answer = this.#client.openAi(path, {}).then(isThere).catch(() => {
+        known.delete(path);
+        return false;
+      });
+      known.set(path, answer);
+    }
+    return answer;
+  }
+
+  /** Another engine may have taken its place, or another version. */
+  forget(): void {
+    this.#known = new Map();
+  }
+}
+
+/**
+ * It misses something in the question. Whoever does not know the path says 404, or 405, and LM
+ * Studio 200.
+ */
+function isThere({ status }: EngineReply): boolean {
+  return status === 400 || status === 422;
+}
