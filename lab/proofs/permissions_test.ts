@@ -449,7 +449,7 @@ class Machine {
       key: () => ["key", "list", `--data-dir=${data}`],
       state: () => ["state", "add", "visits", `--data-dir=${data}`],
       join: async () => {
-        const { uri } = await (await this.client(this.data)).invite({});
+        const { uri } = await (await this.client(this.data)).keys.invite({});
         return ["join", uri, `--data-dir=${data}`];
       },
       detect: () => ["detect"],

@@ -151,7 +151,7 @@ async function greet(
   const tell = (text: string) => terminal.error(terminal.style("dim", safeLine(text)));
   tell("/help shows what there is; Ctrl-C stops an answer, Ctrl-D leaves.");
   if (thread === undefined) return;
-  const kept = (await node.threads(signal)).find(({ name }) => name === thread);
+  const kept = (await node.threads.list(signal)).find(({ name }) => name === thread);
   tell(
     kept === undefined
       ? `Thread ${thread} begins.`

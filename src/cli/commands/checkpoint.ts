@@ -30,7 +30,7 @@ export const command: Command = {
     const node = await findNode(options);
     const [name] = rest;
     if (action === "list") {
-      const all = await node.checkpoints(signal);
+      const all = await node.checkpoints.list(signal);
       if (terminal.json) {
         terminal.value(all);
         return 0;
@@ -47,18 +47,18 @@ export const command: Command = {
       return 0;
     }
     if (action === "delete") {
-      const { deleted } = await node.deleteCheckpoint({ name }, signal);
+      const { deleted } = await node.checkpoints.delete({ name }, signal);
       if (terminal.json) terminal.value({ name, deleted });
       else terminal.line(safeLine(deleted ? `Deleted ${name}.` : `There was no ${name}.`));
       return deleted ? 0 : 1;
     }
     if (action === "save") {
-      const saved = await node.saveCheckpoint({ name }, signal);
+      const saved = await node.checkpoints.save({ name }, signal);
       if (terminal.json) terminal.value(saved);
       else terminal.line(safeLine(`Saved ${name}: ${plural(saved.keys, "key")}.`));
       return 0;
     }
-    const restored = await node.restoreCheckpoint({ name }, signal);
+    const restored = await node.checkpoints.restore({ name }, signal);
     if (terminal.json) terminal.value(restored);
     else {
       const { set, deleted, before } = restored;

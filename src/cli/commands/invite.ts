@@ -67,7 +67,7 @@ async function make(options: OptionValues, signal: AbortSignal): Promise<JoinQr>
   }
   const client = await findNode(options);
   const body = minutes === undefined ? {} : { validMs: minutes * MINUTE_MS };
-  return joinQr(await client.invite(body, signal));
+  return joinQr(await client.keys.invite(body, signal));
 }
 
 /** The files that were asked for; whoever reads one is let in, so nobody else may. */

@@ -91,21 +91,24 @@ const ACTIONS: Record<string, Action | undefined> = {
   list: {
     takes: [0, 0],
     async run(client, _, terminal, signal) {
-      show(await client.keys(signal), terminal);
+      show(await client.keys.list(signal), terminal);
     },
   },
   rotate: {
     takes: [0, 0],
     async run(client, { graceHours }, terminal, signal) {
       const body = graceHours === undefined ? {} : { graceMs: graceHours * HOUR_MS };
-      const keys = await client.rotateKey(body, signal);
+      const keys = await client.keys.rotate(body, signal);
       show(keys, terminal, "The network has a new key. Devices that are here have it already.");
     },
   },
   evict: {
     takes: [1, Infinity],
     async run(client, { nodes, keep, dryRun }, terminal, signal) {
-      const answer = await client.evict({ nodes: [...nodes], keep: [...keep], dryRun }, signal);
+      const answer = await client.keys.evict(
+        { nodes: [...nodes], keep: [...keep], dryRun },
+        signal,
+      );
       showEviction(answer, dryRun, terminal);
     },
   },
@@ -114,7 +117,7 @@ const ACTIONS: Record<string, Action | undefined> = {
     of: "one NODE",
     async run(client, { nodes: [node] }, terminal, signal) {
       // Null from a node without a key, which has no list.
-      const keys: KeyList | null = await client.forget({ node }, signal);
+      const keys: KeyList | null = await client.keys.forget({ node }, signal);
       const done = `Another device may call itself "${node}" now. Do the same on your others.`;
       show(keys, terminal, done);
     },
@@ -124,7 +127,7 @@ const ACTIONS: Record<string, Action | undefined> = {
     of: "one NAME",
     async run(client, { nodes: [name], directory = name }, terminal, signal) {
       const { writeClientFiles } = await import("../client_files.ts");
-      const certify = (publicKey: string) => client.certifyClient({ name, publicKey }, signal);
+      const certify = (publicKey: string) => client.keys.certifyClient({ name, publicKey }, signal);
       const files = await writeClientFiles(directory, certify);
       if (terminal.json) return terminal.value({ name, directory, files });
       terminal.line(`"${name}" may run agents, list them and ask for the status. Its files:`);

@@ -75,7 +75,7 @@ const ACTIONS: Record<string, Action> = {
     takes: [0, 1],
     of: "a PREFIX, or nothing more",
     run: async ({ args: [prefix = ""], node, terminal, signal }) => {
-      const entries = await node.stateEntries(prefix, signal);
+      const entries = await node.state.entries(prefix, signal);
       if (terminal.json) {
         terminal.value(entries);
         return 0;
@@ -89,19 +89,19 @@ const ACTIONS: Record<string, Action> = {
     takes: [1, 1],
     of: "one KEY",
     run: async ({ args: [key], node, terminal, signal }) =>
-      show(await node.stateEntry(key, signal), terminal),
+      show(await node.state.entry(key, signal), terminal),
   },
   set: {
     takes: [2, 2],
     of: "a KEY and a VALUE, which is JSON or a text",
     run: async ({ args: [key, text], valueOf, node, terminal, signal }) =>
-      show(await node.setState({ key, value: valueOf(text) }, signal), terminal),
+      show(await node.state.set({ key, value: valueOf(text) }, signal), terminal),
   },
   delete: {
     takes: [1, 1],
     of: "one KEY",
     run: async ({ args: [key], node, terminal, signal }) => {
-      const { deleted } = await node.deleteState({ key }, signal);
+      const { deleted } = await node.state.delete({ key }, signal);
       if (terminal.json) terminal.value({ key, deleted });
       else terminal.line(safeLine(deleted ? `Deleted ${key}.` : `There was no ${key}.`));
       return deleted ? 0 : 1;
@@ -115,14 +115,14 @@ const ACTIONS: Record<string, Action> = {
       if (!Number.isFinite(by)) {
         throw new UsageError(`Cannot add ${JSON.stringify(safeName(text, 64))}: it is no number.`);
       }
-      return show(await node.addState({ key, by }, signal), terminal);
+      return show(await node.state.add({ key, by }, signal), terminal);
     },
   },
   append: {
     takes: [2, Infinity],
     of: "a KEY and one VALUE or more, which are JSON or texts",
     run: async ({ args: [key, ...texts], valueOf, node, terminal, signal }) =>
-      show(await node.appendState({ key, items: texts.map(valueOf) }, signal), terminal),
+      show(await node.state.append({ key, items: texts.map(valueOf) }, signal), terminal),
   },
   export: {
     takes: [0, 1],
@@ -139,7 +139,7 @@ const ACTIONS: Record<string, Action> = {
     of: "a PREFIX, or nothing more",
     run: async ({ args: [prefix = ""], node, terminal, signal }) => {
       try {
-        for await (const change of node.watchState(prefix, signal)) {
+        for await (const change of node.state.watch(prefix, signal)) {
           if (terminal.json) {
             if (change !== undefined) terminal.value(change);
           } else if (change === undefined) terminal.error("Watching; Ctrl-C ends it.");

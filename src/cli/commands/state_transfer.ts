@@ -34,7 +34,7 @@ export async function exportState(
 ): Promise<number> {
   const overwrite = options.flag("overwrite");
   if (file !== "-") await needNewFile(file, overwrite);
-  const text = await node.exportState(signal);
+  const text = await node.state.export(signal);
   if (file === "-") {
     terminal.write(text);
     return 0;
@@ -51,7 +51,7 @@ export async function importState(
   { file, options, node, terminal, signal }: Transfer,
 ): Promise<number> {
   const [replace, dryRun] = [options.flag("replace"), options.flag("dry-run")];
-  const imported = await node.importState(await readInput(file), { replace, dryRun }, signal);
+  const imported = await node.state.import(await readInput(file), { replace, dryRun }, signal);
   if (terminal.json) {
     terminal.value(imported);
     return 0;

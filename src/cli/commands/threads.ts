@@ -31,18 +31,18 @@ export const command: Command = {
     const node = await findNode(options);
     const [name] = rest;
     if (action === "delete") {
-      const { deleted } = await node.deleteThread({ name }, signal);
+      const { deleted } = await node.threads.delete({ name }, signal);
       if (terminal.json) terminal.value({ name, deleted });
       else terminal.line(safeLine(deleted ? `Deleted ${name}.` : `There was no ${name}.`));
       return deleted ? 0 : 1;
     }
     if (action === "show") {
-      const thread = await node.thread(name, signal);
+      const thread = await node.threads.get(name, signal);
       if (terminal.json) terminal.value(thread);
       else show(thread, terminal);
       return 0;
     }
-    const all = await node.threads(signal);
+    const all = await node.threads.list(signal);
     if (terminal.json) {
       terminal.value(all);
       return 0;

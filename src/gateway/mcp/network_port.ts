@@ -17,6 +17,14 @@ export interface ChatBody {
   temperature?: number;
 }
 
+/** The shared state, as far as it is used here. */
+export interface StatePort {
+  entries(prefix: string, signal?: AbortSignal): Promise<StateEntry[]>;
+  entry(key: string, signal?: AbortSignal): Promise<StateEntry>;
+  set(body: SetBody, signal?: AbortSignal): Promise<StateEntry>;
+  delete(body: DeleteBody, signal?: AbortSignal): Promise<{ deleted: boolean }>;
+}
+
 /** A node, as far as it is used here. */
 export interface NetworkPort {
   status(signal?: AbortSignal): Promise<NetworkStatus>;
@@ -26,10 +34,7 @@ export interface NetworkPort {
   run(body: RunBody, signal?: AbortSignal): AsyncIterable<RunEvent>;
   /** What a model answers, in OpenAI's shape. */
   chat(body: ChatBody, timeoutMs: number, signal?: AbortSignal): Promise<unknown>;
-  stateEntries(prefix: string, signal?: AbortSignal): Promise<StateEntry[]>;
-  stateEntry(key: string, signal?: AbortSignal): Promise<StateEntry>;
-  setState(body: SetBody, signal?: AbortSignal): Promise<StateEntry>;
-  deleteState(body: DeleteBody, signal?: AbortSignal): Promise<{ deleted: boolean }>;
+  readonly state: StatePort;
   tasks(signal?: AbortSignal): Promise<(TaskStatus | EndedTask)[]>;
   cancel(body: CancelBody, signal?: AbortSignal): Promise<TaskStatus>;
 }

@@ -35,7 +35,7 @@ export function addResources(server: McpServer, find: FindNetwork): void {
   const template = new ResourceTemplate("hanzo://state/{key}", {
     list: async ({ mcpReq: { signal } }) => {
       // The other resources are there without a node, too.
-      const entries = await find().then((network) => network.stateEntries("", signal)).catch(
+      const entries = await find().then((network) => network.state.entries("", signal)).catch(
         () => [],
       );
       return {
@@ -57,7 +57,7 @@ export function addResources(server: McpServer, find: FindNetwork): void {
     },
     async (uri, { key }, { mcpReq: { signal } }) => {
       const network = await find();
-      return contents(uri, (await network.stateEntry(decoded(String(key)), signal)).value);
+      return contents(uri, (await network.state.entry(decoded(String(key)), signal)).value);
     },
   );
 }

@@ -34,7 +34,7 @@ export function addStateTools(server: McpServer, find: FindNetwork): void {
       annotations: READS,
     },
     async ({ key }, { mcpReq: { signal } }) =>
-      toolAnswer({ ...await (await find()).stateEntry(key, signal) }),
+      toolAnswer({ ...await (await find()).state.entry(key, signal) }),
   );
   server.registerTool("list_state", {
     title: "List shared state",
@@ -49,7 +49,7 @@ export function addStateTools(server: McpServer, find: FindNetwork): void {
     }),
     annotations: READS,
   }, async ({ prefix = "", limit = 100 }, { mcpReq: { signal } }) => {
-    const all = await (await find()).stateEntries(prefix, signal);
+    const all = await (await find()).state.entries(prefix, signal);
     return toolAnswer({ entries: firstOf(all, limit), total: all.length });
   });
   server.registerTool(
@@ -62,7 +62,7 @@ export function addStateTools(server: McpServer, find: FindNetwork): void {
       annotations: WRITES,
     },
     async (entry, { mcpReq: { signal } }) =>
-      toolAnswer({ ...await (await find()).setState(entry, signal) }),
+      toolAnswer({ ...await (await find()).state.set(entry, signal) }),
   );
   server.registerTool("delete_state", {
     title: "Delete shared state",
@@ -71,7 +71,7 @@ export function addStateTools(server: McpServer, find: FindNetwork): void {
     outputSchema: z.object({ key: z.string(), deleted: z.boolean() }),
     annotations: WRITES,
   }, async ({ key }, { mcpReq: { signal } }) => {
-    const { deleted } = await (await find()).deleteState({ key }, signal);
+    const { deleted } = await (await find()).state.delete({ key }, signal);
     return toolAnswer({ key, deleted });
   });
 }

@@ -5,15 +5,19 @@ import { type CallToolResult, Client } from "@modelcontextprotocol/client";
 import { InMemoryTransport } from "@modelcontextprotocol/server";
 import type { RunEvent } from "../../../src/agents/run_event.ts";
 import { NetworkError } from "../../../src/base/errors.ts";
-import type { ChatBody, NetworkPort } from "../../../src/gateway/mcp/network_port.ts";
+import type { ChatBody, NetworkPort, StatePort } from "../../../src/gateway/mcp/network_port.ts";
 import { networkMcpServer } from "../../../src/gateway/mcp/mcp_server.ts";
 import type { EndedTask, TaskStatus } from "../../../src/network/status.ts";
 
+type Stated = Omit<NetworkPort, "state"> & { readonly state: Partial<StatePort> };
+
 /** A network that has only what a test says; all else fails. */
 async function connected(
-  network: Partial<NetworkPort> | (() => Promise<never>),
+  network: Partial<Stated> | (() => Promise<never>),
 ): Promise<Client & AsyncDisposable> {
-  const find = typeof network === "function" ? network : async () => await network as NetworkPort;
+  const find = typeof network === "function"
+    ? network
+    : async () => await network as unknown as NetworkPort;
   const server = networkMcpServer(find);
   const client = new Client({ name: "test", version: "1" });
   const [here, there] = InMemoryTransport.createLinkedPair();
@@ -181,10 +185,12 @@ Deno.test("shared state is read and written; a list has an end, and says how muc
   const long = "x".repeat(300_000);
   const entries = [{ key: "a", value: long }, { key: "b", value: long }, { key: "c", value: 1 }];
   await using client = await connected({
-    stateEntries: (prefix) => Promise.resolve(entries.filter(({ key }) => key.startsWith(prefix))),
-    stateEntry: (key) => Promise.resolve({ key, value: key === "big" ? long.repeat(10) : [1] }),
-    setState: (body) => Promise.resolve(body),
-    deleteState: () => Promise.resolve({ deleted: true }),
+    state: {
+      entries: (prefix) => Promise.resolve(entries.filter(({ key }) => key.startsWith(prefix))),
+      entry: (key) => Promise.resolve({ key, value: key === "big" ? long.repeat(10) : [1] }),
+      set: (body) => Promise.resolve(body),
+      delete: () => Promise.resolve({ deleted: true }),
+    },
   });
   const list = await call(client, "list_state") as { entries: unknown[]; total: number };
   assertEquals([list.entries.length, list.total], [1, 3]);
@@ -263,7 +269,7 @@ Deno.test("without a node every tool says so and how to mend it, and the list of
 
 Deno.test("what acts on a terminal stands in the text as an escape", async () => {
   await using client = await connected({
-    stateEntry: (key) => Promise.resolve({ key, value: "\u202ered\u001b[31m" }),
+    state: { entry: (key) => Promise.resolve({ key, value: "\u202ered\u001b[31m" }) },
   });
   const answer = await client.callTool({ name: "get_state", arguments: { key: "k" } });
   assertEquals(textOf(answer), '{"key":"k","value":"\\u202ered\\u001b[31m"}');
