@@ -150,6 +150,7 @@ class Run {
   end(): void {
     this.#over = true;
     this.#asked?.abort(new NetworkError("CANCELLED", `Agent "${this.#agent.name}" has ended.`));
+    this.#tools?.end();
   }
 
   /** What the caller is told when the agent throws. */
@@ -168,6 +169,7 @@ class Run {
 
   /** The tools that it may call. */
   async tools(): Promise<readonly Tool[]> {
+    this.#throwIfOver("tools");
     return await this.#toolbox.list();
   }
 
@@ -195,6 +197,7 @@ class Run {
 
   async callTool(name: string, args: JsonValue): Promise<JsonValue> {
     const { cancellation, emit } = this.#call;
+    this.#throwIfOver(`tool "${name}"`);
     const found = this.#agent.toolset.get(name) ?? this.#toolbox.find(name);
     const tool = found instanceof Promise ? await found : found;
     this.#throwIfOver(`tool "${name}"`);

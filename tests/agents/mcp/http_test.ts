@@ -32,7 +32,7 @@ Deno.test("headers with a secret from the environment go to the server, and to n
   );
   await using servers = new McpServers();
   const server = { url: first.url, headers: { authorization: "Bearer ${ODD_TOKEN}" } };
-  const error = await assertRejects(() => servers.tools({ odd: server }), NetworkError);
+  const error = await assertRejects(() => servers.use({ odd: server }).tools(), NetworkError);
   assertEquals((error as NetworkError).code, "UNAVAILABLE");
   assertEquals(first.seen[0].get("authorization"), "Bearer t0ken");
   assertEquals(other.seen, []);
@@ -44,7 +44,7 @@ for (const type of ["application/json", "text/event-stream"]) {
     await using server = serve(() => endless(type));
     await using servers = new McpServers();
     const odd = { url: server.url, startTimeoutMs: 20_000 };
-    const error = await assertRejects(() => servers.tools({ odd }), NetworkError);
+    const error = await assertRejects(() => servers.use({ odd }).tools(), NetworkError);
     assertStringIncludes((error as Error).message, "Cannot");
     assert((error as NetworkError).code !== "DEADLINE_EXCEEDED", (error as Error).message);
   });
@@ -57,7 +57,7 @@ Deno.test("a server that lets nobody in, and one that is none, are told of", asy
   );
   await using servers = new McpServers();
   for (const { url } of [shut, none]) {
-    const error = await assertRejects(() => servers.tools({ odd: { url } }), NetworkError);
+    const error = await assertRejects(() => servers.use({ odd: { url } }).tools(), NetworkError);
     assertEquals((error as NetworkError).code, "UNAVAILABLE");
     assertStringIncludes((error as Error).message, "does it let this device in?");
   }
