@@ -2,7 +2,7 @@
 
 import type { JsonValue } from "../base/bounded_json.ts";
 import type { Cancellation } from "../base/cancellation.ts";
-import { NetworkError } from "../base/errors.ts";
+import { describeError, NetworkError } from "../base/errors.ts";
 import type { Agent, AgentAnswer, AgentContext, CallAgentOptions } from "./agent.ts";
 import { RunTools, type ToolSource } from "./agent_tools.ts";
 import type { Model } from "./models/model.ts";
@@ -203,7 +203,14 @@ class Run {
     this.#throwIfOver(`tool "${name}"`);
     await emit({ type: "tool-call", tool: name, arguments: args });
     this.#throwIfOver(`tool "${name}"`);
-    const result = await tool.call(args, { signal: cancellation.signal });
+    let result: JsonValue;
+    try {
+      result = await tool.call(args, { signal: cancellation.signal });
+    } catch (thrown) {
+      this.#throwIfOver(`tool "${name}"`);
+      await emit({ type: "tool-error", tool: name, reason: describeError(thrown) });
+      throw thrown;
+    }
     this.#throwIfOver(`tool "${name}"`);
     await emit({ type: "tool-result", tool: name, result });
     return result;

@@ -12,6 +12,8 @@ export type AgentEvent =
   | { type: "tool-call"; tool: string; arguments: JsonValue }
   /** The tool has answered. */
   | { type: "tool-result"; tool: string; result: JsonValue }
+  /** The tool has failed, or did not take its arguments: `reason` says why. The run may go on. */
+  | { type: "tool-error"; tool: string; reason: string }
   /** The agent asks another one. */
   | { type: "agent-call"; agent: string; prompt: string }
   /** The other one has answered. */
