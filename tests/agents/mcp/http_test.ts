@@ -1,8 +1,11 @@
 /** MCP servers over HTTP that behave badly. */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { boundedFetch } from "../../../src/agents/mcp/http_fetch.ts";
 import { McpServers } from "../../../src/agents/mcp/servers.ts";
 import { NetworkError } from "../../../src/base/errors.ts";
+import { soon } from "../../support/soon.ts";
+import { UnendingServer } from "../../support/unending.ts";
 
 /** A server that answers so, and what it was sent. */
 function serve(answer: (request: Request) => Response | Promise<Response>) {
@@ -61,4 +64,20 @@ Deno.test("a server that lets nobody in, and one that is none, are told of", asy
     assertEquals((error as NetworkError).code, "UNAVAILABLE");
     assertStringIncludes((error as Error).message, "does it let this device in?");
   }
+});
+
+Deno.test("an answer is given up with its call, also after a collection of garbage", async () => {
+  await using server = new UnendingServer(": nothing yet\n\n", "text/event-stream");
+  const call = new AbortController();
+  const open = async () => {
+    const signal = AbortSignal.any([call.signal, new AbortController().signal]);
+    return await boundedFetch("odd", () => {})(server.url, { signal });
+  };
+  const reader = (await open()).body!.getReader();
+  await reader.read();
+  const end = assertRejects(() => reader.read(), Error, "enough");
+  await server.forgotten();
+  call.abort(new Error("enough"));
+  await soon(end, "the end of the answer");
+  await server.left();
 });
