@@ -154,6 +154,7 @@ export type { EngineKind, ModelCapability, ModelDescription } from "./src/engine
 export type { EngineOptions } from "./src/engines/place.ts";
 export type { ManualPeer } from "./src/discovery/manual_peer.ts";
 export type { PeerEventType, PeerState } from "./src/membership/peer.ts";
+export type { ModelAlias } from "./src/network/models/model_names.ts";
 export type { ModelOnDevice, NetworkModel } from "./src/network/catalog.ts";
 export type { RawModelAnswer, RawModelCall } from "./src/network/models/model_calls.ts";
 export type { EngineHead } from "./src/network/models/engine_call.ts";

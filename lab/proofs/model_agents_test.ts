@@ -1,6 +1,6 @@
 /** Agents on one device whose model is on another one: real processes, and engines of the test's. */
 
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { RunResult } from "../../src/agents/run_event.ts";
 import type { EngineServer } from "../../tests/support/engines/engine_server.ts";
 import { OllamaEngine } from "../../tests/support/engines/ollama_engine.ts";
@@ -60,6 +60,7 @@ for (const [name, make, suffix] of ENGINES) {
 
       const plain = await machine.ask("A", "run", "Hello", "--agent=assistant", "--node=A");
       assertEquals(plain.stdout, "one two three four five\n", plain.stderr);
+      assertMatch(plain.stderr, /^models: 1 call, \d+ tokens read, \d+ written$/m);
     });
   });
 }

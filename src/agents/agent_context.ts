@@ -60,7 +60,8 @@ export interface AgentContext {
    */
   readonly state: RunState;
   /**
-   * Calls one of the agent's tools; the caller of the run sees call and result as events.
+   * Calls one of the agent's tools; the caller of the run sees the call, and its result or what it
+   * failed with, as events.
    *
    * @throws {NetworkError} `NOT_FOUND` when the agent has no such tool; `INVALID_ARGUMENT` when
    * the arguments do not fit; whatever the tool throws.

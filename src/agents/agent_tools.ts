@@ -36,15 +36,29 @@ export interface ToolSource {
    * @throws {NetworkError} `FAILED_PRECONDITION` when the node does not allow it.
    */
   named(name: NodeToolName): Tool;
+  /** Those of MCP servers, for one run, which says when it has ended. */
+  ofServers(servers: Readonly<Record<string, McpServerOptions>>): ServerTools;
+}
+
+/** The tools of the MCP servers that one run uses. */
+export interface ServerTools {
   /**
-   * Those of MCP servers.
+   * Those that there are now: starts the servers that do not run. Lists change, so ask before each
+   * turn of a model; what runs already costs nothing.
    *
    * @throws {NetworkError} Why one of the servers cannot be used.
    */
-  ofServers(
-    servers: Readonly<Record<string, McpServerOptions>>,
-    options: { readonly taken: Iterable<string>; readonly signal: AbortSignal },
-  ): Promise<readonly Tool[]>;
+  tools(options?: ServerToolsOptions): Promise<readonly Tool[]>;
+  /** The run has ended: servers that nobody else has a use for are ended. Idempotent. */
+  end(): void;
+}
+
+/** For whom {@linkcode ServerTools.tools} are. */
+export interface ServerToolsOptions {
+  /** Names that are taken already: those of the agent's own tools. */
+  readonly taken?: Iterable<string>;
+  /** Gives up waiting for servers that start. */
+  readonly signal?: AbortSignal;
 }
 
 /** Whose tools they are. */
@@ -64,6 +78,7 @@ export class RunTools {
   readonly #agent: ToolUser;
   readonly #source: ToolSource | undefined;
   readonly #signal: () => AbortSignal;
+  #servers: ServerTools | undefined;
   #ofServers: ReadonlyMap<string, Tool> | undefined;
 
   /** @param signal Gives up waiting for servers that start. */
@@ -82,7 +97,8 @@ export class RunTools {
     const { toolset, nodeTools, mcpServers } = this.#agent;
     const own = [...toolset.values(), ...nodeTools.map((name) => this.#ofNode().named(name))];
     if (Object.keys(mcpServers).length === 0) return own;
-    const found = await this.#ofNode().ofServers(mcpServers, {
+    this.#servers ??= this.#ofNode().ofServers(mcpServers);
+    const found = await this.#servers.tools({
       taken: own.map(({ name }) => name),
       signal: this.#signal(),
     });
@@ -106,6 +122,11 @@ export class RunTools {
     if (listed !== undefined) return listed;
     if (Object.keys(mcpServers).length > 0) return this.#findNow(name);
     throw this.#missing(name, this.#agent.tools);
+  }
+
+  /** The run has ended. */
+  end(): void {
+    this.#servers?.end();
   }
 
   async #findNow(name: string): Promise<Tool> {

@@ -2,7 +2,7 @@
 
 import type { JsonValue } from "../base/bounded_json.ts";
 import type { Cancellation } from "../base/cancellation.ts";
-import { NetworkError } from "../base/errors.ts";
+import { describeError, NetworkError } from "../base/errors.ts";
 import type { Agent, AgentAnswer, AgentContext, CallAgentOptions } from "./agent.ts";
 import { RunTools, type ToolSource } from "./agent_tools.ts";
 import type { Model } from "./models/model.ts";
@@ -150,6 +150,7 @@ class Run {
   end(): void {
     this.#over = true;
     this.#asked?.abort(new NetworkError("CANCELLED", `Agent "${this.#agent.name}" has ended.`));
+    this.#tools?.end();
   }
 
   /** What the caller is told when the agent throws. */
@@ -168,6 +169,7 @@ class Run {
 
   /** The tools that it may call. */
   async tools(): Promise<readonly Tool[]> {
+    this.#throwIfOver("tools");
     return await this.#toolbox.list();
   }
 
@@ -195,12 +197,20 @@ class Run {
 
   async callTool(name: string, args: JsonValue): Promise<JsonValue> {
     const { cancellation, emit } = this.#call;
+    this.#throwIfOver(`tool "${name}"`);
     const found = this.#agent.toolset.get(name) ?? this.#toolbox.find(name);
     const tool = found instanceof Promise ? await found : found;
     this.#throwIfOver(`tool "${name}"`);
     await emit({ type: "tool-call", tool: name, arguments: args });
     this.#throwIfOver(`tool "${name}"`);
-    const result = await tool.call(args, { signal: cancellation.signal });
+    let result: JsonValue;
+    try {
+      result = await tool.call(args, { signal: cancellation.signal });
+    } catch (thrown) {
+      this.#throwIfOver(`tool "${name}"`);
+      await emit({ type: "tool-error", tool: name, reason: describeError(thrown) });
+      throw thrown;
+    }
     this.#throwIfOver(`tool "${name}"`);
     await emit({ type: "tool-result", tool: name, result });
     return result;

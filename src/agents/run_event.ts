@@ -12,6 +12,8 @@ export type AgentEvent =
   | { type: "tool-call"; tool: string; arguments: JsonValue }
   /** The tool has answered. */
   | { type: "tool-result"; tool: string; result: JsonValue }
+  /** The tool has failed, or did not take its arguments: `reason` says why. The run may go on. */
+  | { type: "tool-error"; tool: string; reason: string }
   /** The agent asks another one. */
   | { type: "agent-call"; agent: string; prompt: string }
   /** The other one has answered. */
@@ -84,7 +86,8 @@ export interface RunResult {
 
 /**
  * What a run of several agents came to: the last answer, with its task and its node. `attempts`,
- * `serviceMs` and `usage` are those of all steps together.
+ * `serviceMs` and `usage` are those of all steps together; `usage` tells what routers asked of the
+ * network's models, too.
  */
 export interface NetworkRunResult extends RunResult {
   /** What the agents shared: messages, data and the answers of all. */

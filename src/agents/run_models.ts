@@ -21,6 +21,36 @@ export interface RunModelsNeeds {
   readonly throwIfOver: (asked: string) => void;
 }
 
+/**
+ * A model, by its name; nothing is asked before `generate`.
+ *
+ * @param asker Who asks: `agent "a"`.
+ * @throws {NetworkError} `INVALID_ARGUMENT` when it is none, `FAILED_PRECONDITION` without a network.
+ */
+export function modelByName(
+  name: unknown = DEFAULT_MODEL,
+  askModel: AskModel | undefined,
+  asker: string,
+): Model {
+  if (!isModelName(name)) {
+    throw new NetworkError(
+      "INVALID_ARGUMENT",
+      `Cannot ask model ${JSON.stringify(name) ?? typeof name}: expected a name. Try: ` +
+        "hanzo-network models",
+    );
+  }
+  if (askModel === undefined) {
+    throw new NetworkError(
+      "FAILED_PRECONDITION",
+      `Cannot ask model "${name}": ${asker} runs in no network that has models. Run it ` +
+        "with createDistributedNetwork, or give it a model of its own, such as " +
+        "createOpenAiModel makes.",
+    );
+  }
+  const send = (call: ModelCall) => askModel(name, call);
+  return chatModel({ name, send, action: `Cannot ask model "${name}"` });
+}
+
 /** See the top of the file. */
 export class RunModels {
   readonly #needs: RunModelsNeeds;
@@ -38,28 +68,12 @@ export class RunModels {
   /**
    * A model, by its name.
    *
-   * @throws {NetworkError} `INVALID_ARGUMENT` when it is none, `FAILED_PRECONDITION` without a
-   * network.
+   * @throws {NetworkError} As {@linkcode modelByName}.
    */
-  model(name: unknown = DEFAULT_MODEL): Model {
+  model(asked: unknown): Model {
     const { agent, askModel } = this.#needs;
-    if (!isModelName(name)) {
-      throw new NetworkError(
-        "INVALID_ARGUMENT",
-        `Cannot ask model ${JSON.stringify(name) ?? typeof name}: expected a name. Try: ` +
-          "hanzo-network models",
-      );
-    }
-    if (askModel === undefined) {
-      throw new NetworkError(
-        "FAILED_PRECONDITION",
-        `Cannot ask model "${name}": agent "${agent}" runs in no network that has models. Run it ` +
-          "with createDistributedNetwork, or give it a model of its own, such as " +
-          "createOpenAiModel makes.",
-      );
-    }
-    const send = (call: ModelCall) => askModel(name, call);
-    const model = chatModel({ name, send, action: `Cannot ask model "${name}"` });
+    const model = modelByName(asked, askModel, `agent "${agent}"`);
+    const { name } = model;
     const generate = (request: ModelRequest) => {
       const answer = this.#generate(model, request);
       // An agent that did not wait for its model must not end the process by its failure.

@@ -212,6 +212,8 @@ class Shown {
         return this.#aside(`${event.tool} ${JSON.stringify(event.arguments)}`);
       case "tool-result":
         return this.#aside(`${event.tool} → ${JSON.stringify(event.result)}`);
+      case "tool-error":
+        return this.#aside(`${event.tool} failed: ${event.reason}`);
       case "agent-call":
         return this.#aside(`asks ${event.agent}: ${event.prompt}`);
       case "step":

@@ -2,6 +2,7 @@
 
 import type { ReadableStream as NodeStream } from "node:stream/web";
 import { isGranted, type Permission } from "../base/permissions.ts";
+import { stoppable } from "../base/stoppable.ts";
 
 /** What is sent. */
 export interface DirectRequest {
@@ -30,40 +31,6 @@ export async function directFetch(url: URL, request: DirectRequest): Promise<Res
     Deno.env.set(name, others ? `${others},${url.hostname}` : url.hostname);
   }
   return stoppable(await fetch(url, request), request.signal);
-}
-
-/**
- * An answer whose body ends with `signal`, whenever that is. Deno 2.9 forgets the signal of a request
- * with the first collection of garbage after its head has come, and nothing stops the body then.
- */
-function stoppable(answer: Response, signal: AbortSignal | undefined): Response {
-  if (signal === undefined || answer.body === null) return answer;
-  const reader = answer.body.getReader();
-  let onAbort = () => {};
-  const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
-    start(controller) {
-      onAbort = () => {
-        controller.error(signal.reason);
-        reader.cancel(signal.reason).catch(() => {});
-      };
-      signal.addEventListener("abort", onAbort, { once: true });
-      if (signal.aborted) onAbort();
-    },
-    async pull(controller) {
-      const { done, value } = await reader.read();
-      // Whoever was told that it ends hears no more.
-      if (signal.aborted) return;
-      if (!done) return controller.enqueue(value);
-      signal.removeEventListener("abort", onAbort);
-      controller.close();
-    },
-    async cancel(reason) {
-      signal.removeEventListener("abort", onAbort);
-      await reader.cancel(reason);
-    },
-  }, { highWaterMark: 0 });
-  const { status, headers } = answer;
-  return new Response(body, { status, headers });
 }
 
 /** Node's client asks no proxy, and takes 40 ms longer to load. */

@@ -1,6 +1,7 @@
 /** How tasks are written for people. */
 
 import type { Consideration } from "../agents/run_event.ts";
+import type { AgentUsage } from "../agents/models/model.ts";
 import type { EndedTask, TaskStatus } from "../network/status.ts";
 import { safeName } from "../base/safe_text.ts";
 import { table } from "./table.ts";
@@ -42,6 +43,23 @@ export interface ShownChoice {
 function choiceOf(task: TaskStatus | EndedTask): ShownChoice {
   if (task.state !== "ended") return { nodeId: task.nodeId, reason: "" };
   return { nodeId: task.nodeIds.at(-1) ?? null, reason: task.reason };
+}
+
+/** What the models of a run took: `models: 3 calls, 1,234 tokens read, 56 written`. */
+export function showUsage({ modelCalls, inputTokens, outputTokens }: AgentUsage): string {
+  const calls = modelCalls === 1 ? "1 call" : `${figure(modelCalls)} calls`;
+  const tokens = `${figure(inputTokens)} tokens read, ${figure(outputTokens)} written`;
+  const known = [
+    ...modelCalls === 0 ? [] : [calls],
+    // Not every server tells what it took.
+    ...inputTokens === 0 && outputTokens === 0 ? [] : [tokens],
+  ];
+  return `models: ${known.length === 0 ? "not asked" : known.join(", ")}`;
+}
+
+/** The same in every country: what is written around it is English. */
+function figure(count: number): string {
+  return count.toLocaleString("en-US");
 }
 
 /** Says it where a router of the owner's has chosen: by none of the figures. */

@@ -92,6 +92,16 @@ export interface Dialect {
   refuse(error: CallError): Refusal;
   /** An error in the middle of an answer that comes in pieces: the text that ends it. */
   breakOff(error: CallError): string;
+  /** Follows an answer in pieces, where the error that ends it tells what was said before. */
+  follow?(): Followed;
+}
+
+/** An answer in pieces that is followed as it goes by. */
+export interface Followed {
+  /** Takes the next portion of what the client is told. */
+  push(text: string): void;
+  /** As the dialect's own. */
+  breakOff(error: CallError): string;
 }
 
 /** What a translation needs from outside. */

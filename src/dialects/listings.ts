@@ -19,6 +19,8 @@ export interface ListedModel {
   readonly loaded: boolean;
   /** How it is built, where that is known: `"llama"`. */
   readonly family?: string;
+  /** The model that it is another name of. */
+  readonly aliasOf?: string;
 }
 
 /** What a listing says beside. */
@@ -46,7 +48,7 @@ export function modelList(models: readonly ListedModel[], options: ListingOption
 
 /** The answer of GET `/v1/models/NAME`. */
 export function listedModel(
-  { name, contextLength }: ListedModel,
+  { name, contextLength, aliasOf }: ListedModel,
   { at }: ListingOptions,
 ): JsonObject {
   return {
@@ -55,10 +57,12 @@ export function listedModel(
     created: Math.floor(at / 1_000),
     owned_by: "hanzo-network",
     type: "model",
-    display_name: name,
+    display_name: aliasOf === undefined ? name : `${name} (${aliasOf})`,
     created_at: isoTime(at),
     max_input_tokens: contextLength,
     max_tokens: null,
+    // As vLLM says it.
+    ...(aliasOf !== undefined && { root: aliasOf }),
   };
 }
 
@@ -126,9 +130,11 @@ function tagOf(model: ListedModel): JsonObject {
   };
 }
 
-function detailsOf({ family = "", parameters, quantization }: ListedModel): JsonObject {
+function detailsOf(
+  { family = "", parameters, quantization, aliasOf = "" }: ListedModel,
+): JsonObject {
   return {
-    parent_model: "",
+    parent_model: aliasOf,
     format: "gguf",
     family,
     families: family === "" ? [] : [family],
@@ -145,11 +151,11 @@ function sizeText(parameters: number): string {
 }
 
 /**
- * Sixty-four digits that only the same model has: Ollama's own command shows the first twelve, and
+ * Sixty-four digits that only the same model has, by whatever name: Ollama's own command shows the first twelve, and
  * ends in a panic where there are fewer. It is no SHA-256 of anything (FNV-1a, eight times).
  */
-function digestOf({ name, sizeBytes, quantization }: ListedModel): string {
-  const text = `${name}\n${sizeBytes}\n${quantization}`;
+function digestOf({ name, sizeBytes, quantization, aliasOf = name }: ListedModel): string {
+  const text = `${aliasOf}\n${sizeBytes}\n${quantization}`;
   return Array.from({ length: 8 }, (_, seed) => {
     let hash = 0x811c9dc5 ^ seed;
     for (let i = 0; i < text.length; i++) {

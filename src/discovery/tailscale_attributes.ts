@@ -9,6 +9,7 @@ import type { Clock } from "../base/clock.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import { isLabel } from "../base/safe_text.ts";
 import { parseWith } from "../base/schema.ts";
+import { stoppable } from "../base/stoppable.ts";
 import type { NodeDescription } from "../membership/node_description.ts";
 import { tailnetAddresses } from "./tailscale_status.ts";
 
@@ -218,7 +219,8 @@ export class TailscaleAttributes {
     const late = new AbortController();
     const cancelTimer = this.#clock.after(REQUEST_TIMEOUT_MS, () => late.abort());
     try {
-      const response = await fetch(url, {
+      const either = AbortSignal.any([signal, late.signal]);
+      const answer = await fetch(url, {
         method,
         headers: {
           authorization: `Bearer ${this.#apiKey}`,
@@ -227,8 +229,9 @@ export class TailscaleAttributes {
         body: body === undefined ? null : JSON.stringify(body),
         // The key goes to whom it was given for, and to nobody whom he names.
         redirect: "manual",
-        signal: AbortSignal.any([signal, late.signal]),
+        signal: either,
       });
+      const response = stoppable(answer, either);
       if (!response.ok) {
         await response.body?.cancel();
         throw refusalOf(response);

@@ -391,7 +391,8 @@ export const networkDescriptor: Record<string, unknown> = {
                         "agent_call",
                         "agent_result",
                         "step",
-                        "step_result"
+                        "step_result",
+                        "tool_error"
                       ]
                     }
                   },
@@ -439,6 +440,10 @@ export const networkDescriptor: Record<string, unknown> = {
                     "step_result": {
                       "type": "StepResult",
                       "id": 11
+                    },
+                    "tool_error": {
+                      "type": "ToolError",
+                      "id": 12
                     }
                   }
                 },
@@ -600,6 +605,18 @@ export const networkDescriptor: Record<string, unknown> = {
                       "id": 1
                     },
                     "result_json": {
+                      "type": "string",
+                      "id": 2
+                    }
+                  }
+                },
+                "ToolError": {
+                  "fields": {
+                    "tool": {
+                      "type": "string",
+                      "id": 1
+                    },
+                    "reason": {
                       "type": "string",
                       "id": 2
                     }

@@ -42,7 +42,7 @@ export interface AskedOfProgram {
 
 /** What a program that serves agents says while it runs one. */
 export type ProgramEvent =
-  | Extract<AgentEvent, { type: "token" | "tool-call" | "tool-result" }>
+  | Extract<AgentEvent, { type: "token" | "tool-call" | "tool-result" | "tool-error" }>
   | { type: "answer"; answer: Partial<AgentAnswer> };
 
 const MAX_NEAR = 256;
@@ -135,6 +135,8 @@ function messageOf(event: Exclude<RunEvent, { type: "token" }>): PlainMessage {
       const resultJson = toJson("a tool's result", event.result);
       return { tool_result: { tool: event.tool, result_json: resultJson } };
     }
+    case "tool-error":
+      return { tool_error: { tool: event.tool, reason: event.reason.toWellFormed() } };
     case "agent-call":
       return { agent_call: { agent: event.agent, prompt: event.prompt.toWellFormed() } };
     case "agent-result":
@@ -185,7 +187,7 @@ function agentResult(
  * @throws {NetworkError} `PROTOCOL` when its JSON is none, or too deep.
  */
 export function readProgramEvent(message: PlainMessage): ProgramEvent | undefined {
-  const { token, tool_call: call, tool_result: result, result: answer } = message;
+  const { token, tool_call: call, tool_result: result, tool_error: failure } = message;
   if (token !== undefined) return { type: "token", text: token.text ?? "" };
   if (call !== undefined) {
     const { tool = "", arguments_json: json = "" } = call;
@@ -195,6 +197,11 @@ export function readProgramEvent(message: PlainMessage): ProgramEvent | undefine
     const { tool = "", result_json: json = "" } = result;
     return { type: "tool-result", tool, result: fromJson(json) };
   }
+  if (failure !== undefined) {
+    const { tool = "", reason = "" } = failure;
+    return { type: "tool-error", tool, reason };
+  }
+  const { result: answer } = message;
   if (answer === undefined) return undefined;
   const { output, data_json: json, usage } = answer;
   return {

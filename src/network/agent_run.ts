@@ -9,12 +9,14 @@ import {
 } from "../agents/networks/agent_router.ts";
 import type { NetworkHooks } from "../agents/networks/network_hooks.ts";
 import type { RunJournal } from "../agents/networks/run_journal.ts";
+import { type AskModel, modelByName } from "../agents/run_models.ts";
 import type { EmitRunEvent, NetworkRunResult } from "../agents/run_event.ts";
 import type { RunStateStore } from "../agents/run_state_store.ts";
 import type { RunRequest } from "../tasks/run_request.ts";
 import { catalog } from "./catalog.ts";
 import type { NetworkParts } from "./parts.ts";
 import type { RoutedRunOptions, RunOptions } from "./run_options.ts";
+import { sendToModel } from "./send_to_model.ts";
 
 /** How a run goes from agent to agent. */
 export interface AgentRouting {
@@ -101,6 +103,15 @@ export async function runAgents(
         { ...request, ...step, agent: parts.findAgent(agent), hops: 1 },
         emit,
       ),
+    model: (name) => {
+      const { timeoutMs, priority = "normal", traceparent } = request;
+      const askModel: AskModel = (model, call) =>
+        sendToModel(
+          { ...call, model, timeoutMs, priority, hops: 1, traceparent },
+          parts.modelCalls,
+        );
+      return modelByName(name, askModel, `network "${loop.network}"`);
+    },
     emit,
     journal,
   });

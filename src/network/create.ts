@@ -164,6 +164,7 @@ export function assembleNetwork(options: NetworkOptions, platform: Platform): Di
       checkOffer({ ...description, agents, models: [] }, action);
       describe({ agents });
     },
+    changed: (agents) => mcpServers.keep([...agents].map((agent) => agent.mcpServers)),
   });
   let tracer: Tracer | undefined;
   const builtinAgents = new Set(builtin.map(({ name }) => name));

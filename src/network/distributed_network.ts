@@ -38,6 +38,7 @@ import {
   stepRequest,
 } from "./run_options.ts";
 import type { RawModelAnswer, RawModelCall } from "./models/model_calls.ts";
+import type { ModelAlias } from "./models/model_names.ts";
 import { networkEvent, networkStatus, tasksNow, wallTimeOf } from "./snapshot.ts";
 import {
   allThreads,
@@ -593,6 +594,11 @@ export class DistributedNetwork implements AsyncDisposable {
   models(): NetworkModel[] {
     const { modelCalls, offeredModels } = this.#parts;
     return withSpeeds(offeredModels(), (model, nodeId) => modelCalls.speed(model, nodeId));
+  }
+
+  /** Other names that this node has for models (`modelAliases`), and what each means now. */
+  modelAliases(): ModelAlias[] {
+    return this.#parts.modelCalls.aliases();
   }
 
   /**

@@ -18,6 +18,8 @@ export interface OwnAgentsNeeds {
    * @throws {NetworkError} When that is more than peers take; nothing is told then.
    */
   readonly offer: (agents: AgentDescription[], action: string) => void;
+  /** Is told which agents there are, at first and whenever they have been replaced. */
+  readonly changed: (agents: Iterable<Agent>) => void;
 }
 
 const ACTION = "Cannot replace agents";
@@ -28,15 +30,18 @@ export class OwnAgents {
   readonly all: Map<string, Agent>;
   readonly #builtin: readonly Agent[];
   readonly #tell: OwnAgentsNeeds["offer"];
+  readonly #changed: OwnAgentsNeeds["changed"];
   #agents: readonly Agent[];
   #loops: ReadonlyMap<string, AgentLoop>;
 
-  constructor({ builtin, agents, loops, offer }: OwnAgentsNeeds) {
+  constructor({ builtin, agents, loops, offer, changed }: OwnAgentsNeeds) {
     this.#builtin = builtin;
     this.#tell = offer;
+    this.#changed = changed;
     this.#agents = agents;
     this.#loops = loops;
     this.all = byName([...builtin, ...agents]);
+    changed(this.all.values());
   }
 
   /** How a network of agents that this node has goes on; undefined for what is none. */
@@ -77,6 +82,7 @@ export class OwnAgents {
     }
     this.#agents = agents;
     this.#loops = loopsOf(members);
+    this.#changed(this.all.values());
   }
 
   #fill(agents: readonly Agent[]): void {

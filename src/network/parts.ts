@@ -57,7 +57,7 @@ export interface NetworkParts {
   readonly newId: () => string;
   readonly ownAgents: OwnAgents;
   readonly agentPrograms: AgentPrograms;
-  /** The MCP servers of its agents. */
+  /** The MCP servers of its agents: it ends them, with the node and with the agents. */
   readonly mcpServers: McpServers;
   readonly engines: EngineWatch;
   readonly modelCalls: ModelCalls;

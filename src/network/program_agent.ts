@@ -36,6 +36,7 @@ export function programAgent(description: AgentDescription, runInProgram: RunInP
           yield event.text;
         } else if (event.type === "tool-call") await calls.begin(event.tool, event.arguments);
         else if (event.type === "tool-result") await calls.end(event.tool, event.result);
+        else if (event.type === "tool-error") await calls.fail(event.tool, event.reason);
         else answer = event.answer;
       }
     } catch (thrown) {
@@ -117,16 +118,17 @@ class ToolCalls {
 
   /** The tool has answered; resolves when that was told. */
   async end(tool: string, result: JsonValue): Promise<void> {
-    const at = this.#open.findIndex((one) => one.tool === tool);
-    if (at < 0) {
-      throw new NetworkError(
-        "AGENT_FAILED",
-        `The program tells of a result of tool "${tool}", which it has not called.`,
-      );
-    }
-    const [call] = this.#open.splice(at, 1);
+    const call = this.#take(tool);
     call.result.resolve(result);
     await call.told;
+  }
+
+  /** The tool has failed; resolves when that was told. */
+  async fail(tool: string, reason: string): Promise<void> {
+    const call = this.#take(tool);
+    call.result.reject(new NetworkError("AGENT_FAILED", reason));
+    // What it is told to the program's caller by; the program knows it.
+    await call.told.catch(() => {});
   }
 
   /** The run is over: what has not ended will not. */
@@ -136,5 +138,16 @@ class ToolCalls {
         new NetworkError("AGENT_FAILED", "The run ended before the tool had answered."),
       );
     }
+  }
+
+  #take(tool: string): ToolCall {
+    const at = this.#open.findIndex((one) => one.tool === tool);
+    if (at < 0) {
+      throw new NetworkError(
+        "AGENT_FAILED",
+        `The program tells what came of tool "${tool}", which it has not called.`,
+      );
+    }
+    return this.#open.splice(at, 1)[0];
   }
 }

@@ -1,4 +1,4 @@
-/** An agent that runs here asks a model: a call like a client's, within the bounds of its own run. */
+/** An agent or a router that runs here asks a model: a call like a client's, within its own bounds. */
 
 import type { ModelReply } from "../agents/models/chat_model.ts";
 import type { ModelQuestion } from "../tasks/executor.ts";
@@ -11,7 +11,10 @@ import type { ModelCalls } from "./models/model_calls.ts";
  * @throws {NetworkError} As {@linkcode ModelCalls.call}.
  */
 export async function sendToModel(
-  { model, body, timeoutMs, priority, hops, traceparent, signal }: ModelQuestion,
+  { model, body, timeoutMs, priority, hops, traceparent, signal }: Omit<
+    ModelQuestion,
+    "asker" | "taskId"
+  >,
   calls: Pick<ModelCalls, "call">,
 ): Promise<ModelReply> {
   // Our own words: see agents/models/chat_wire.ts.

@@ -44,6 +44,7 @@ const EVENT_TOOL_CALL = bytesTag(2);
 const EVENT_TOOL_RESULT = bytesTag(3);
 const EVENT_AGENT_CALL = bytesTag(4);
 const EVENT_AGENT_RESULT = bytesTag(5);
+const EVENT_TOOL_ERROR = bytesTag(6);
 const ANSWER_OUTPUT = bytesTag(1);
 const ANSWER_DATA = bytesTag(2);
 const ANSWER_SERVICE_US = varintTag(3);
@@ -162,6 +163,8 @@ export function eventBody(event: AgentEvent): Encodable {
       return new FieldsBody(EVENT_TOOL_CALL, [event.tool, jsonOf(event.arguments)]);
     case "tool-result":
       return new FieldsBody(EVENT_TOOL_RESULT, [event.tool, jsonOf(event.result)]);
+    case "tool-error":
+      return new FieldsBody(EVENT_TOOL_ERROR, [event.tool, event.reason]);
     case "agent-call":
       return new FieldsBody(EVENT_AGENT_CALL, [event.agent, event.prompt]);
     case "agent-result": {
@@ -182,7 +185,7 @@ export function decodeEvent(bytes: Uint8Array): AgentEvent {
   while (!reader.atEnd) {
     const tag = reader.number();
     if (tag === EVENT_TOKEN) event = { type: "token", text: reader.string() };
-    else if (tag >= EVENT_TOOL_CALL && tag <= EVENT_AGENT_RESULT && (tag & 7) === 2) {
+    else if (tag >= EVENT_TOOL_CALL && tag <= EVENT_TOOL_ERROR && (tag & 7) === 2) {
       event = structuredEvent(tag, fieldsOf(reader.nested()));
     } else reader.skip(tag);
   }
@@ -197,6 +200,8 @@ function structuredEvent(tag: number, fields: readonly (Uint8Array | undefined)[
       return { type: "tool-call", tool: textOf(first), arguments: valueOf(second) };
     case EVENT_TOOL_RESULT:
       return { type: "tool-result", tool: textOf(first), result: valueOf(second) };
+    case EVENT_TOOL_ERROR:
+      return { type: "tool-error", tool: textOf(first), reason: textOf(second) };
     case EVENT_AGENT_CALL:
       return { type: "agent-call", agent: textOf(first), prompt: textOf(second) };
     default: {

@@ -1,6 +1,6 @@
 /** One run of an agent: its answer, its events in order, and its end when it is given up. */
 
-import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects, assertStrictEquals } from "@std/assert";
 import { type AgentAnswer, type AgentRun, createAgent } from "../../src/agents/agent.ts";
 import { Cancellation } from "../../src/base/cancellation.ts";
 import type { AgentEvent } from "../../src/agents/run_event.ts";
@@ -262,6 +262,30 @@ Deno.test("a call of a tool is seen as two events, in order with the tokens", as
     { type: "tool-call", tool: "add", arguments: { a: 1, b: 2 } },
     { type: "tool-result", tool: "add", result: 3 },
     { type: "token", text: "3" },
+  ]);
+});
+
+Deno.test("a call of a tool that fails is seen to end, and the agent may go on", async () => {
+  const events: AgentEvent[] = [];
+  const look = createTool({
+    name: "look",
+    description: "",
+    handler: () => Promise.reject(new Error("it is dark")),
+  });
+  const agent = createAgent({
+    name: "subject",
+    description: "",
+    tools: [look],
+    run: ({ callTool }) =>
+      callTool("look", {}).then(String, ({ message }) => `It says: ${message}`),
+  });
+
+  const answer = await answerOf(agent, callOf({ emit: (event) => void events.push(event) }));
+
+  assertMatch(answer.output, /^It says: .*it is dark/);
+  assertEquals(events, [
+    { type: "tool-call", tool: "look", arguments: {} },
+    { type: "tool-error", tool: "look", reason: answer.output.slice("It says: ".length) },
   ]);
 });
 

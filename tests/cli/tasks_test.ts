@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { NetworkError } from "../../src/base/errors.ts";
 import { theOne } from "../../src/cli/commands/cancel.ts";
-import { consideredTable, tasksReport } from "../../src/cli/show_tasks.ts";
+import { consideredTable, showUsage, tasksReport } from "../../src/cli/show_tasks.ts";
 import type { EndedTask, TaskStatus } from "../../src/network/status.ts";
 
 const NOW = 1_000_000;
@@ -118,4 +118,14 @@ Deno.test("the beginning of an id is enough where it means one task", () => {
   const none = assertThrows(() => theOne("02", tasks), NetworkError);
   assertEquals(none.code, "NOT_FOUND");
   assertStringIncludes(none.message, "See: hanzo-network tasks");
+});
+
+Deno.test("what models took is told as far as it is known", () => {
+  const shown = (modelCalls: number, inputTokens: number, outputTokens: number) =>
+    showUsage({ modelCalls, inputTokens, outputTokens });
+  assertEquals(shown(3, 1_234, 56), "models: 3 calls, 1,234 tokens read, 56 written");
+  assertEquals(shown(1, 7, 0), "models: 1 call, 7 tokens read, 0 written");
+  assertEquals(shown(2, 0, 0), "models: 2 calls");
+  assertEquals(shown(0, 8, 1), "models: 8 tokens read, 1 written");
+  assertEquals(shown(0, 0, 0), "models: not asked");
 });

@@ -36,6 +36,7 @@ const UNKNOWN: ListedModel = {
   capabilities: [],
   loaded: false,
 };
+const FAST: ListedModel = { ...LLAMA, name: "fast", aliasOf: LLAMA.name };
 const MODELS = [LLAMA, UNKNOWN];
 
 /** Answers by path. */
@@ -128,6 +129,20 @@ Deno.test("Ollama's client is shown what a model is, in Ollama's words", async (
   });
   const unknown = ollamaShow(UNKNOWN, { at: AT });
   assertEquals(unknown.model_info, { "general.architecture": "unknown" });
+});
+
+Deno.test("another name of a model is one to choose, and says of which model", async () => {
+  const at = { at: AT };
+  const both = [LLAMA, FAST];
+  const { id, root, display_name } = listedModel(FAST, at);
+  assertEquals([id, root, display_name], ["fast", LLAMA.name, `fast (${LLAMA.name})`]);
+  assertEquals("root" in listedModel(LLAMA, at), false);
+  const fetch = serving({ "/api/tags": ollamaTags(both, at), "/api/show": ollamaShow(FAST, at) });
+  const client = new Ollama({ host: "http://127.0.0.1:1", fetch });
+  const { models: [llama, fast] } = await client.list();
+  assertEquals([fast.name, fast.details.parent_model], ["fast", LLAMA.name]);
+  assertEquals(fast.digest, llama.digest);
+  assertEquals((await client.show({ model: "fast" })).details.parent_model, LLAMA.name);
 });
 
 Deno.test("numbers of parameters are said in few digits", () => {

@@ -8,8 +8,9 @@ import {
   assertThrows,
 } from "@std/assert";
 import OpenAI from "openai";
+import type { ChatChunk } from "../../src/dialects/chat.ts";
 import { NetworkError } from "../../src/base/errors.ts";
-import type { JsonObject } from "../../src/dialects/dialect.ts";
+import type { CallError, JsonObject } from "../../src/dialects/dialect.ts";
 import { openAiResponses } from "../../src/dialects/openai/responses.ts";
 import {
   chunk,
@@ -377,6 +378,68 @@ Deno.test("OpenAI's client throws an error that comes in the middle of a respons
   );
   assertStringIncludes(error.message, "the engine has gone");
   assertEquals(watched(openAiResponses, told[0]).fault, "the engine has gone");
+});
+
+Deno.test("before that it hears that the response has failed, and how far it had come", async () => {
+  const call = { index: 0, id: "c", function: { name: "f", arguments: '{"a":' } };
+  const pieces = [chunk({ reasoning: "Hm" }), chunk({ content: "Hi" }), chunk({ content: " the" })];
+  const failures: [CallError, ChatChunk[], string][] = [
+    [{ code: "UNKNOWN_OUTCOME", message: "it has gone" }, [], "server_error"],
+    [
+      { code: "RESOURCE_EXHAUSTED", message: "too much" },
+      [chunk({ tool_calls: [call] })],
+      "rate_limit_exceeded",
+    ],
+  ];
+  for (const [breaksOff, more, code] of failures) {
+    const { client, told } = clientOf({ pieces: [...pieces, ...more], breaksOff });
+    const seen: OpenAI.Responses.ResponseStreamEvent[] = [];
+    const reading = async () => {
+      for await (const event of await client.responses.create({ ...HELLO, stream: true })) {
+        seen.push(event);
+      }
+    };
+    await assertRejects(reading, OpenAI.APIError, breaksOff.message);
+    const [first, last] = [seen[0], seen.at(-1)!];
+    assert(first.type === "response.created" && last.type === "response.failed");
+    const { id, status, error, output, completed_at } = last.response;
+    assertEquals([id, status, completed_at], [first.response.id, "failed", null]);
+    assertEquals(error, { code, message: breaksOff.message } as typeof error);
+    assertEquals<unknown>(output.map((item) => [item.type, "status" in item && item.status]), [
+      ["reasoning", "completed"],
+      ["message", more.length === 0 ? "incomplete" : "completed"],
+      ...more.map(() => ["function_call", "incomplete"]),
+    ]);
+    const [, message, called] = output;
+    const part = message.type === "message" && message.content[0];
+    assertEquals(part && part.type === "output_text" && part.text, "Hi the");
+    if (called?.type === "function_call") assertEquals(called.arguments, '{"a":');
+    // Numbered to the end, the error included.
+    const numbers = eventsOf(told[0]).map((event) => event.sequence_number);
+    assertEquals(numbers, numbers.map((_, i) => i));
+  }
+});
+
+Deno.test("what breaks off before a response has begun, or is no response, is an error and no more", () => {
+  for (const before of ["", "data: {}\n\n", "data: x\n\ndata: 1\n\n", "data: [DONE]\n\n"]) {
+    const followed = openAiResponses.follow!();
+    followed.push(before);
+    const [error, ...others] = eventsOf(followed.breakOff({ code: "INTERNAL", message: "no" }));
+    assertEquals([error.type, error.message, others], ["error", "no", []]);
+  }
+});
+
+Deno.test("what no response says of its items does no harm when it breaks off", () => {
+  const event = (value: JsonObject) => `data: ${JSON.stringify(value)}\n\n`;
+  const followed = openAiResponses.follow!();
+  followed.push(event({ type: "response.created", response: { id: "r" } }));
+  for (const at of [7, -1, 0.5, "0", null, 1e9]) {
+    followed.push(event({ type: "response.output_item.added", output_index: at, item: {} }));
+    followed.push(event({ type: "response.output_text.delta", output_index: at, delta: "x" }));
+  }
+  followed.push(event({ type: "response.output_text.delta", output_index: 0, delta: "x" }));
+  const [failed] = eventsOf(followed.breakOff({ code: "INTERNAL", message: "no" }));
+  assertEquals((failed.response as JsonObject).output, []);
 });
 
 Deno.test("a response has spoken with its first word, call or end, and not with its beginning", () => {

@@ -61,7 +61,13 @@ export function front(
       for (const text of portions(eventsOf(says), 7)) {
         for (const chunk of reader.push(text)) texts.push(pieces.push(chunk));
       }
-      texts.push(says.breaksOff === undefined ? pieces.end() : dialect.breakOff(says.breaksOff));
+      const followed = dialect.follow?.();
+      for (const text of portions(texts.join(""), 7)) followed?.push(text);
+      texts.push(
+        says.breaksOff === undefined
+          ? pieces.end()
+          : (followed ?? dialect).breakOff(says.breaksOff),
+      );
       told.push(texts.join(""));
       return new Response(
         ReadableStream.from(texts.map((text) => new TextEncoder().encode(text))),

@@ -1,12 +1,15 @@
 /** `hanzo-network mcp` beside a real node: by the protocol's inspector, and by a client. */
 
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { Client, parseJSONRPCMessage } from "@modelcontextprotocol/client";
 import { ProcessTransport } from "../../src/agents/mcp/process_transport.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { silentLogger } from "../../src/base/log.ts";
+import { OpenAiEngine } from "../support/engines/open_ai_engine.ts";
+import { testModel } from "../support/engines/test_model.ts";
 import { eventually } from "../support/eventually.ts";
 import { freeUdpPort, hanzo, programArgs, ready, TestMachine } from "../support/nodes.ts";
+import { soon } from "../support/soon.ts";
 import { withTempDir } from "../support/temp.ts";
 
 const INSPECTOR = "npm:@modelcontextprotocol/inspector@2.12.0";
@@ -29,9 +32,10 @@ async function inspect(directory: string, ...args: string[]) {
 async function connect(
   directory: string,
   mode: "legacy" | { pin: string } = "legacy",
+  ...options: string[]
 ): Promise<Client & AsyncDisposable> {
   const client = new Client({ name: "test", version: "1" }, { versionNegotiation: { mode } });
-  const args = programArgs("mcp", `--data-dir=${directory}`);
+  const args = programArgs("mcp", `--data-dir=${directory}`, ...options);
   await client.connect(
     new ProcessTransport({
       name: "hanzo",
@@ -114,6 +118,81 @@ Deno.test("a cancelled call cancels its task; a node that goes is missed, and fo
     await using again = machine.up("A");
     await ready(again);
     assertStringIncludes(await text(), '"tasks"');
+  });
+});
+
+Deno.test("a model of another device is asked by MCP, given up, and missed by name", async (t) => {
+  await using engine = await new OpenAiEngine({ models: [testModel("qwen3:8b")], tokenMs: 2 })
+    .start();
+  await withTempDir(async (directory) => {
+    const machine = new TestMachine(directory);
+    await using a = machine.up("A", "--model-alias=fast=gone,qwen3:8b");
+    await using b = machine.up("B", `--engine=${engine.url}`);
+    await Promise.all([ready(a), ready(b)]);
+    await using client = await connect(directory, "legacy", "--node-id=A");
+    const call = async (name: string, args: Record<string, unknown> = {}, signal?: AbortSignal) => {
+      const answer = await client.callTool({ name, arguments: args }, { signal });
+      const text = answer.content.map((part) => part.type === "text" ? part.text : "").join("");
+      return { text, isError: answer.isError === true, data: answer.structuredContent };
+    };
+    await eventually(async () => (await call("list_models")).text.includes('"qwen3:8b"'), {
+      what: "the model of B, as A knows it",
+      timeoutMs: 20_000,
+    });
+
+    await t.step("it answers, by another name of it too, and says what it took", async () => {
+      const prompt = "say these words";
+      const asked = { model: "fast", prompt, system: "Be brief", maxTokens: 9, temperature: 0 };
+      const { data } = await call("ask_model", asked);
+      assertEquals(data, {
+        output: "You said: say these words",
+        model: "qwen3:8b",
+        finishReason: "stop",
+        usage: { promptTokens: 5, completionTokens: 5 },
+      });
+      const { body } = engine.asked("/v1/chat/completions").at(-1)!;
+      assertEquals(body, {
+        model: "qwen3:8b",
+        messages: [{ role: "system", content: "Be brief" }, { role: "user", content: prompt }],
+        stream: false,
+        max_tokens: 9,
+        temperature: 0,
+      });
+    });
+
+    await t.step("a call that is cancelled stops the engine of the other process", async () => {
+      engine.reply = () => ({ text: "word ".repeat(5_000) });
+      const before = engine.requests.length;
+      const controller = new AbortController();
+      const calling = call("ask_model", { model: "qwen3:8b", prompt: "Go on" }, controller.signal);
+      const cancelled = assertRejects(() => calling);
+      const request = await eventually(() => engine.requests[before], { what: "the request" });
+      await eventually(() => request.tokens > 0, { what: "the first word" });
+      controller.abort();
+      await cancelled;
+      assertEquals(await soon(request.outcome, "the engine's end"), "cancelled");
+    });
+
+    await t.step("one that takes too long is given up, and says so", async () => {
+      const late = await call("ask_model", { model: "qwen3:8b", prompt: "Go on", timeoutMs: 200 });
+      assertEquals(late.isError, true);
+      assertMatch(late.text, /"qwen3:8b".*within 0.2 s. Give it longer/);
+      const { outcome } = engine.requests.at(-1)!;
+      assertEquals(await soon(outcome, "the engine's end"), "cancelled");
+    });
+
+    await t.step("one that nobody has is missed, with what there is", async () => {
+      const missed = await call("ask_model", { model: "gone", prompt: "Hello" });
+      assertEquals(missed.isError, true);
+      assertMatch(missed.text, /"gone".*qwen3:8b/);
+    });
+
+    await t.step("an engine that fails is told of in its words", async () => {
+      engine.fault = { type: "fail", status: 500, message: "out of memory" };
+      const failed = await call("ask_model", { model: "qwen3:8b", prompt: "Hello" });
+      assertEquals(failed.isError, true);
+      assertStringIncludes(failed.text, "out of memory");
+    });
   });
 });
 

@@ -98,6 +98,7 @@ Deno.test("a run is asked for as it was, and what it says comes in order", async
     call.write({ token: { text: "ü" } });
     call.write({ tool_call: { tool: "x", arguments_json: '{"a":1}' } });
     call.write({ tool_result: { tool: "x" } });
+    call.write({ tool_error: { tool: "y", reason: "it is dark" } });
     call.write({ result: { output: "", data_json: "[1]", usage: { model_calls: 2 } } });
     call.end();
   }, async (program) => {
@@ -105,6 +106,7 @@ Deno.test("a run is asked for as it was, and what it says comes in order", async
       { type: "token", text: "ü" },
       { type: "tool-call", tool: "x", arguments: { a: 1 } },
       { type: "tool-result", tool: "x", result: null },
+      { type: "tool-error", tool: "y", reason: "it is dark" },
       {
         type: "answer",
         answer: {

@@ -90,6 +90,7 @@ Deno.test("each event of a run arrives as its message, in order, with all that i
     { type: "token", text: "ünï" },
     { type: "tool-call", tool: "look", arguments: { at: [1, null] } },
     { type: "tool-result", tool: "look", result: "there" },
+    { type: "tool-error", tool: "look", reason: "it is dark" },
     { type: "agent-call", agent: "other", prompt: "well?" },
     { type: "agent-result", agent: "other", nodeId: "pi", taskId: TASK_ID, output: "so" },
     { type: "result", result: { ...RESULT, data: { n: 1 } } },
@@ -104,11 +105,13 @@ Deno.test("each event of a run arrives as its message, in order, with all that i
     "token",
     "tool_call",
     "tool_result",
+    "tool_error",
     "agent_call",
     "agent_result",
     "result",
   ]);
-  const [routed, fallback, started, token, call, answer, asked, told, result] = messages;
+  const [routed, fallback, started, token, call, answer, failure, asked, told, result] = messages;
+  assertEquals(failure.tool_error, { tool: "look", reason: "it is dark" });
   assertEquals(asked.agent_call, { agent: "other", prompt: "well?" });
   assertEquals([told.agent_result.node_id, told.agent_result.output], ["pi", "so"]);
   assertEquals(routed.routed.considered[0].finish_ms, 12.5);

@@ -150,6 +150,20 @@ Deno.test("what a program says is what the agent says: tokens, tools, answer and
   assertEquals((await run(short as ProgramEvent[])).answer, { output: "s" });
 });
 
+Deno.test("a tool that fails in a program is seen to fail, and the program goes on", async () => {
+  const { seen, answer } = await run([
+    { type: "tool-call", tool: "x", arguments: null },
+    { type: "tool-error", tool: "x", reason: "it is dark" },
+    { type: "token", text: "Nothing seen." },
+  ], ["x"]);
+  assertEquals(seen, [
+    { type: "tool-call", tool: "x", arguments: null },
+    { type: "tool-error", tool: "x", reason: "it is dark" },
+    { type: "token", text: "Nothing seen." },
+  ]);
+  assertEquals(answer.output, "Nothing seen.");
+});
+
 Deno.test("tools that a program has not named, or not called, fail its run in words", async () => {
   const unnamed = run([{ type: "tool-call", tool: "x", arguments: null }]);
   assertMatch((await assertRejects(() => unnamed, NetworkError)).message, /"x".*no tools/);

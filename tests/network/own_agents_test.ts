@@ -80,11 +80,13 @@ Deno.test("a built-in agent comes back when what stood in its place has gone", a
 
 Deno.test("networks of agents come and go with their agents, and how they go on", () => {
   const offers: string[] = [];
+  const changes: string[] = [];
   const agents = new OwnAgents({
     builtin: [says("builtin", "1")],
     agents: [],
     loops: new Map(),
     offer: (list) => void offers.push(list.map(({ name }) => name).join()),
+    changed: (list) => void changes.push([...list].map(({ name }) => name).join()),
   });
   const press = createNetwork({
     name: "press",
@@ -105,4 +107,5 @@ Deno.test("networks of agents come and go with their agents, and how they go on"
     'a program serves an agent "python" here already',
   );
   assertEquals([...agents.all.keys()], ["builtin", "other", "python"]);
+  assertEquals(changes, ["builtin", ...offers]);
 });

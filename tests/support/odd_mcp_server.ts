@@ -7,7 +7,18 @@ const [mode = "good"] = Deno.args;
 const encoder = new TextEncoder();
 const write = (text: string) => Deno.stdout.writeSync(encoder.encode(text));
 const send = (message: object) => write(`${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`);
-let tools = ["echo", "environment", "die", "hang", "huge", "deep", "fail", "cancelled", "add tool"];
+let tools = [
+  "echo",
+  "environment",
+  "die",
+  "hang",
+  "huge",
+  "deep",
+  "fail",
+  "cancelled",
+  "add tool",
+  "pid",
+];
 const cancelled: unknown[] = [];
 
 if (mode === "dies") {
@@ -57,6 +68,8 @@ async function call(reply: (result: unknown) => void, params: Params): Promise<v
       return text(String(params.arguments?.text));
     case "environment":
       return text(JSON.stringify(Deno.env.toObject()));
+    case "pid":
+      return text(String(Deno.pid));
     case "die":
       Deno.exit(1);
       break;

@@ -63,6 +63,7 @@ const anyEvent: fc.Arbitrary<AgentEvent> = fc.oneof(
   fc.record({ type: fc.constant("token" as const), text }),
   fc.record({ type: fc.constant("tool-call" as const), tool: label, arguments: json }),
   fc.record({ type: fc.constant("tool-result" as const), tool: label, result: json }),
+  fc.record({ type: fc.constant("tool-error" as const), tool: label, reason: text }),
   fc.record({ type: fc.constant("agent-call" as const), agent: label, prompt: text }),
   fc.record({
     type: fc.constant("agent-result" as const),

@@ -1,4 +1,4 @@
-/** An MCP server as long as a node lives: started when it is needed, and again when it has died. */
+/** An MCP server as long as a node has a use for it: started when it is needed, and again when it has died. */
 
 import type { Tool as ListedTool } from "@modelcontextprotocol/client";
 import type { JsonValue } from "../../base/bounded_json.ts";
@@ -226,7 +226,7 @@ export class McpConnection {
   #closed(): NetworkError {
     return new NetworkError(
       "CANCELLED",
-      `MCP server "${this.#options.name}" is not used any more: the node stops.`,
+      `MCP server "${this.#options.name}" is not used any more: the node stops, or no agent here has it now.`,
     );
   }
 }

@@ -2,6 +2,7 @@
 
 import { NetworkError } from "../../base/errors.ts";
 import { needGranted } from "../../base/permissions.ts";
+import { stoppable } from "../../base/stoppable.ts";
 
 /** Of an answer, or of one event of a stream of them. */
 const MAX_BYTES = 8 * 1024 * 1024;
@@ -21,7 +22,7 @@ export function boundedFetch(name: string, onOver: () => void): typeof fetch {
       name: "net",
       host: `${url.hostname}:${port}`,
     });
-    const response = await fetch(input, init);
+    const response = stoppable(await fetch(input, init), init?.signal);
     if (response.body === null) return response;
     const isStream = /^text\/event-stream\b/i.test(response.headers.get("content-type") ?? "");
     const body = response.body.pipeThrough(bound(name, isStream, onOver));

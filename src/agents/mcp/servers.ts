@@ -1,10 +1,14 @@
-/** The MCP servers of a node: each there once, for all runs of all agents that name it. */
+/**
+ * The MCP servers of a node: each there once, for all runs of all agents that name it, and no longer
+ * than an agent names it or a run uses it.
+ */
 
 import type { Tool as ListedTool } from "@modelcontextprotocol/client";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { NetworkError } from "../../base/errors.ts";
 import { type Logger, silentLogger } from "../../base/log.ts";
 import { safeText } from "../../base/safe_text.ts";
+import type { ServerTools, ServerToolsOptions } from "../agent_tools.ts";
 import { createTool, type Tool } from "../tool.ts";
 import { McpConnection } from "./connection.ts";
 import type { McpServerOptions } from "./server_options.ts";
@@ -22,12 +26,11 @@ export interface McpServersOptions {
   readonly clock?: Clock;
 }
 
-/** For whom {@linkcode McpServers.tools} are. */
-export interface McpToolsOptions {
-  /** Names that are taken already: those of the agent's own tools. */
-  readonly taken?: Iterable<string>;
-  /** Gives up waiting for servers that start. */
-  readonly signal?: AbortSignal;
+/** One of them. */
+interface Held {
+  readonly connection: McpConnection;
+  /** How many runs use it. */
+  users: number;
 }
 
 /** See the top of the file. */
@@ -35,7 +38,11 @@ export class McpServers implements AsyncDisposable {
   readonly #logger: Logger;
   readonly #clock: Clock;
   /** By what starts them: two agents that say the same mean the same. */
-  readonly #connections = new Map<string, McpConnection>();
+  readonly #held = new Map<string, Held>();
+  /** Those that agents of this node name; the others end with the last run that uses them. */
+  #named: ReadonlySet<string> = new Set();
+  /** Those that nobody has any more, until they have ended. */
+  readonly #ending = new Set<Promise<void>>();
   #isClosed = false;
 
   constructor({ logger = silentLogger, clock = systemClock }: McpServersOptions = {}) {
@@ -44,19 +51,62 @@ export class McpServers implements AsyncDisposable {
   }
 
   /**
-   * The tools of servers, as tools of an agent: starts the servers that do not run. Lists change, so
-   * ask before each turn of a model; what runs already costs nothing.
+   * Says which servers the agents of the node name now. What no agent names any more is ended, as
+   * soon as no run uses it.
+   *
+   * @param servers By name, of each agent.
+   */
+  keep(servers: Iterable<Readonly<Record<string, McpServerOptions>>>): void {
+    this.#named = new Set([...servers].flatMap((named) => Object.values(named)).map(keyOf));
+    for (const key of [...this.#held.keys()]) this.#endUnlessNeeded(key);
+  }
+
+  /**
+   * What one run has of servers until it calls `end`. They are started when it asks for their tools.
    *
    * @param servers By name, as {@linkcode checkMcpServers} has found them right.
-   * @throws {NetworkError} Why one of the servers cannot be used.
    */
-  async tools(
-    servers: Readonly<Record<string, McpServerOptions>>,
-    { taken = [], signal = new AbortController().signal }: McpToolsOptions = {},
+  use(servers: Readonly<Record<string, McpServerOptions>>): ServerTools {
+    const used = new Map<string, Held>();
+    let hasEnded = false;
+    return {
+      tools: async (options) => {
+        if (this.#isClosed || hasEnded) throw notStarted(Object.keys(servers));
+        for (const [name, server] of Object.entries(servers)) {
+          if (used.has(name)) continue;
+          const held = this.#hold(name, server);
+          held.users++;
+          used.set(name, held);
+        }
+        return await this.#tools(used, options);
+      },
+      end: () => {
+        if (hasEnded) return;
+        hasEnded = true;
+        for (const held of used.values()) held.users--;
+        for (const server of Object.values(servers)) this.#endUnlessNeeded(keyOf(server));
+      },
+    };
+  }
+
+  /** Ends all servers; idempotent. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const closed = [...this.#held.values()].map(({ connection }) => connection.close());
+    await Promise.all([...closed, ...this.#ending]);
+  }
+
+  /** The same as {@linkcode McpServers.close}. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #tools(
+    used: ReadonlyMap<string, Held>,
+    { taken = [], signal = new AbortController().signal }: ServerToolsOptions = {},
   ): Promise<Tool[]> {
     const lists = await Promise.all(
-      Object.entries(servers).map(async ([name, options]) => {
-        const connection = this.#connection(name, options);
+      [...used].map(async ([name, { connection }]) => {
         return { name, connection, listed: await connection.tools(signal) };
       }),
     );
@@ -69,33 +119,24 @@ export class McpServers implements AsyncDisposable {
     );
   }
 
-  /** Ends all servers; idempotent. */
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    await Promise.all([...this.#connections.values()].map((connection) => connection.close()));
-  }
-
-  /** The same as {@linkcode McpServers.close}. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
-
-  #connection(name: string, server: McpServerOptions): McpConnection {
-    if (this.#isClosed) {
-      throw new NetworkError(
-        "CANCELLED",
-        `MCP server "${name}" is not started any more: the node stops.`,
-      );
-    }
-    const key = JSON.stringify(server, Object.keys(server).sort().concat(innerKeys(server)));
-    let connection = this.#connections.get(key);
-    if (connection === undefined) {
+  #hold(name: string, server: McpServerOptions): Held {
+    const key = keyOf(server);
+    let held = this.#held.get(key);
+    if (held === undefined) {
       const copy = structuredClone(server);
       const options = { name, server: copy, clock: this.#clock, logger: this.#logger };
-      connection = new McpConnection(options);
-      this.#connections.set(key, connection);
+      held = { connection: new McpConnection(options), users: 0 };
+      this.#held.set(key, held);
     }
-    return connection;
+    return held;
+  }
+
+  #endUnlessNeeded(key: string): void {
+    const held = this.#held.get(key);
+    if (held === undefined || held.users > 0 || this.#named.has(key)) return;
+    this.#held.delete(key);
+    const ended = held.connection.close().finally(() => this.#ending.delete(ended));
+    this.#ending.add(ended);
   }
 
   /** Whether a model can be told of it. */
@@ -113,6 +154,20 @@ export class McpServers implements AsyncDisposable {
     });
     return false;
   }
+}
+
+/** What is the same for two servers that are started, or reached, in the same way. */
+function keyOf(server: McpServerOptions): string {
+  return JSON.stringify(server, Object.keys(server).sort().concat(innerKeys(server)));
+}
+
+function notStarted(names: readonly string[]): NetworkError {
+  return new NetworkError(
+    "CANCELLED",
+    `MCP server "${
+      names.join('", "')
+    }" is not started any more: the run has ended, or the node stops.`,
+  );
 }
 
 /** So that the order in which somebody has written variables and headers says nothing. */

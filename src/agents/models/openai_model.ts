@@ -3,6 +3,7 @@
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { describeError, NetworkError } from "../../base/errors.ts";
 import { needGranted } from "../../base/permissions.ts";
+import { stoppable } from "../../base/stoppable.ts";
 import { chatModel, type SendToModel } from "./chat_model.ts";
 import type { Model } from "./model.ts";
 
@@ -81,7 +82,7 @@ export function openAiModel(
   const send: SendToModel = async ({ body, signal }) => {
     needGranted(action, { name: "net", host: `${url.hostname}:${port}` });
     try {
-      const response = await fetch(url, {
+      const answer = await fetch(url, {
         method: "POST",
         headers: {
           "content-type": "application/json",
@@ -90,6 +91,7 @@ export function openAiModel(
         body,
         signal,
       });
+      const response = stoppable(answer, signal);
       const after = Number(response.headers.get("retry-after") ?? Number.NaN);
       return {
         status: response.status,

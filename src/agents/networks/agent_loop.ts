@@ -10,6 +10,7 @@ import type { EmitRunEvent, NetworkRunResult, RunResult, StoppedBy } from "../ru
 import type { RunStateStore } from "../run_state_store.ts";
 import { type AgentChoice, type AgentRouter, type NextAgent, readChoice } from "./agent_router.ts";
 import type { NetworkHooks } from "./network_hooks.ts";
+import { type FindModel, RouterModels } from "./router_models.ts";
 import type { JournalCall, RunJournal } from "./run_journal.ts";
 
 /** One step of a run: one agent is asked. */
@@ -54,6 +55,8 @@ export interface LoopRun {
   readonly signal: AbortSignal | undefined;
   readonly clock: Clock;
   readonly call: CallStep;
+  /** Finds the models that its routers ask. */
+  readonly model: FindModel;
   readonly emit: EmitRunEvent;
   /** Notes how far it has come; without it the run ends with its process. */
   readonly journal?: RunJournal;
@@ -78,6 +81,7 @@ class Going {
   readonly #loop: AgentLoop;
   readonly #run: LoopRun;
   readonly #startedAt: number;
+  readonly #models: RouterModels;
   /** The last answer; undefined before the first one. */
   #last: RunResult | undefined;
 
@@ -85,6 +89,7 @@ class Going {
     this.#loop = loop;
     this.#run = run;
     this.#startedAt = run.clock.now();
+    this.#models = new RouterModels(run.model);
   }
 
   async run(): Promise<NetworkRunResult> {
@@ -147,6 +152,7 @@ class Going {
       () => hooks.onFinish?.({ ...this.#seen, result, stoppedBy }),
     );
     await journal?.ended();
+    usage = sumOf(usage, this.#models.usage);
     return {
       ...this.#altered("onFinish", last, altered),
       attempts,
@@ -217,6 +223,7 @@ class Going {
         lastResult: this.#last && toAgentResult(this.#last),
         callCount: step - 1,
         signal,
+        model: this.#models.within(signal),
       }));
     return this.#read(who, choice);
   }

@@ -8,6 +8,7 @@ import { isLabel } from "../../base/safe_text.ts";
 import { ulidMaker } from "../../base/ulid.ts";
 import { type Agent, type AgentContext, createAgent } from "../agent.ts";
 import type { EmitRunEvent, NetworkRunResult, RunEvent } from "../run_event.ts";
+import { modelByName } from "../run_models.ts";
 import { streamRun } from "../run_stream.ts";
 import type { RunState } from "../run_state.ts";
 import { RunStateStore, storeOf } from "../run_state_store.ts";
@@ -283,12 +284,13 @@ export class AgentNetwork {
       signal,
       clock: this.#clock,
       call: (call) => local.call(call),
+      model: (name) => modelByName(name, undefined, `network "${this.name}"`),
       emit,
     });
   }
 
   /** A run of the network as an agent: whoever runs that knows how to reach the others. */
-  async #runInside({ prompt, context, state: given, signal, callAgent }: AgentContext) {
+  async #runInside({ prompt, context, state: given, signal, callAgent, model }: AgentContext) {
     const store = storeOf(given);
     const begun = new RunStateStore();
     for (const [key, value] of given.data) begun.data.set(key, value);
@@ -303,6 +305,7 @@ export class AgentNetwork {
       signal,
       clock: this.#clock,
       call: ({ agent, prompt, context, state }) => callAgent(agent, prompt, { context, state }),
+      model,
       emit: () => {},
       journal,
     });

@@ -2,6 +2,7 @@
 
 import { NetworkError } from "../../base/errors.ts";
 import { isLabel } from "../../base/safe_text.ts";
+import type { Model } from "../models/model.ts";
 import type { AgentResult, RunState } from "../run_state.ts";
 
 /** What a router is told of an agent. */
@@ -26,6 +27,16 @@ export interface RouterContext {
   readonly callCount: number;
   /** Aborts when the router has had its time, or the run is over. */
   readonly signal: AbortSignal;
+  /**
+   * A model of the network, on whatever device suits it best; nothing is asked before `generate`. It
+   * is stopped when the router has had its time.
+   *
+   * @param name As `hanzo-network models` lists it, or another name of it; several with commas
+   * between them are tried in turn. Without one it is `"default"`, the best that is there.
+   * @throws {NetworkError} `INVALID_ARGUMENT` for what is no name, `FAILED_PRECONDITION` where there
+   * is no network. When it is asked: `NOT_FOUND` when no node has it, and why it cannot answer.
+   */
+  model(name?: string): Model;
 }
 
 /**

@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { parseBoundedJson } from "../../base/bounded_json.ts";
 import { describeError, NetworkError } from "../../base/errors.ts";
+import { isModelName } from "../models/model_name.ts";
 import type { Model, ModelAnswer, ModelMessage, ModelTool } from "../models/model.ts";
 import {
   type AgentChoice,
@@ -20,8 +21,11 @@ export interface RoutingAgentOptions {
   name: string;
   /** What it is to see to, in words for the model. */
   description?: string;
-  /** The model that chooses. */
-  model: Model;
+  /**
+   * The model that chooses: a name as the network knows it, such as `"llama3.2"` or `"default"` for
+   * the best that is there, or a model of your own.
+   */
+  model: string | Model;
   /** Chooses instead when the model cannot be reached, or has said nonsense twice. */
   fallback?: AgentRouter | RouterFunction;
   /**
@@ -56,7 +60,7 @@ const MAX_QUOTED_LENGTH = 200;
  *   description: "Knows the weather of a town",
  *   run: ({ prompt }) => `${prompt}: sunny`,
  * });
- * // Any model will do, such as createOpenAiModel({ model: "llama3.2", baseUrl: "…" }).
+ * // Any model will do, such as "llama3.2" where the network runs on devices that have it.
  * const model: Model = {
  *   name: "scripted",
  *   generate: ({ messages }) => {
@@ -78,17 +82,16 @@ const MAX_QUOTED_LENGTH = 200;
  */
 export function createRoutingAgent(options: RoutingAgentOptions): AgentRouter {
   const { name, description, model, fallback, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
-  if (typeof model?.generate !== "function") {
+  if (!isModelName(model) && typeof (model as Model | undefined)?.generate !== "function") {
     throw new NetworkError(
       "INVALID_ARGUMENT",
-      `Cannot create routing agent "${name}": it has no model. Give it one, such as ` +
+      `Cannot create routing agent "${name}": it has no model. Give it a name, one such as ` +
         "createOpenAiModel makes, or use createRouter with a function.",
     );
   }
-  const router = createRouter((context) => askModel(model, description, context), {
-    name,
-    timeoutMs,
-  });
+  const choose = (context: RouterContext) =>
+    askModel(typeof model === "string" ? context.model(model) : model, description, context);
+  const router = createRouter(choose, { name, timeoutMs });
   return fallback === undefined
     ? router
     : Object.freeze({ ...router, fallback: toRouter(fallback) });

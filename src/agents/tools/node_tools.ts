@@ -21,7 +21,7 @@ export interface NodeToolsOptions {
   readonly allowed: NodeToolOptions;
   /** Those that every node has. */
   readonly always: readonly Tool[];
-  readonly mcpServers: Pick<McpServers, "tools">;
+  readonly mcpServers: Pick<McpServers, "use">;
 }
 
 /** What allows them. */
@@ -53,6 +53,6 @@ export function nodeTools({ nodeId, allowed, always, mcpServers }: NodeToolsOpti
           `there with ${ALLOWING[name]}.`,
       );
     },
-    ofServers: (servers, options) => mcpServers.tools(servers, options),
+    ofServers: (servers) => mcpServers.use(servers),
   };
 }

@@ -6,6 +6,7 @@ import { describeError, NetworkError } from "../../base/errors.ts";
 import { isGranted, needGranted } from "../../base/permissions.ts";
 import { safeText } from "../../base/safe_text.ts";
 import { parseWith } from "../../base/schema.ts";
+import { stoppable } from "../../base/stoppable.ts";
 import { createTool, type Tool } from "../tool.ts";
 
 /** Who searches: a SearXNG that is there, or Brave with a key. */
@@ -144,12 +145,14 @@ async function ask(
   needGranted(action, { name: "net", host: `${url.hostname}:${port}` });
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   try {
-    const response = await fetch(url, {
+    const either = AbortSignal.any([signal, timeout]);
+    const answer = await fetch(url, {
       headers: { accept: "application/json", ...headers },
       // A key would go along.
       redirect: "error",
-      signal: AbortSignal.any([signal, timeout]),
+      signal: either,
     });
+    const response = stoppable(answer, either);
     if (!response.ok) {
       await response.body?.cancel();
       const mend = response.status === 403

@@ -14,7 +14,7 @@ import {
 } from "../command.ts";
 import { LiveRegion } from "../live_region.ts";
 import { findNode, type NodeClient } from "../node_client.ts";
-import { consideredTable, type ShownChoice } from "../show_tasks.ts";
+import { consideredTable, type ShownChoice, showUsage } from "../show_tasks.ts";
 import { progressBar } from "../progress_bar.ts";
 import { showMilliseconds } from "../show.ts";
 import { table } from "../table.ts";
@@ -142,10 +142,11 @@ async function runOne(
     terminal.write(`${streamed === "" ? "" : "\n"}${safeText(result.output)}`);
   }
   terminal.line();
-  const { agent, nodeId, durationMs, reason } = result;
+  const { agent, nodeId, durationMs, reason, usage } = result;
   terminal.error(
     terminal.style("dim", `${agent} on ${nodeId} in ${showMilliseconds(durationMs)}: ${reason}`),
   );
+  if (usage !== undefined) terminal.error(terminal.style("dim", showUsage(usage)));
   for (const [i, choice] of choices.entries()) {
     if (choices.length > 1) terminal.error(`Attempt ${i + 1}:`);
     const lines = consideredTable(choice.considered, choice, terminal.columns);

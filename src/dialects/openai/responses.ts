@@ -1,10 +1,10 @@
 /** OpenAI's `/v1/responses`. */
 
 import type { Dialect } from "../dialect.ts";
-import { eventText } from "../events.ts";
 import { isObject, readAsked, wrongField } from "../fields.ts";
 import { type Judge, watchEvents } from "../stream_watch.ts";
-import { openAiError, refuseOpenAi } from "./errors.ts";
+import { refuseOpenAi } from "./errors.ts";
+import { errorEvent, ResponseSoFar } from "./response_so_far.ts";
 import { type ResponseForm, seconds, wholeResponse } from "./responses_answer.ts";
 import { ResponsePieces } from "./responses_pieces.ts";
 import { requestOf } from "./responses_request.ts";
@@ -39,13 +39,8 @@ export const openAiResponses: Dialect = {
   },
   watch: () => watchEvents(judgeResponse),
   refuse: refuseOpenAi,
-  breakOff(error) {
-    const told = openAiError(error);
-    const { message, code, param } = told;
-    // Clients that look for an `error` throw it; the others know an event by this type.
-    const event = { type: "error", sequence_number: 0, code, message, param, error: told };
-    return eventText(event, "error");
-  },
+  breakOff: (error) => errorEvent(error, 0),
+  follow: () => new ResponseSoFar(),
 };
 
 const judgeResponse: Judge = ({ type, item, delta, response }, findings) => {

@@ -132,6 +132,8 @@ function told(event: Exclude<RunEvent, { type: "result" }>): string {
       return `${event.nodeId} failed: ${event.reason}\n`;
     case "tool-call":
       return `calls ${event.tool}\n`;
+    case "tool-error":
+      return `${event.tool} failed: ${event.reason}\n`;
     case "step":
       return `step ${event.step}: ${event.agent}\n`;
     default:

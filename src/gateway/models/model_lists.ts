@@ -14,6 +14,7 @@ import {
 } from "../../dialects/listings.ts";
 import type { NetworkModel } from "../../network/catalog.ts";
 import type { DistributedNetwork } from "../../network/distributed_network.ts";
+import type { ModelAlias } from "../../network/models/model_names.ts";
 import type { JsonBodies } from "../json_bodies.ts";
 import { readModelRequest } from "./model_request.ts";
 import { noPathIn, refusalIn } from "./model_response.ts";
@@ -44,11 +45,11 @@ export function listings(
   { network, bodies }: ListingNeeds,
 ): (request: HttpRequest, method: string) => Promise<HttpAnswer> {
   const options = { at: SINCE };
-  const all = () => network.models().map(listed);
+  const all = () => withAliases(network.models().map(listed), network.modelAliases());
   const find = (name: unknown) => {
     const found = all().find((model) => model.name === name || model.name === `${name}:latest`);
     if (found !== undefined) return found;
-    const names = all().map((model) => model.name).slice(0, 20).join(", ");
+    const names = network.models().slice(0, 20).map((model) => model.name).join(", ");
     throw new NetworkError(
       "NOT_FOUND",
       `Cannot show model ${JSON.stringify(name ?? "")}: no device of the network has it. ` +
@@ -65,7 +66,7 @@ export function listings(
         case "GET /api/tags":
           return Response.json(ollamaTags(all(), options));
         case "GET /api/ps":
-          return Response.json(ollamaPs(all(), { now: Date.now() }));
+          return Response.json(ollamaPs(network.models().map(listed), { now: Date.now() }));
         case "GET /api/version":
           return Response.json(ollamaVersion(OLLAMA_VERSION), NO_ENGINE);
         case "POST /api/show": {
@@ -95,6 +96,20 @@ function spoken({ headers, url: { pathname } }: HttpRequest): DialectName {
   if (pathname.startsWith("/api/")) return "ollama-chat";
   const isAnthropic = headers.has("anthropic-version") || pathname.startsWith("/v1/messages");
   return isAnthropic ? "anthropic-messages" : "openai-chat";
+}
+
+/**
+ * With the other names that this node has for them: clients let people choose from the list. One
+ * that is the name of a model, too, is what is answered by it.
+ */
+function withAliases(models: ListedModel[], aliases: readonly ModelAlias[]): ListedModel[] {
+  const byName = new Map(models.map((model) => [model.name, model]));
+  const aliased = aliases.flatMap(({ name, models: [first] }) => {
+    const model = byName.get(first);
+    return model === undefined ? [] : [{ ...model, name, aliasOf: first }];
+  });
+  const taken = new Set(aliased.map(({ name }) => name));
+  return [...models.filter(({ name }) => !taken.has(name)), ...aliased];
 }
 
 /** A model as it is best known of all devices that have it. */

@@ -24,9 +24,14 @@ export async function* piecesOf(
   dialect: Dialect,
   pieces: AsyncGenerator<string, void, void>,
 ): AsyncGenerator<string, void, void> {
+  const followed = dialect.follow?.();
   try {
-    yield* pieces;
+    if (followed === undefined) return yield* pieces;
+    for await (const piece of pieces) {
+      followed.push(piece);
+      yield piece;
+    }
   } catch (thrown) {
-    yield dialect.breakOff(NetworkError.from(thrown));
+    yield (followed ?? dialect).breakOff(NetworkError.from(thrown));
   }
 }

@@ -26,7 +26,13 @@ import {
   parseEngineHead,
 } from "./engine_call.ts";
 import { engineCandidates } from "./engine_candidates.ts";
-import { type ModelAliases, modelsMeant } from "./model_names.ts";
+import {
+  aliasesNow,
+  type ModelAlias,
+  type ModelAliases,
+  modelsMeant,
+  type NameSources,
+} from "./model_names.ts";
 import { type ModelSpeed, ModelTimes } from "./model_times.ts";
 
 /** What a model is asked. */
@@ -154,6 +160,11 @@ export class ModelCalls {
     return this.#times.speed(model, nodeId);
   }
 
+  /** The other names that this node has for models, by name. */
+  aliases(): ModelAlias[] {
+    return aliasesNow(this.#sources());
+  }
+
   #meant({ model: asked, dialect }: RawModelCall): readonly string[] {
     if (asked.length > MAX_ASKED) {
       throw new NetworkError(
@@ -162,15 +173,11 @@ export class ModelCalls {
           "taken, those of several names with commas between them included.",
       );
     }
-    const models = this.#needs.models();
+    const sources = this.#sources();
     const use = /embed/.test(dialect) ? "embeddings" : "chat";
-    const meant = modelsMeant(asked, use, {
-      models,
-      aliases: this.#needs.aliases,
-      memoryOf: (nodeId) => this.#memoryOf(nodeId),
-    });
+    const meant = modelsMeant(asked, use, sources);
     if (meant.length > 0) return meant;
-    const names = models.map(({ name }) => name);
+    const names = sources.models.map(({ name }) => name);
     const told = names.slice(0, MAX_TOLD).join(", ");
     throw new NetworkError(
       "NOT_FOUND",
@@ -180,6 +187,11 @@ export class ModelCalls {
           : `There ${names.length === 1 ? "is" : "are"}: ${told}` +
             (names.length > MAX_TOLD ? `, and ${names.length - MAX_TOLD} more.` : ".")),
     );
+  }
+
+  #sources(): NameSources {
+    const { models, aliases } = this.#needs;
+    return { models: models(), aliases, memoryOf: (nodeId) => this.#memoryOf(nodeId) };
   }
 
   #memoryOf(nodeId: string): number | undefined {

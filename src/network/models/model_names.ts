@@ -10,6 +10,14 @@ export type ModelUse = "chat" | "embeddings";
 /** Other names of models, each for one or several, the best first. */
 export type ModelAliases = Readonly<Record<string, readonly string[]>>;
 
+/** Another name of models, and what it means now. */
+export interface ModelAlias {
+  /** By this name it is asked for. */
+  name: string;
+  /** The models that there are of those that it stands for, the best first: maybe none. */
+  models: string[];
+}
+
 /** The name for whatever model of the network does it best. */
 export const ANY_MODEL = "default";
 /** So many names are tried, each of which may stand for several models. */
@@ -45,6 +53,12 @@ export function modelsMeant(asked: string, use: ModelUse, sources: NameSources):
     }
   }
   return [...found];
+}
+
+/** What each alias means now, by name. */
+export function aliasesNow(sources: NameSources): ModelAlias[] {
+  const names = Object.keys(sources.aliases).sort();
+  return names.map((name) => ({ name, models: modelsMeant(name, "chat", sources) }));
 }
 
 function meant(

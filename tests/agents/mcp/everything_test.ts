@@ -52,7 +52,7 @@ Deno.test("the protocol's test server is started, used and ended", async () => {
     const env = await fetched();
     await using servers = new McpServers();
     const server = { command: Deno.execPath(), args: [...ARGS, "stdio"], cwd, env };
-    await assertUsable(await servers.tools({ everything: server }));
+    await assertUsable(await servers.use({ everything: server }).tools());
   });
 });
 
@@ -77,12 +77,12 @@ Deno.test("the same over HTTP; started anew, it is used again", async () => {
     };
     await using servers = new McpServers();
     const server = { everything: { url: `http://127.0.0.1:${port}/mcp` } };
-    const none = await assertRejects(() => servers.tools(server), NetworkError);
+    const none = await assertRejects(() => servers.use(server).tools(), NetworkError);
     assertStringIncludes((none as Error).message, "Is it running at http://127.0.0.1:");
-    let tools: Tool[];
+    let tools: readonly Tool[];
     {
       await using _ = start();
-      tools = await eventually(() => servers.tools(server), {
+      tools = await eventually(() => servers.use(server).tools(), {
         what: "the server",
         timeoutMs: 20_000,
       });

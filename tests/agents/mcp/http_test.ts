@@ -1,8 +1,11 @@
 /** MCP servers over HTTP that behave badly. */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { boundedFetch } from "../../../src/agents/mcp/http_fetch.ts";
 import { McpServers } from "../../../src/agents/mcp/servers.ts";
 import { NetworkError } from "../../../src/base/errors.ts";
+import { soon } from "../../support/soon.ts";
+import { UnendingServer } from "../../support/unending.ts";
 
 /** A server that answers so, and what it was sent. */
 function serve(answer: (request: Request) => Response | Promise<Response>) {
@@ -32,7 +35,7 @@ Deno.test("headers with a secret from the environment go to the server, and to n
   );
   await using servers = new McpServers();
   const server = { url: first.url, headers: { authorization: "Bearer ${ODD_TOKEN}" } };
-  const error = await assertRejects(() => servers.tools({ odd: server }), NetworkError);
+  const error = await assertRejects(() => servers.use({ odd: server }).tools(), NetworkError);
   assertEquals((error as NetworkError).code, "UNAVAILABLE");
   assertEquals(first.seen[0].get("authorization"), "Bearer t0ken");
   assertEquals(other.seen, []);
@@ -44,7 +47,7 @@ for (const type of ["application/json", "text/event-stream"]) {
     await using server = serve(() => endless(type));
     await using servers = new McpServers();
     const odd = { url: server.url, startTimeoutMs: 20_000 };
-    const error = await assertRejects(() => servers.tools({ odd }), NetworkError);
+    const error = await assertRejects(() => servers.use({ odd }).tools(), NetworkError);
     assertStringIncludes((error as Error).message, "Cannot");
     assert((error as NetworkError).code !== "DEADLINE_EXCEEDED", (error as Error).message);
   });
@@ -57,8 +60,24 @@ Deno.test("a server that lets nobody in, and one that is none, are told of", asy
   );
   await using servers = new McpServers();
   for (const { url } of [shut, none]) {
-    const error = await assertRejects(() => servers.tools({ odd: { url } }), NetworkError);
+    const error = await assertRejects(() => servers.use({ odd: { url } }).tools(), NetworkError);
     assertEquals((error as NetworkError).code, "UNAVAILABLE");
     assertStringIncludes((error as Error).message, "does it let this device in?");
   }
+});
+
+Deno.test("an answer is given up with its call, also after a collection of garbage", async () => {
+  await using server = new UnendingServer(": nothing yet\n\n", "text/event-stream");
+  const call = new AbortController();
+  const open = async () => {
+    const signal = AbortSignal.any([call.signal, new AbortController().signal]);
+    return await boundedFetch("odd", () => {})(server.url, { signal });
+  };
+  const reader = (await open()).body!.getReader();
+  await reader.read();
+  const end = assertRejects(() => reader.read(), Error, "enough");
+  await server.forgotten();
+  call.abort(new Error("enough"));
+  await soon(end, "the end of the answer");
+  await server.left();
 });

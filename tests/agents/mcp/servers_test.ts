@@ -37,8 +37,8 @@ Deno.test("a server is started once, is told only what it is given, and ends wit
   Deno.env.set("ODD_SECRET", "s3cret");
   const server = odd("good", { env: { GIVEN: "Bearer ${ODD_SECRET}" } });
   const [tools, same] = await Promise.all([
-    servers.tools({ odd: server }),
-    servers.tools({ other: { ...server } }, { taken: ["echo"] }),
+    servers.use({ odd: server }).tools(),
+    servers.use({ other: { ...server } }).tools({ taken: ["echo"] }),
   ]);
   assertEquals(await toolOf(tools, "echo").call({ text: "hi" }, running()), "hi");
   assertEquals(await toolOf(same, "other_echo").call({ text: "ho" }, running()), "ho");
@@ -48,7 +48,7 @@ Deno.test("a server is started once, is told only what it is given, and ends wit
   assertEquals(toolOf(tools, "add_tool").inputSchema?.type, "object");
   await servers.close();
   await servers.close();
-  assertEquals((await failure(() => servers.tools({ odd: server }))).code, "CANCELLED");
+  assertEquals((await failure(() => servers.use({ odd: server }).tools())).code, "CANCELLED");
   assertEquals(
     (await failure(() => toolOf(tools, "echo").call({}, running()))).code,
     "CANCELLED",
@@ -58,7 +58,7 @@ Deno.test("a server is started once, is told only what it is given, and ends wit
 Deno.test("a tool that fails says why; one that dies leaves its outcome unknown, and is there again", async () => {
   await using servers = new McpServers();
   const server = { odd: odd("good") };
-  const tools = await servers.tools(server);
+  const tools = await servers.use(server).tools();
   const failed = await failure(() => toolOf(tools, "fail").call({}, running()));
   assertEquals([failed.code, failed.message], [
     "AGENT_FAILED",
@@ -71,7 +71,7 @@ Deno.test("a tool that fails says why; one that dies leaves its outcome unknown,
   const early = await failure(() => toolOf(tools, "echo").call({}, running()));
   assertEquals(early.code, "UNAVAILABLE");
   assert(early.retryAfterMs! > 0 && early.retryAfterMs! <= 1_000);
-  const again = await eventually(() => servers.tools(server), { what: "the server again" });
+  const again = await eventually(() => servers.use(server).tools(), { what: "the server again" });
   assertEquals(await toolOf(again, "echo").call({ text: "hi" }, running()), "hi");
   // Tools that a run has had before use it, too.
   assertEquals(await toolOf(tools, "echo").call({ text: "ho" }, running()), "ho");
@@ -79,7 +79,7 @@ Deno.test("a tool that fails says why; one that dies leaves its outcome unknown,
 
 Deno.test("a call that is given up is cancelled there; one that takes too long is given up", async () => {
   await using servers = new McpServers();
-  const tools = await servers.tools({ odd: odd("good", { callTimeoutMs: 200 }) });
+  const tools = await servers.use({ odd: odd("good", { callTimeoutMs: 200 }) }).tools();
   const controller = new AbortController();
   const calling = toolOf(tools, "hang").call({}, running(controller.signal));
   // What was asked before has arrived when this is answered.
@@ -97,7 +97,7 @@ Deno.test("a call that is given up is cancelled there; one that takes too long i
 
 Deno.test("what is too much is left out or refused, and the server goes on", async () => {
   await using servers = new McpServers();
-  const tools = await servers.tools({ odd: odd("good") });
+  const tools = await servers.use({ odd: odd("good") }).tools();
   const huge = String(await toolOf(tools, "huge").call({ text: "2000000" }, running()));
   assertEquals(huge.length < 1_100_000, true);
   assertStringIncludes(huge.slice(-60), "951424 more characters: not shown]");
@@ -110,10 +110,10 @@ Deno.test("what is too much is left out or refused, and the server goes on", asy
 Deno.test("tools that come later are there in the next turn", async () => {
   await using servers = new McpServers();
   const server = { odd: odd("good") };
-  const tools = await servers.tools(server);
+  const tools = await servers.use(server).tools();
   await toolOf(tools, "add_tool").call({}, running());
   await eventually(
-    async () => (await servers.tools(server)).some(({ name }) => name === "added"),
+    async () => (await servers.use(server).tools()).some(({ name }) => name === "added"),
     { what: "the added tool" },
   );
 });
@@ -121,7 +121,7 @@ Deno.test("tools that come later are there in the next turn", async () => {
 Deno.test("lines that are no messages are left out, and told once", async () => {
   const { logger, lines } = recordingLogger();
   await using servers = new McpServers({ logger });
-  const tools = await servers.tools({ odd: odd("chatty") });
+  const tools = await servers.use({ odd: odd("chatty") }).tools();
   assertEquals(await toolOf(tools, "echo").call({ text: "hi" }, running()), "hi");
   const told = lines("warn").filter((line) => line.includes("no message"));
   assertEquals(told.length, 1);
@@ -154,7 +154,7 @@ const BAD: { mode: string; says: RegExp; code: string; more?: Partial<McpCommand
 for (const { mode, says, code, more } of BAD) {
   Deno.test(`a server that cannot be used is told of with its reason: ${says.source}`, async () => {
     await using servers = new McpServers();
-    const error = await failure(() => servers.tools({ odd: odd(mode, more) }));
+    const error = await failure(() => servers.use({ odd: odd(mode, more) }).tools());
     assertEquals(error.code, code, error.message);
     assert(says.test(error.message), error.message);
   });
@@ -163,8 +163,8 @@ for (const { mode, says, code, more } of BAD) {
 Deno.test("who waits for a server that starts can give up, and one that ignores all is ended", async () => {
   const servers = new McpServers();
   const signal = AbortSignal.timeout(50);
-  await assertRejects(() => servers.tools({ odd: odd("silent") }, { signal }));
-  const tools = await servers.tools({ odd: odd("stubborn") });
+  await assertRejects(() => servers.use({ odd: odd("silent") }).tools({ signal }));
+  const tools = await servers.use({ odd: odd("stubborn") }).tools();
   assertEquals(await toolOf(tools, "echo").call({ text: "hi" }, running()), "hi");
   await servers.close();
 });
@@ -175,8 +175,8 @@ Deno.test("one that does not start is left alone for one second, then two, four,
   const server = { odd: odd("dies") };
   const pauses: number[] = [];
   for (let i = 0; i < 8; i++) {
-    assertStringIncludes((await failure(() => servers.tools(server))).message, "exit code 3");
-    const { retryAfterMs = 0, message } = await failure(() => servers.tools(server));
+    assertStringIncludes((await failure(() => servers.use(server).tools())).message, "exit code 3");
+    const { retryAfterMs = 0, message } = await failure(() => servers.use(server).tools());
     assertStringIncludes(message, "is started again in");
     pauses.push(retryAfterMs);
     await clock.advance(retryAfterMs);
@@ -187,7 +187,7 @@ Deno.test("one that does not start is left alone for one second, then two, four,
 Deno.test("one that has lived for a minute is started again at once", async () => {
   const clock = new ManualClock();
   await using servers = new McpServers({ clock });
-  const tools = await servers.tools({ odd: odd("good") });
+  const tools = await servers.use({ odd: odd("good") }).tools();
   await clock.advance(60_000);
   await failure(() => toolOf(tools, "die").call({}, running()));
   assertEquals(await toolOf(tools, "echo").call({ text: "hi" }, running()), "hi");

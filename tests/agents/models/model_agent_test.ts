@@ -189,9 +189,13 @@ Deno.test("failures with something else between them, or of different kinds, end
     "Done",
   );
 
-  const { output } = await answerOf(agentOf(model, { tools: [add, fails] }), callOf());
+  const events: string[] = [];
+  const call = callOf({ emit: ({ type }) => void events.push(type) });
+  const { output } = await answerOf(agentOf(model, { tools: [add, fails] }), call);
 
   assertEquals(output, "Done");
+  const failed = ["tool-call", "tool-error"];
+  assertEquals(events, [...failed, ...failed, ...failed, "tool-call", "tool-result", "token"]);
 });
 
 Deno.test("a model that does not come to an answer is asked no more than maxSteps times", async () => {

@@ -12,6 +12,8 @@ import {
 } from "../../../src/agents/models/openai_model.ts";
 import { type ErrorCode, NetworkError } from "../../../src/base/errors.ts";
 import { ManualClock } from "../../../src/base/manual_clock.ts";
+import { soon } from "../../support/soon.ts";
+import { UnendingServer } from "../../support/unending.ts";
 
 type Handler = (request: Request) => Response | Promise<Response>;
 
@@ -264,5 +266,24 @@ for (
     );
     assertEquals(error.code, "INVALID_ARGUMENT");
     assertStringIncludes(error.message, says);
+  });
+}
+
+for (const isStreamed of [true, false]) {
+  const how = isStreamed ? "in pieces" : "whole";
+  Deno.test(`an answer that comes ${how} is given up, also after a collection of garbage`, async () => {
+    const piece = 'data: {"choices":[{"delta":{"content":"one"}}]}\n\n';
+    const type = isStreamed ? "text/event-stream" : "application/json";
+    await using server = new UnendingServer(isStreamed ? piece : '{"choices": [', type);
+    const model = createOpenAiModel({ model: "m", baseUrl: server.url });
+    const run = new AbortController();
+    const onToken = isStreamed ? () => {} : undefined;
+    const messages = [{ role: "user" as const, content: "?" }];
+    const ask = () => model.generate({ messages, onToken, signal: run.signal });
+    const asked = assertRejects(ask, Error, "enough");
+    await server.forgotten();
+    run.abort(new Error("enough"));
+    await soon(asked, "the end of the answer");
+    await server.left();
   });
 }

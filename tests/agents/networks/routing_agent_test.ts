@@ -32,7 +32,7 @@ function scripted(...answers: (ModelAnswer | Error | Promise<ModelAnswer>)[]) {
 }
 
 function deskWith(
-  model: Model,
+  model: Model | string,
   options: Partial<Parameters<typeof createRoutingAgent>[0]> = {},
   clock = new ManualClock(),
 ): AgentNetwork {
@@ -154,9 +154,16 @@ Deno.test("a model is shown no more than it can read", async () => {
 });
 
 Deno.test("a routing agent without a model is refused", () => {
-  const error = assertThrows(
-    () => createRoutingAgent({ name: "lead", model: {} as Model }),
-    NetworkError,
-  );
-  assertStringIncludes(error.message, "it has no model");
+  for (const model of [{} as Model, undefined as unknown as Model, "", "two\nlines"]) {
+    const error = assertThrows(() => createRoutingAgent({ name: "lead", model }), NetworkError);
+    assertStringIncludes(error.message, "it has no model");
+  }
+});
+
+Deno.test("where there is no network no model is found by its name, and the fallback chooses", async () => {
+  const error = await assertRejects(() => deskWith("llama3.2").run("Go"), NetworkError);
+  assertEquals(error.code, "FAILED_PRECONDITION");
+  assertStringIncludes(error.message, 'network "desk" runs in no network that has models');
+  const fallback = sequentialRouter(["sums"]);
+  assertEquals(await outputs(deskWith("llama3.2", { fallback })), ["sums(Go)"]);
 });

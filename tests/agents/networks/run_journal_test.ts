@@ -8,6 +8,7 @@ import type { AgentResult } from "../../../src/agents/run_state.ts";
 import { RunStateStore } from "../../../src/agents/run_state_store.ts";
 import { NetworkError } from "../../../src/base/errors.ts";
 import { ManualClock } from "../../../src/base/manual_clock.ts";
+import { ScriptedModel } from "../models/scripted_model.ts";
 
 const kept = (agent: string): AgentResult => (
   { agent, nodeId: "n", taskId: "t", output: `${agent} said`, durationMs: 1 }
@@ -53,6 +54,7 @@ class Rig {
       clock: new ManualClock(),
       journal,
       emit: (event) => void this.log.push(event.type),
+      model: () => new ScriptedModel("never"),
       call: ({ agent, prompt }) => {
         this.log.push(`call ${agent} ${prompt}`);
         if (this.fails !== undefined) return Promise.reject(this.fails);

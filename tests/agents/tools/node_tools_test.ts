@@ -14,7 +14,7 @@ import { calling, ScriptedModel } from "../models/scripted_model.ts";
 
 const { signal } = new AbortController();
 const device = createDeviceInfoTool(() => Promise.resolve({ chip: "M4" }));
-const none = { tools: () => Promise.resolve([]) };
+const none = { use: () => ({ tools: () => Promise.resolve([]), end() {} }) };
 
 function source(options: Partial<NodeToolsOptions> = {}) {
   return nodeTools({ nodeId: "desk", allowed: {}, always: [device], mcpServers: none, ...options });
@@ -70,16 +70,20 @@ Deno.test("an agent that runs on no node has no tools of one", async () => {
 
 Deno.test("the tools of MCP servers are asked for before each turn, and are called like any other", async () => {
   const lists: unknown[] = [];
+  let ends = 0;
   let there = ["read"];
   const mcpServers: NodeToolsOptions["mcpServers"] = {
-    tools: (servers, { taken } = {}) => {
-      lists.push([servers, [...taken ?? []]]);
-      const tools = there.map((name) =>
-        createTool({ name, description: "", handler: () => `${name} it` })
-      );
-      there = ["read", "write"];
-      return Promise.resolve(tools);
-    },
+    use: (servers) => ({
+      tools: ({ taken } = {}) => {
+        lists.push([servers, [...taken ?? []]]);
+        const tools = there.map((name) =>
+          createTool({ name, description: "", handler: () => `${name} it` })
+        );
+        there = ["read", "write"];
+        return Promise.resolve(tools);
+      },
+      end: () => ends++,
+    }),
   };
   const files = { command: "files" };
   const model = new ScriptedModel(calling(["read"]), calling(["write"]), "Done");
@@ -93,6 +97,7 @@ Deno.test("the tools of MCP servers are asked for before each turn, and are call
 
   await answerOf(agent, callOf({ tools: source({ mcpServers }) }));
 
+  assertEquals(ends, 1);
   assertEquals(lists, Array.from({ length: 3 }, () => [{ files }, ["device_info"]]));
   assertEquals(model.asked.map(({ tools }) => tools!.map(({ name }) => name)), [
     ["device_info", "read"],
@@ -107,7 +112,7 @@ Deno.test("the tools of MCP servers are asked for before each turn, and are call
 
 Deno.test("a function, too, calls the tools of its MCP servers", async () => {
   const read = createTool({ name: "read", description: "", handler: () => "text" });
-  const mcpServers = { tools: () => Promise.resolve([read]) };
+  const mcpServers = { use: () => ({ tools: () => Promise.resolve([read]), end() {} }) };
   const agent = createAgent({
     name: "a",
     description: "",

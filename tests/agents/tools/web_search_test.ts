@@ -3,6 +3,8 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { createWebSearchTool } from "../../../src/agents/tools/web_search.ts";
 import { NetworkError } from "../../../src/base/errors.ts";
+import { soon } from "../../support/soon.ts";
+import { UnendingServer } from "../../support/unending.ts";
 
 type Handler = (request: Request) => Response | Promise<Response>;
 
@@ -85,3 +87,14 @@ for (const options of [{}, { searxng: "searx.example" }, { braveKeyEnv: "A-B" },
     assertThrows(() => createWebSearchTool(options as never), NetworkError, "Cannot create tool");
   });
 }
+
+Deno.test("a search is given up when its run is, also after a collection of garbage", async () => {
+  await using server = new UnendingServer('{"results": [');
+  const run = new AbortController();
+  const search = createWebSearchTool({ searxng: server.url });
+  const found = assertRejects(() => search.call({ query: "x" }, run), Error, "enough");
+  await server.forgotten();
+  run.abort(new Error("enough"));
+  await soon(found, "the end of the answer");
+  await server.left();
+});

@@ -21,11 +21,13 @@ import {
   type Row,
   tables,
 } from "./conformance/case.ts";
-import { LISTING_ROUTES } from "./conformance/listing_cases.ts";
+import { ALIAS, ALIASED, LISTING_ROUTES } from "./conformance/listing_cases.ts";
 import { OLLAMA_ROUTES } from "./conformance/ollama_cases.ts";
 import { OPENAI_ROUTES } from "./conformance/openai_cases.ts";
 import { ModelsRig, says } from "./models_rig.ts";
 
+/** Names of nobody before the one that there is. */
+const ALIASES = { [ALIAS]: ["gone", ALIASED], nothing: "gone" };
 const ROUTES = [...OPENAI_ROUTES, ...ANTHROPIC_ROUTES, ...OLLAMA_ROUTES, ...LISTING_ROUTES];
 const PAGE = new URL("../../../docs/MODELS.md", import.meta.url);
 const [BEGIN, END] = ["<!-- conformance: begin -->\n", "<!-- conformance: end -->\n"];
@@ -54,6 +56,7 @@ Deno.test("each route does for the official clients what the tables of docs/MODE
     here: SIDES.map((side) => engines[`${side} here`]),
     there: SIDES.map((side) => engines[`${side} there`]),
     models: 8,
+    aliases: ALIASES,
   });
   const found: { route: Route; rows: Row[] }[] = [];
   for (const route of ROUTES) {

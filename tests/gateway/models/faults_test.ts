@@ -38,11 +38,20 @@ const STREAMS: Record<string, Streaming> = {
   },
   async "openai responses"(rig, model, heard) {
     const asked = { model, input: SAID, stream: true as const };
-    for await (const event of await rig.openai().responses.create(asked)) {
-      if (event.type === "response.output_text.delta") heard.push(event.delta);
-      // It throws nothing by itself: this is how it tells.
-      if (event.type === "response.failed") throw new Error(event.response.error?.message);
-      if (event.type === "error") throw new Error(event.message);
+    const events = await rig.openai().responses.create(asked);
+    let failed: OpenAI.Responses.Response | undefined;
+    try {
+      for await (const event of events) {
+        if (event.type === "response.output_text.delta") heard.push(event.delta);
+        if (event.type === "response.failed") failed = event.response;
+      }
+    } catch (thrown) {
+      // Told twice: as the end of the response, and as an error that the client throws.
+      assertStringIncludes((thrown as Error).message, `${failed?.error?.message}`);
+      const item = failed?.output.at(-1);
+      const part = item?.type === "message" ? item.content[0] : undefined;
+      assertEquals(part?.type === "output_text" && part.text, heard.join(""));
+      throw thrown;
     }
   },
   async anthropic(rig, model, heard) {

@@ -4,6 +4,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { NetworkError } from "../../../src/base/errors.ts";
 import type { ModelOnDevice, NetworkModel } from "../../../src/network/catalog.ts";
 import {
+  aliasesNow,
   checkAliases,
   type ModelAliases,
   modelsMeant,
@@ -141,6 +142,20 @@ Deno.test("an alias stands for its models in their order, also for the name of a
   for (const name of ["__proto__", "constructor", "toString"]) {
     assertEquals(meant(name, models, { aliases }), []);
   }
+});
+
+Deno.test("aliases are told with what there is of their models", () => {
+  const models = [
+    model("big"),
+    model("small"),
+    model("nomic:latest", { capabilities: ["embeddings"] }),
+  ];
+  const aliases = checkAliases({ none: "gone", fast: ["gone", "small", "big"], embed: "nomic" });
+  assertEquals(aliasesNow({ models, aliases, memoryOf: () => undefined }), [
+    { name: "embed", models: ["nomic:latest"] },
+    { name: "fast", models: ["small", "big"] },
+    { name: "none", models: [] },
+  ]);
 });
 
 Deno.test("an alias may say what is the default", () => {

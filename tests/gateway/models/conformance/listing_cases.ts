@@ -4,6 +4,10 @@ import { assert, assertEquals } from "@std/assert";
 import type { Route } from "./case.ts";
 
 /** The routes. No engine is asked. */
+/** Another name of a model, as the node with the gateway has it. */
+export const ALIAS = "gpt-4o";
+export const ALIASED = "openai-here";
+
 export const LISTING_ROUTES: Route[] = [
   {
     method: "GET",
@@ -14,7 +18,7 @@ export const LISTING_ROUTES: Route[] = [
         client: "openai",
         async run({ rig, model }) {
           const ids = (await Array.fromAsync(rig.openai().models.list())).map(({ id }) => id);
-          assertEquals(ids, rig.here.models().map(({ name }) => name));
+          assertEquals(ids, [...rig.here.models().map(({ name }) => name), ALIAS]);
           assert(ids.includes(model));
         },
       },
@@ -24,6 +28,24 @@ export const LISTING_ROUTES: Route[] = [
         async run({ rig, model }) {
           const listed = await Array.fromAsync(rig.anthropic().models.list());
           assertEquals(listed.find(({ id }) => id === model)?.display_name, model);
+        },
+      },
+      {
+        feature: "other names of them (`--model-alias`), marked by `root`",
+        client: "openai",
+        async run({ rig }) {
+          const all = await Array.fromAsync(rig.openai().models.list());
+          const found = all.find(({ id }) => id === ALIAS) as { root?: string } | undefined;
+          assertEquals(found?.root, ALIASED);
+        },
+      },
+      {
+        feature: "other names of them, marked in `display_name`",
+        client: "@anthropic-ai/sdk",
+        async run({ rig }) {
+          const all = await Array.fromAsync(rig.anthropic().models.list());
+          const found = all.find(({ id }) => id === ALIAS);
+          assertEquals(found?.display_name, `${ALIAS} (${ALIASED})`);
         },
       },
     ],
@@ -36,7 +58,9 @@ export const LISTING_ROUTES: Route[] = [
         feature: "one of them",
         client: "openai",
         async run({ rig, model }) {
-          assertEquals((await rig.openai().models.retrieve(model)).id, model);
+          for (const name of [model, ALIAS]) {
+            assertEquals((await rig.openai().models.retrieve(name)).id, name);
+          }
         },
       },
       {
@@ -59,6 +83,15 @@ export const LISTING_ROUTES: Route[] = [
         const listed = models.find(({ name }) => name === model);
         assertEquals(listed?.digest.length, 64);
       },
+    }, {
+      feature: "other names of them (`--model-alias`), marked by `parent_model`",
+      client: "ollama",
+      async run({ rig }) {
+        const { models } = await rig.ollama().list();
+        const found = models.find(({ name }) => name === ALIAS);
+        assertEquals(found?.details.parent_model, ALIASED);
+        assertEquals(found?.digest, models.find(({ name }) => name === ALIASED)?.digest);
+      },
     }],
   },
   {
@@ -70,6 +103,7 @@ export const LISTING_ROUTES: Route[] = [
       async run({ rig, model }) {
         const { models } = await rig.ollama().ps();
         assert(models.some(({ name }) => name === model));
+        assert(!models.some(({ name }) => name === ALIAS), "it is there once");
       },
     }],
   },
@@ -94,6 +128,14 @@ export const LISTING_ROUTES: Route[] = [
         const { capabilities, details } = await rig.ollama().show({ model });
         assert(capabilities.includes("completion"));
         assertEquals(details.quantization_level, side === "ollama" ? "Q4_K_M" : "");
+      },
+    }, {
+      feature: "another name of one",
+      client: "ollama",
+      async run({ rig }) {
+        const { capabilities, details } = await rig.ollama().show({ model: ALIAS });
+        assert(capabilities.includes("completion"));
+        assertEquals(details.parent_model, ALIASED);
       },
     }],
   },
