@@ -2,7 +2,7 @@
 
 import { NetworkError } from "../../base/errors.ts";
 import type { RunEvent, RunResult } from "../../agents/run_event.ts";
-import type { ChatChunk, ChatCompletion, ChatMessage } from "../../dialects/chat.ts";
+import type { ChatChunk, ChatCompletion, ChatMessage, ChatUsage } from "../../dialects/chat.ts";
 import type { ChatTranslation, Dialect, JsonObject } from "../../dialects/dialect.ts";
 import type { DistributedNetwork } from "../../network/distributed_network.ts";
 import { inDialect, piecesOf } from "./model_response.ts";
@@ -87,16 +87,26 @@ function headers({ nodeId, taskId }: { nodeId: string; taskId: string }): Record
   return { "x-hanzo-node": nodeId, "x-hanzo-task": taskId };
 }
 
-function completion(head: Head, { output }: RunResult): ChatCompletion {
+function completion(head: Head, result: RunResult): ChatCompletion {
   return {
     ...head,
     object: "chat.completion",
     choices: [{
       index: 0,
-      message: { role: "assistant", content: output },
+      message: { role: "assistant", content: result.output },
       finish_reason: "stop",
     }],
-    usage: { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 },
+    usage: usageOf(result),
+  };
+}
+
+/** What the models took that the agent has asked; an agent without any takes nothing. */
+function usageOf({ usage }: RunResult): ChatUsage {
+  const { inputTokens = 0, outputTokens = 0 } = usage ?? {};
+  return {
+    prompt_tokens: inputTokens,
+    completion_tokens: outputTokens,
+    total_tokens: inputTokens + outputTokens,
   };
 }
 
@@ -115,16 +125,19 @@ async function* pieces(
     choices: [{ index: 0, delta, finish_reason: finish }],
   });
   let hasSaid = false;
+  let usage: ChatUsage | undefined;
   yield translator.push(chunk({ role: "assistant", content: "" }));
   for await (const event of events) {
     if (event.type === "token") {
       hasSaid = true;
       yield translator.push(chunk({ content: event.text }));
-    } else if (event.type === "result" && !hasSaid) {
-      yield translator.push(chunk({ content: event.result.output }));
+    } else if (event.type === "result") {
+      usage = usageOf(event.result);
+      if (!hasSaid) yield translator.push(chunk({ content: event.result.output }));
     }
   }
   yield translator.push(chunk({}, "stop"));
+  if (usage !== undefined) yield translator.push({ ...chunk({}), choices: [], usage });
   yield translator.end();
 }
 

@@ -282,7 +282,16 @@ Deno.test("an agent of the network is a model for whoever has the token", async 
       left.resolve(signal.reason);
     },
   });
-  await using rig = await ModelsRig.start({ models: 0, agents: [shout, count, sulk, wait] });
+  const think = createAgent({
+    name: "think",
+    description: "Says what it took",
+    async *run() {
+      yield "hm";
+      return { output: "hm", usage: { inputTokens: 7, outputTokens: 3, modelCalls: 2 } };
+    },
+  });
+  const agents = [shout, count, sulk, wait, think];
+  await using rig = await ModelsRig.start({ models: 0, agents });
 
   await t.step("OpenAI's client", async () => {
     const { chat, responses } = rig.openai(TOKEN);
@@ -313,6 +322,23 @@ Deno.test("an agent of the network is a model for whoever has the token", async 
       headers,
     });
     assertEquals((await answer.json()).message.content, "SAY WORDS");
+  });
+
+  await t.step("what its models took is told, whole and in pieces", async () => {
+    const { chat, responses } = rig.openai(TOKEN);
+    const ask = { model: "agent/think", messages };
+    const took = { prompt_tokens: 7, completion_tokens: 3, total_tokens: 10 };
+    assertEquals((await chat.completions.create(ask)).usage, took);
+    const stream_options = { include_usage: true };
+    const running = chat.completions.stream({ ...ask, stream_options });
+    assertEquals((await running.finalChatCompletion()).usage, took);
+    const response = await responses.stream({ model: "agent/think", input: "?" }).finalResponse();
+    assertEquals([response.usage?.input_tokens, response.usage?.output_tokens], [7, 3]);
+    const body = { model: "agent/think", max_tokens: 9, messages };
+    const { usage } = await rig.anthropic(TOKEN).messages.stream(body).finalMessage();
+    assertEquals([usage.input_tokens, usage.output_tokens], [7, 3]);
+    const none = await chat.completions.create({ model: "agent/shout", messages });
+    assertEquals(none.usage, { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 });
   });
 
   await t.step("without the token nobody is answered", async () => {
