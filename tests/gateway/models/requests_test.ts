@@ -193,10 +193,17 @@ Deno.test("what is asked and cannot be had is said in the client's own words", a
       assertEquals([status, code, param], [404, null, null], path);
       assertMatch(message, /There is no POST/);
     }
+    const [, unread] = await refusalOf(rig.fetch(`${rig.url}/v1/responses`));
+    assertEquals((unread as { error: { code: unknown } }).error.code, null);
     const [status, body] = await refusalOf(rig.post("/v1/messages/batches", {}));
     assertEquals([status, (body as { type: string }).type], [404, "error"]);
-    const [missing] = await refusalOf(rig.fetch(`${rig.url}/v1/models/gone`));
-    assertEquals(missing, 404);
+    for (const name of ["gone", "go%2Fne", "%ff", "%"]) {
+      const [missing, { error }] = await refusalOf(rig.fetch(`${rig.url}/v1/models/${name}`)) as [
+        number,
+        { error: { code: string } },
+      ];
+      assertEquals([missing, error.code], [404, "model_not_found"], name);
+    }
     await assertRejects(() => rig.openai().models.retrieve("gone"), OpenAI.NotFoundError, there);
     const error = await assertRejects(
       () => rig.anthropic().models.retrieve("gone"),
@@ -216,8 +223,22 @@ Deno.test("what is asked and cannot be had is said in the client's own words", a
       assertEquals(await statusFor(rig.url, path, "evil.example", body), 403, path);
       assertEquals(await statusFor(rig.url, path, new URL(rig.url).host, body) < 500, true);
       const packed = rig.post(path, body, { headers: { "content-encoding": "gzip" } });
-      assertEquals((await refusalOf(packed))[0], 415, path);
+      const refused = await refusalOf(packed);
+      assertEquals(refused[0], 415, path);
+      // In the words of its API, so that clients show what it says.
+      for (const [, body] of [foreign, refused]) {
+        const { type, error } = body as { type?: string; error: string | Record<string, unknown> };
+        const told = typeof error === "string" ? error : error.message;
+        assertMatch(`${told}`, /^Refused: /, path);
+        assertEquals(typeof error, path === "/api/chat" ? "string" : "object");
+        assertEquals(type, path === "/v1/messages" ? "error" : undefined);
+      }
     }
+    await assertRejects(
+      () => rig.ollama({ origin: "https://evil.example" }).list(),
+      Error,
+      "does not answer to other pages",
+    );
     for (const path of ["/v1/models", "/api/tags"]) {
       const answer = rig.fetch(`${rig.url}${path}`, { headers: { origin: "null" } });
       assertEquals((await refusalOf(answer))[0], 403, path);
