@@ -48,7 +48,9 @@ export async function askAgent(
   const head = { id: `chatcmpl-${newId()}`, created: Math.floor(now() / 1_000), model };
   if (!dialect.read(body).stream) {
     const result = await network.run(prompt, options);
-    return Response.json(translation.whole(completion(head, result)), { headers: headers(result) });
+    return Response.json(translation.whole(completion(head, result)), {
+      headers: headers(model, result),
+    });
   }
   const events = network.stream(prompt, options);
   const before: RunEvent[] = [];
@@ -72,7 +74,7 @@ export async function askAgent(
     status: 200,
     headers: {
       "content-type": dialect.streamType,
-      ...(routed?.type === "routed" && headers(routed)),
+      ...(routed?.type === "routed" && headers(model, routed)),
     },
   });
 }
@@ -83,8 +85,11 @@ interface Head {
   readonly model: string;
 }
 
-function headers({ nodeId, taskId }: { nodeId: string; taskId: string }): Record<string, string> {
-  return { "x-hanzo-node": nodeId, "x-hanzo-task": taskId };
+function headers(
+  model: string,
+  { nodeId, taskId }: { nodeId: string; taskId: string },
+): Record<string, string> {
+  return { "x-hanzo-node": nodeId, "x-hanzo-model": encodeURI(model), "x-hanzo-task": taskId };
 }
 
 function completion(head: Head, result: RunResult): ChatCompletion {

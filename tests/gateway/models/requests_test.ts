@@ -322,6 +322,7 @@ Deno.test("an agent of the network is a model for whoever has the token", async 
     });
     assertEquals([message.content, finish_reason], ["SAY WORDS (system: Be loud)", "stop"]);
     assertEquals(rig.answered?.headers.get("x-hanzo-node"), "here");
+    assertEquals(rig.answered?.headers.get("x-hanzo-model"), "agent/shout");
     const running = chat.completions.stream({ model: "agent/count", messages });
     const pieces: string[] = [];
     running.on("content", (piece) => pieces.push(piece));
