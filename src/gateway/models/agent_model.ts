@@ -5,6 +5,7 @@ import type { RunEvent, RunResult } from "../../agents/run_event.ts";
 import type { ChatChunk, ChatCompletion, ChatMessage, ChatUsage } from "../../dialects/chat.ts";
 import type { ChatTranslation, Dialect, JsonObject } from "../../dialects/dialect.ts";
 import type { DistributedNetwork } from "../../network/distributed_network.ts";
+import type { KeptItems } from "./kept_items.ts";
 import { inDialect, piecesOf } from "./model_response.ts";
 
 /** What asking an agent needs. */
@@ -12,6 +13,7 @@ export interface AgentModelNeeds {
   readonly network: DistributedNetwork;
   /** Makes an id that nobody else has: a ULID. */
   readonly newId: () => string;
+  readonly kept: KeptItems;
 }
 
 const PREFIX = "agent/";
@@ -28,7 +30,7 @@ export function agentNamed(model: string): string | undefined {
  * agent has said anything.
  */
 export async function askAgent(
-  { network, newId }: AgentModelNeeds,
+  { network, newId, kept }: AgentModelNeeds,
   dialect: Dialect,
   agent: string,
   body: JsonObject,
@@ -48,8 +50,9 @@ export async function askAgent(
   const head = { id: `chatcmpl-${newId()}`, created: Math.floor(now() / 1_000), model };
   if (!dialect.read(body).stream) {
     const result = await network.run(prompt, options);
-    return Response.json(translation.whole(completion(head, result)), {
-      headers: headers(model, result),
+    const answer = JSON.stringify(translation.whole(completion(head, result)));
+    return new Response(kept.keep(dialect.name, body, answer), {
+      headers: { "content-type": "application/json", ...headers(model, result) },
     });
   }
   const events = network.stream(prompt, options);
@@ -70,7 +73,8 @@ export async function askAgent(
       await events.return();
     }
   };
-  return inDialect(piecesOf(dialect, pieces(translation, head, all())), {
+  const answer = kept.keep(dialect.name, body, pieces(translation, head, all()));
+  return inDialect(piecesOf(dialect, answer), {
     status: 200,
     headers: {
       "content-type": dialect.streamType,

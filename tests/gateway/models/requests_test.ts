@@ -152,6 +152,35 @@ Deno.test("what is asked and cannot be had is said in the client's own words", a
     },
   );
 
+  await t.step("what was answered to Responses is known by its id when it goes on", async () => {
+    const { responses } = rig.openai();
+    const ask = { model: "qwen3:8b", input: "say words" };
+    const tools = [{ type: "function", name: "weather", parameters: {}, strict: false }] as const;
+    const whole = await responses.create({ ...ask, tools: [...tools] });
+    const pieces = await responses.stream({ ...ask, tools: [...tools] }).finalResponse();
+    for (const { output: [call] } of [whole, pieces]) {
+      assert(call.type === "function_call");
+      const answered = await responses.create({
+        model: "llama3.2:3b",
+        input: [
+          { role: "user", content: "?" },
+          { type: "item_reference", id: call.id! },
+          { type: "function_call_output", call_id: call.call_id, output: "sunny" },
+        ],
+      });
+      assertEquals(answered.output_text, "It is sunny");
+      const { messages: [, said] } = ollama.asked("/v1/chat/completions").at(-1)!.body;
+      assertEquals(said.tool_calls[0].function, { name: "weather", arguments: '{"city":"Graz"}' });
+    }
+    // Where nothing is to be kept nothing is.
+    const { output: [item] } = await responses.create({ ...ask, store: false });
+    await assertRejects(
+      () => responses.create({ ...ask, input: [{ type: "item_reference", id: `${item.id}` }] }),
+      OpenAI.BadRequestError,
+      "no such answer is kept here",
+    );
+  });
+
   await t.step("what is no request is refused as one", async () => {
     const bodies: [string, RegExp][] = [
       ["{", /JSON/],
@@ -330,6 +359,13 @@ Deno.test("an agent of the network is a model for whoever has the token", async 
     assertEquals(pieces, ["one ", "two"]);
     const { output_text } = await responses.create({ model: "agent/shout", input: "hello" });
     assertEquals(output_text, "HELLO");
+    const stream = responses.stream({ model: "agent/count", input: "?" });
+    const { output: [{ id }] } = await stream.finalResponse();
+    const { output_text: next } = await responses.create({
+      model: "agent/shout",
+      input: [{ type: "item_reference", id: `${id}` }, { role: "user", content: "so?" }],
+    });
+    assertEquals(next, "SO? (assistant: one two)");
   });
 
   await t.step("Anthropic's client, whose key has a header of its own", async () => {
