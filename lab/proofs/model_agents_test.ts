@@ -20,7 +20,9 @@ const AGENTS = new URL("thinking_agents.ts", import.meta.url).pathname;
 function reply({ messages, tools }: TestPrompt): TestReply {
   const last = messages.at(-1)!;
   if (last.role === "tool") return { text: `That makes ${last.text} together.` };
-  if (tools.includes("double")) return { toolCalls: [{ name: "double", arguments: { n: 21 } }] };
+  if (tools.includes("double")) {
+    return { text: "Let me see.", toolCalls: [{ name: "double", arguments: { n: 21 } }] };
+  }
   if (last.text.startsWith("Total")) return { text: '{"total": 42}' };
   return { text: "one two three four five" };
 }
@@ -61,6 +63,10 @@ for (const [name, make, suffix] of ENGINES) {
       const plain = await machine.ask("A", "run", "Hello", "--agent=assistant", "--node=A");
       assertEquals(plain.stdout, "one two three four five\n", plain.stderr);
       assertMatch(plain.stderr, /^models: 1 call, \d+ tokens read, \d+ written$/m);
+
+      // What it says before its answer is read as it comes; the answer itself stands there once.
+      const shown = await machine.ask("A", "run", "Double 21", "--agent=doubler", "--node=A");
+      assertEquals(shown.stdout, "Let me see.\n\nThat makes 42 together.\n", shown.stderr);
     });
   });
 }

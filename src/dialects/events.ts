@@ -1,6 +1,6 @@
 /** Server-sent events: read in any portions, and written. */
 
-import { LineSplitter, MAX_LINE_LENGTH } from "./lines.ts";
+import { LineSplitter, MAX_LINE_LENGTH } from "../base/lines.ts";
 
 /** What stands in the last event of OpenAI's streams. */
 export const DONE = "[DONE]";

@@ -5,7 +5,7 @@ import { safeLine } from "../base/safe_text.ts";
 import type { JsonObject, StreamWatch } from "./dialect.ts";
 import { DONE, EventReader } from "./events.ts";
 import { isObject } from "./fields.ts";
-import { LineSplitter } from "./lines.ts";
+import { LineSplitter } from "../base/lines.ts";
 
 /** Of what an engine says about an error, so much is told. */
 const MAX_FAULT_LENGTH = 1_000;

@@ -44,6 +44,8 @@ const openAiModel = z.object({
   // OpenRouter and exo; Groq.
   context_length: count,
   context_window: count,
+  // Anthropic.
+  max_input_tokens: count,
   supported_parameters: texts,
   // OpenRouter and llama.cpp.
   architecture: z.object({ input_modalities: texts }).nullish().catch(undefined),
@@ -103,7 +105,7 @@ export type LlamaProps = z.infer<typeof props>;
 
 /** The models of `/v1/models`; undefined where that is not such a list. */
 export function openAiModels(value: unknown): OpenAiListed[] | undefined {
-  const list = z.object({ object: z.unknown(), data: z.array(z.unknown()).nullable() })
+  const list = z.object({ object: z.unknown().optional(), data: z.array(z.unknown()).nullable() })
     .safeParse(value);
   if (!list.success) return undefined;
   const models = each(openAiModel, list.data.data ?? []);
@@ -138,6 +140,12 @@ export function llamaProps(value: unknown): LlamaProps | undefined {
 export function isLoading(value: unknown): boolean {
   const refusal = z.object({ error: z.object({ message: z.string() }) }).safeParse(value);
   return refusal.success && /^loading model/i.test(refusal.data.error.message);
+}
+
+/** Whether an answer is an error as Anthropic's API tells it. */
+export function isAnthropicRefusal(value: unknown): boolean {
+  const error = z.object({ type: z.string() });
+  return z.object({ type: z.literal("error"), error }).safeParse(value).success;
 }
 
 /** A version as `{ "version": "0.5.1" }`; undefined where it is not that. */

@@ -4,6 +4,7 @@ import { parseBoundedJson } from "../base/bounded_json.ts";
 import type { Clock } from "../base/clock.ts";
 import { NetworkError } from "../base/errors.ts";
 import { withTimeLimit } from "../base/time_limit.ts";
+import { isAnthropicRefusal } from "./answers.ts";
 import type { EngineHttp, EngineResponse } from "./http.ts";
 import type { EnginePlace } from "./place.ts";
 
@@ -35,9 +36,15 @@ const MAX_DEPTH = 16;
 const LOOPBACK_LIMIT_MS = 2_000;
 const DISTANT_LIMIT_MS = 10_000;
 
+/** Anthropic's API speaks OpenAI's protocol, but lists its models only to who asks in its own way. */
+const ANTHROPIC_VERSION = "2023-06-01";
+/** It lists twenty unless it is asked for more. */
+const ANTHROPIC_LIMIT = "?limit=1000";
+
 /** See the top of the file. */
 export class EngineClient {
   readonly #needs: EngineClientNeeds;
+  #isAnthropic = false;
 
   constructor(needs: EngineClientNeeds) {
     this.#needs = needs;
@@ -52,16 +59,32 @@ export class EngineClient {
     return this.#ask(`${this.place.root}${path}`, body);
   }
 
-  /** Asks at a path of OpenAI's protocol: `/models`. */
-  openAi(path: string, body?: unknown): Promise<EngineReply> {
-    return this.#ask(`${this.place.openAi}${path}`, body);
+  /**
+   * Asks at a path of OpenAI's protocol: `/models`; Anthropic's API for what it lists as that wants
+   * to be asked.
+   */
+  async openAi(path: string, body?: unknown): Promise<EngineReply> {
+    const address = `${this.place.openAi}${path}`;
+    const key = this.#needs.key();
+    if (body !== undefined) return await this.#ask(address, body);
+    if (!this.#isAnthropic) {
+      const reply = await this.#ask(address);
+      if (key === undefined || !isAnthropicRefusal(reply.value)) return reply;
+      this.#isAnthropic = true;
+    }
+    const headers = { ...requestHeaders(undefined, undefined), ...anthropicHeaders(key) };
+    return await this.#ask(`${address}${ANTHROPIC_LIMIT}`, undefined, headers);
   }
 
   /**
    * @throws {NetworkError} As {@linkcode EngineHttp} does; `DEADLINE_EXCEEDED` when it takes too
    * long; `PROTOCOL` when the answer is too large, or called JSON and none.
    */
-  #ask(address: string, body?: unknown): Promise<EngineReply> {
+  #ask(
+    address: string,
+    body?: unknown,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<EngineReply> {
     const { http, clock, key, signal, place } = this.#needs;
     const limitMs = place.isLoopback ? LOOPBACK_LIMIT_MS : DISTANT_LIMIT_MS;
     const url = new URL(address);
@@ -75,7 +98,8 @@ export class EngineClient {
       const response = await http({
         url,
         method: json === undefined ? "GET" : "POST",
-        headers: requestHeaders(key(), json === undefined ? undefined : "application/json"),
+        headers: headers ??
+          requestHeaders(key(), json === undefined ? undefined : "application/json"),
         body: json === undefined ? undefined : new TextEncoder().encode(json),
         signal,
       });
@@ -90,6 +114,13 @@ export class EngineClient {
       }
     });
   }
+}
+
+function anthropicHeaders(key: string | undefined): Record<string, string> {
+  return {
+    "anthropic-version": ANTHROPIC_VERSION,
+    ...(key !== undefined && { "x-api-key": key }),
+  };
 }
 
 /** The headers of a request to an engine, with its key if it has one. */

@@ -12,6 +12,7 @@ import { controlApi } from "./control_api.ts";
 import { errorResponse } from "./error_response.ts";
 import { JsonBodies } from "./json_bodies.ts";
 import { isModelPath, modelApi } from "./models/model_api.ts";
+import { dialectFor, dismissalIn } from "./models/model_response.ts";
 import { HttpListener } from "./http/listener.ts";
 import type { HttpReport } from "./http/report.ts";
 import type { HttpRequest, HttpService } from "./http/service.ts";
@@ -125,15 +126,22 @@ function service(
         ? modelRefusalOf(request, port)
         : refusalOf(request, port, token);
       if (refusal !== undefined) {
-        return errorResponse(refusal.status, "PERMISSION_DENIED", refusal.message);
+        const { status, message } = refusal;
+        if (!isModelPath(path)) return errorResponse(status, "PERMISSION_DENIED", message);
+        const code = status === 415 ? "INVALID_ARGUMENT" : "PERMISSION_DENIED";
+        return dismissalIn(dialectFor(request), { status, code, message });
       }
       return isHealth ? new Response("ok\n") : undefined;
     },
     answer(request, ending) {
       return (isModelPath(request.url.pathname) ? models : control)(request, ending);
     },
-    refuse: ({ status, code, message, retryAfterMs }) =>
-      errorResponse(status, code, message, retryAfterMs),
+    refuse(fault, request) {
+      const { status, code, message, retryAfterMs } = fault;
+      return request !== undefined && isModelPath(request.url.pathname)
+        ? dismissalIn(dialectFor(request), fault)
+        : errorResponse(status, code, message, retryAfterMs);
+    },
     fail(thrown) {
       logger.error("The API failed: {reason}", { reason: describeError(thrown) });
       return errorResponse(500, "INTERNAL", "The node failed to answer; its log says why.");

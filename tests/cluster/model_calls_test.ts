@@ -288,10 +288,11 @@ Deno.test("what is long goes where the model takes so much, and what is long onl
     /^has 4096 tokens of context, 125\d\d are needed$/,
   );
   assertEquals(await where(`data:image/png;base64,${"iVBOR".repeat(10_000)}`), "short");
+  assertEquals(await where(`data:image/png;base64,${"iVBOR".repeat(1_500_000)}`), "short");
   // Too long for all: an engine is to say so, and the one that was asked for, too.
   assertEquals(await where("word ".repeat(100_000)), "short");
   assertEquals(await where("word ".repeat(10_000), "short"), "short");
-  assertEquals(b.engine.asked, 4);
+  assertEquals(b.engine.asked, 5);
 });
 
 Deno.test("what is somebody else's is asked only when nobody else has it, however long and busy", async () => {

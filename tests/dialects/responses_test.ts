@@ -345,7 +345,7 @@ const WRONG: [JsonObject, string][] = [
     'input[0].content[0].type is "input_file"',
   ],
   [item({ role: "user", content: [{ type: "input_image", file_id: "x" }] }), "has no image_url"],
-  [item({ type: "item_reference", id: "x" }), "no answer is kept here"],
+  [item({ type: "item_reference", id: "x" }), "no such answer is kept here"],
   [item({ type: "computer_call" }), 'input[0].type is "computer_call"'],
   [item({ type: "function_call", name: "f", arguments: "" }), "input[0].call_id is missing"],
   [item({ type: "function_call_output", call_id: "x" }), "input[0].output is missing"],

@@ -2,12 +2,13 @@
 
 import { assertEquals } from "@std/assert";
 import type { EngineWatch } from "../../src/engines/engine_watch.ts";
+import type { EngineRequest } from "../../src/engines/http.ts";
 import type { ModelDescription } from "../../src/engines/model.ts";
 import { knownPlace, parseEngine } from "../../src/engines/place.ts";
 import { OllamaEngine } from "../support/engines/ollama_engine.ts";
 import { OpenAiEngine, type OpenAiFlavour } from "../support/engines/open_ai_engine.ts";
 import { embeddingModel, testModel } from "../support/engines/test_model.ts";
-import { watchRig } from "./rig.ts";
+import { ScriptedEngine, watchRig } from "./rig.ts";
 
 /** Looks once at an engine, as it is found on its usual port or named by its URL. */
 async function lookAt(
@@ -201,4 +202,59 @@ Deno.test("another server of OpenAI's protocol is one, whatever port it took", a
     ["text-embedding-3-small", ["embeddings"]],
     ["whisper-1", []],
   ]);
+});
+
+Deno.test("Anthropic's API lists its models to who asks in its own way, and is asked in OpenAI's", async () => {
+  const models = [{
+    type: "model",
+    id: "claude-sonnet-4-5-20250929",
+    display_name: "Claude Sonnet 4.5",
+    created_at: "2025-09-29T00:00:00Z",
+    max_input_tokens: 200_000,
+  }];
+  const refusal = (type: string) =>
+    Response.json({ type: "error", error: { type, message: type } }, { status: 401 });
+  const engine = new ScriptedEngine({
+    "/v1/models": ({ headers }: EngineRequest) =>
+      headers["x-api-key"] !== "k3y" || headers["anthropic-version"] === undefined
+        ? refusal("authentication_error")
+        : { data: models, has_more: false, first_id: models[0].id, last_id: models[0].id },
+    "/v1/chat/completions": { choices: [] },
+  });
+  const place = parseEngine("https://anthropic.example/v1#key-env=CLAUDE_KEY");
+  const { watch, pass } = watchRig([place], engine.http, { CLAUDE_KEY: "k3y" });
+  await watch.look();
+  assertEquals(watch.models(), [{
+    ...UNKNOWN,
+    name: "claude-sonnet-4-5-20250929",
+    engine: "openai",
+    contextLength: 200_000,
+    lastResort: true,
+  }]);
+  // It is known from then on, and its key goes one way at a time.
+  engine.requests.length = 0;
+  await pass(300_000);
+  assertEquals(engine.requests.map(({ url, headers }) => [url.search, headers.authorization]), [
+    ["?limit=1000", undefined],
+  ]);
+  const [found] = watch.find("claude-sonnet-4-5-20250929");
+  await (await found.ask({ path: "/v1/chat/completions", body: new Uint8Array() })).bytes(100);
+  const { headers } = engine.requests.at(-1)!;
+  assertEquals([headers.authorization, headers["x-api-key"]], ["Bearer k3y", undefined]);
+  await watch.stop();
+});
+
+Deno.test("without a key, or with a wrong one, Anthropic's API is told to want one", async () => {
+  for (const key of [undefined, "wrong"]) {
+    const engine = new ScriptedEngine({
+      "/v1/models": () =>
+        Response.json({ type: "error", error: { type: "authentication_error" } }, { status: 401 }),
+    });
+    const place = parseEngine("https://anthropic.example/v1#key-env=CLAUDE_KEY");
+    const { watch } = watchRig([place], engine.http, key === undefined ? {} : { CLAUDE_KEY: key });
+    await watch.look();
+    await watch.stop();
+    assertEquals(watch.engines()[0].state, "locked");
+    assertEquals(engine.asked.length, key === undefined ? 1 : 2);
+  }
 });

@@ -44,11 +44,10 @@ export class StructuredOutput {
   /** What an answer comes to. */
   async read({ text, isCut = false }: ModelAnswer): Promise<ReadOutput> {
     if (isCut) return { fault: "it was cut off before its end" };
-    // Many a model puts its JSON into a fence.
-    const json = text.trim().replace(/^```(?:json)?\s*([\s\S]*?)\s*```$/, "$1");
     let value: unknown;
     try {
-      value = parseBoundedJson(new TextEncoder().encode(json), { maxBytes: MAX_ANSWER_BYTES });
+      const bytes = new TextEncoder().encode(unfenced(text));
+      value = parseBoundedJson(bytes, { maxBytes: MAX_ANSWER_BYTES });
     } catch (thrown) {
       return { fault: `it is no JSON (${describeError(thrown)})` };
     }
@@ -56,4 +55,14 @@ export class StructuredOutput {
     if (checked.issues !== undefined) return { fault: faultsOf(checked.issues) };
     return { value: checked.value as JsonValue };
   }
+}
+
+const FENCE = "```";
+
+/** Many a model puts its JSON into a fence. No pattern: models have answered with endless newlines. */
+function unfenced(text: string): string {
+  const trimmed = text.trim();
+  const isFenced = trimmed.length >= 2 * FENCE.length && trimmed.startsWith(FENCE) &&
+    trimmed.endsWith(FENCE);
+  return isFenced ? trimmed.slice(FENCE.length, -FENCE.length).replace(/^json/, "") : trimmed;
 }

@@ -138,7 +138,8 @@ async function runOne(
     terminal.value(considered.length === 0 ? result : { ...result, considered });
     return 0;
   }
-  if (streamed !== result.output) {
+  // Between two calls of tools more is said than the answer, which then is the end of it.
+  if (!streamed.endsWith(result.output)) {
     terminal.write(`${streamed === "" ? "" : "\n"}${safeText(result.output)}`);
   }
   terminal.line();

@@ -60,7 +60,7 @@ function takeItem(conversation: Conversation, item: JsonObject, field: string): 
     case "item_reference":
       throw untranslatable(
         `${field}.type`,
-        'is "item_reference", and no answer is kept here',
+        'is "item_reference", and no such answer is kept here',
         "Send the item itself.",
       );
     default:

@@ -42,7 +42,8 @@ export class OpenAiProbe implements Probe {
       engine: this.kind,
       // Jan lists what is on the disk, and loads what it is asked. Others serve what they list.
       loaded: this.kind !== "jan",
-      contextLength: said.max_model_len ?? said.context_length ?? said.context_window ?? undefined,
+      contextLength: said.max_model_len ?? said.context_length ?? said.context_window ??
+        said.max_input_tokens ?? undefined,
       capabilities: capabilitiesOf([
         ...guessedCapabilities(id),
         architecture?.input_modalities?.includes("image") ? "vision" : undefined,

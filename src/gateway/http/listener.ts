@@ -219,7 +219,7 @@ export class HttpListener {
       client.isLast = true;
       return await exchange.send(dismissal, true);
     }
-    if (!this.#seats.seat(client)) return await this.#refuse(client, exchange, BUSY);
+    if (!this.#seats.seat(client)) return await this.#refuse(client, exchange, BUSY, request);
     try {
       const { signal } = exchange.ending;
       const response = await (async () => await service.answer(request, signal))()
@@ -233,10 +233,15 @@ export class HttpListener {
     }
   }
 
-  async #refuse(client: Client, exchange: Exchange, fault: HttpFault): Promise<void> {
+  async #refuse(
+    client: Client,
+    exchange: Exchange,
+    fault: HttpFault,
+    request?: HttpRequest,
+  ): Promise<void> {
     this.#refusals.add(reasonOf(fault));
     client.isLast = true;
-    await exchange.send(this.#service.refuse(fault), true);
+    await exchange.send(this.#service.refuse(fault, request), true);
   }
 
   /** What came is no request, or did not come in time, or its client is gone. */

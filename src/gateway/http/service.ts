@@ -34,8 +34,12 @@ export interface HttpService {
    * @param ending Aborts when the client goes away, and when the server stops.
    */
   answer(request: HttpRequest, ending: AbortSignal): HttpAnswer | Promise<HttpAnswer>;
-  /** What a request is told that cannot be read. */
-  refuse(fault: HttpFault): Response;
+  /**
+   * What a request is told that cannot be read, or for which there is no place.
+   *
+   * @param request Undefined where nothing of it is known.
+   */
+  refuse(fault: HttpFault, request?: HttpRequest): Response;
   /** What is told when {@linkcode HttpService.answer} throws. */
   fail(thrown: unknown): HttpAnswer;
 }

@@ -2,17 +2,19 @@
 
 import { NetworkError } from "../../base/errors.ts";
 import type { RunEvent, RunResult } from "../../agents/run_event.ts";
-import type { ChatChunk, ChatCompletion, ChatMessage } from "../../dialects/chat.ts";
+import type { ChatChunk, ChatCompletion, ChatMessage, ChatUsage } from "../../dialects/chat.ts";
 import type { ChatTranslation, Dialect, JsonObject } from "../../dialects/dialect.ts";
 import type { DistributedNetwork } from "../../network/distributed_network.ts";
-import { piecesOf } from "./model_response.ts";
 import type { HttpAnswer } from "../http/service.ts";
+import type { KeptItems } from "./kept_items.ts";
+import { piecesOf } from "./model_response.ts";
 
 /** What asking an agent needs. */
 export interface AgentModelNeeds {
   readonly network: DistributedNetwork;
   /** Makes an id that nobody else has: a ULID. */
   readonly newId: () => string;
+  readonly kept: KeptItems;
 }
 
 const PREFIX = "agent/";
@@ -29,7 +31,7 @@ export function agentNamed(model: string): string | undefined {
  * agent has said anything.
  */
 export async function askAgent(
-  { network, newId }: AgentModelNeeds,
+  { network, newId, kept }: AgentModelNeeds,
   dialect: Dialect,
   agent: string,
   body: JsonObject,
@@ -49,7 +51,10 @@ export async function askAgent(
   const head = { id: `chatcmpl-${newId()}`, created: Math.floor(now() / 1_000), model };
   if (!dialect.read(body).stream) {
     const result = await network.run(prompt, options);
-    return Response.json(translation.whole(completion(head, result)), { headers: headers(result) });
+    const answer = JSON.stringify(translation.whole(completion(head, result)));
+    return new Response(kept.keep(dialect.name, body, answer), {
+      headers: { "content-type": "application/json", ...headers(model, result) },
+    });
   }
   const events = network.stream(prompt, options);
   const before: RunEvent[] = [];
@@ -69,13 +74,14 @@ export async function askAgent(
       await events.return();
     }
   };
+  const answer = kept.keep(dialect.name, body, pieces(translation, head, all()));
   return {
     status: 200,
     headers: [
       ["content-type", dialect.streamType],
-      ...(routed?.type === "routed" ? Object.entries(headers(routed)) : []),
+      ...(routed?.type === "routed" ? Object.entries(headers(model, routed)) : []),
     ],
-    body: piecesOf(dialect, pieces(translation, head, all())),
+    body: piecesOf(dialect, answer),
   };
 }
 
@@ -85,20 +91,33 @@ interface Head {
   readonly model: string;
 }
 
-function headers({ nodeId, taskId }: { nodeId: string; taskId: string }): Record<string, string> {
-  return { "x-hanzo-node": nodeId, "x-hanzo-task": taskId };
+function headers(
+  model: string,
+  { nodeId, taskId }: { nodeId: string; taskId: string },
+): Record<string, string> {
+  return { "x-hanzo-node": nodeId, "x-hanzo-model": encodeURI(model), "x-hanzo-task": taskId };
 }
 
-function completion(head: Head, { output }: RunResult): ChatCompletion {
+function completion(head: Head, result: RunResult): ChatCompletion {
   return {
     ...head,
     object: "chat.completion",
     choices: [{
       index: 0,
-      message: { role: "assistant", content: output },
+      message: { role: "assistant", content: result.output },
       finish_reason: "stop",
     }],
-    usage: { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 },
+    usage: usageOf(result),
+  };
+}
+
+/** What the models took that the agent has asked; an agent without any takes nothing. */
+function usageOf({ usage }: RunResult): ChatUsage {
+  const { inputTokens = 0, outputTokens = 0 } = usage ?? {};
+  return {
+    prompt_tokens: inputTokens,
+    completion_tokens: outputTokens,
+    total_tokens: inputTokens + outputTokens,
   };
 }
 
@@ -117,16 +136,19 @@ async function* pieces(
     choices: [{ index: 0, delta, finish_reason: finish }],
   });
   let hasSaid = false;
+  let usage: ChatUsage | undefined;
   yield translator.push(chunk({ role: "assistant", content: "" }));
   for await (const event of events) {
     if (event.type === "token") {
       hasSaid = true;
       yield translator.push(chunk({ content: event.text }));
-    } else if (event.type === "result" && !hasSaid) {
-      yield translator.push(chunk({ content: event.result.output }));
+    } else if (event.type === "result") {
+      usage = usageOf(event.result);
+      if (!hasSaid) yield translator.push(chunk({ content: event.result.output }));
     }
   }
   yield translator.push(chunk({}, "stop"));
+  if (usage !== undefined) yield translator.push({ ...chunk({}), choices: [], usage });
   yield translator.end();
 }
 

@@ -6,12 +6,11 @@
 import type { ChatMessage } from "../../dialects/chat.ts";
 import type { JsonObject } from "../../dialects/dialect.ts";
 import { DIALECTS } from "../../dialects/dialects.ts";
+import { CHARACTERS_PER_TOKEN } from "../../network/models/prompt_length.ts";
 
 /** Where it is asked. */
 export const COUNT_TOKENS_PATH = "/v1/messages/count_tokens";
 
-/** Characters of a token, about, in English and in code; other scripts have fewer. */
-const CHARACTERS_PER_TOKEN = 4;
 /** What Anthropic's models take a picture for at most; others less. */
 const PICTURE_TOKENS = 1_600;
 /** Of `[]`. */

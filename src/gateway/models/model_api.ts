@@ -12,6 +12,7 @@ import type { RawModelAnswer } from "../../network/models/model_calls.ts";
 import type { JsonBodies } from "../json_bodies.ts";
 import { agentNamed, askAgent } from "./agent_model.ts";
 import { COUNT_TOKENS_PATH, countTokens } from "./count_tokens.ts";
+import { KeptItems } from "./kept_items.ts";
 import { listings } from "./model_lists.ts";
 import { readModelRequest } from "./model_request.ts";
 import { piecesOf, refusalIn } from "./model_response.ts";
@@ -41,12 +42,13 @@ export function isModelPath(pathname: string): boolean {
 /** See the top of the file. */
 export function modelApi(needs: ModelApiNeeds): ModelApi {
   const lists = listings(needs);
+  const kept = new KeptItems();
   return async (request, ending) => {
     const { pathname } = request.url;
     const method = request.method === "HEAD" ? "GET" : request.method;
     const dialect = dialectOf(pathname);
     if (dialect !== undefined && method === "POST") {
-      return await answered(needs, dialect, request, ending);
+      return await answered({ ...needs, kept }, dialect, request, ending);
     }
     if (pathname === COUNT_TOKENS_PATH && method === "POST") return await counted(needs, request);
     return await lists(request, method);
@@ -54,13 +56,14 @@ export function modelApi(needs: ModelApiNeeds): ModelApi {
 }
 
 async function answered(
-  needs: ModelApiNeeds,
+  needs: ModelApiNeeds & { readonly kept: KeptItems },
   dialect: Dialect,
   request: HttpRequest,
   ending: AbortSignal,
 ): Promise<HttpAnswer> {
   try {
-    const { text, body } = await readModelRequest(needs.bodies, request);
+    const { text, body: given } = await readModelRequest(needs.bodies, request);
+    const body = needs.kept.restored(given);
     const asked = dialect.read(body);
     const agent = agentNamed(asked.model);
     if (agent !== undefined) {
@@ -74,14 +77,19 @@ async function answered(
     const answer = await needs.network.callModel({
       dialect: dialect.name,
       // Older clients of Ollama name it otherwise.
-      body: body.model === asked.model ? text : JSON.stringify({ ...body, model: asked.model }),
+      body: body === given && body.model === asked.model
+        ? text
+        : JSON.stringify({ ...body, model: asked.model }),
       model: asked.model,
       stream: asked.stream,
       conversation: conversationKeys(body),
       nodeId: request.headers.get("x-hanzo-node") || undefined,
       signal: ending,
     });
-    return answerOf(dialect, answer);
+    return answerOf(dialect, {
+      ...answer,
+      body: needs.kept.keep(dialect.name, body, answer.body),
+    });
   } catch (thrown) {
     return refusalIn(dialect, NetworkError.from(thrown));
   }

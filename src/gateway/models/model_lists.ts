@@ -1,8 +1,6 @@
 /** Which models there are, as each API lists them. */
 
 import { NetworkError } from "../../base/errors.ts";
-import type { DialectName } from "../../dialects/dialect.ts";
-import { DIALECTS } from "../../dialects/dialects.ts";
 import {
   type ListedModel,
   listedModel,
@@ -17,8 +15,8 @@ import type { DistributedNetwork } from "../../network/distributed_network.ts";
 import type { ModelAlias } from "../../network/models/model_names.ts";
 import type { JsonBodies } from "../json_bodies.ts";
 import { readModelRequest } from "./model_request.ts";
-import { noPathIn, refusalIn } from "./model_response.ts";
 import type { HttpAnswer, HttpRequest } from "../http/service.ts";
+import { dialectFor, noPathIn, refusalIn } from "./model_response.ts";
 
 /** What the lists are made of. */
 export interface ListingNeeds {
@@ -58,7 +56,7 @@ export function listings(
   };
   return async (request, method) => {
     const { pathname } = request.url;
-    const dialect = DIALECTS[spoken(request)];
+    const dialect = dialectFor(request);
     try {
       switch (`${method} ${pathname}`) {
         case "GET /v1/models":
@@ -76,7 +74,7 @@ export function listings(
       }
       const [, name] = /^\/v1\/models\/(.+)$/.exec(pathname) ?? [];
       if (name !== undefined && method === "GET") {
-        return Response.json(listedModel(find(decodeURIComponent(name)), options));
+        return Response.json(listedModel(find(decoded(name)), options));
       }
       return noPathIn(
         dialect,
@@ -91,11 +89,13 @@ export function listings(
   };
 }
 
-/** Whose words a client understands. */
-function spoken({ headers, url: { pathname } }: HttpRequest): DialectName {
-  if (pathname.startsWith("/api/")) return "ollama-chat";
-  const isAnthropic = headers.has("anthropic-version") || pathname.startsWith("/v1/messages");
-  return isAnthropic ? "anthropic-messages" : "openai-chat";
+/** A part of a path; what is badly encoded is the name of nothing, and stays as it is. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 /**

@@ -11,7 +11,7 @@ import { isObject } from "../../dialects/fields.ts";
 import { errorIn } from "../../dialects/stream_watch.ts";
 import type { EngineAnswer } from "../../engines/engine_call.ts";
 import type { FoundModel } from "../../engines/engine_watch.ts";
-import { type EngineHead, MAX_CONTENT_TYPE } from "./engine_call.ts";
+import { type EngineHead, isContentType } from "./engine_call.ts";
 import type { EngineRequest, Wording } from "./engine_request.ts";
 
 /** The longest answer that comes whole: what a task may answer, with what stands beside it. */
@@ -196,7 +196,7 @@ export function headOf(answer: EngineAnswer, { wording, stream }: EngineRequest)
 
 function contentTypeOf({ headers }: EngineAnswer): string {
   const given = headers["content-type"] ?? "";
-  return given !== "" && given.length <= MAX_CONTENT_TYPE ? given : "application/json";
+  return given !== "" && isContentType(given) ? given : "application/json";
 }
 
 /** What became of a call, in words that do not say where the engine is: that stays on its node. */

@@ -40,7 +40,9 @@ export interface EngineFigures {
 /** The longest name, or list of names, that a client asks for, in UTF-16 units. */
 export const MAX_ASKED = 1_024;
 /** The longest type of a body that is told. */
-export const MAX_CONTENT_TYPE = 256;
+const MAX_CONTENT_TYPE = 256;
+/** What stands in a header of ours, and comes from a peer, or an engine. */
+const CONTENT_TYPE = /^[\x20-\x7e]*$/;
 
 /** Names in any script, with every character written as `\uXXXX`. */
 const MAX_TASK_BYTES = 16_384;
@@ -54,12 +56,17 @@ const taskSchema: z.ZodType<EngineTask> = z.object({
 });
 const headSchema: z.ZodType<EngineHead> = z.object({
   status: z.number().int().min(200).max(599),
-  contentType: z.string().max(MAX_CONTENT_TYPE).regex(/^[\t\x20-\x7e\x80-\xff]*$/),
+  contentType: z.string().refine(isContentType, "it is no type of a body"),
 });
 const figuresSchema: z.ZodType<EngineFigures> = z.object({
   firstMs: z.number().nonnegative().nullable(),
   tokens: z.number().int().nonnegative(),
 });
+
+/** Whether a text can be told as the type of a body. */
+export function isContentType(text: string): boolean {
+  return text.length <= MAX_CONTENT_TYPE && CONTENT_TYPE.test(text);
+}
 
 /** @throws {NetworkError} `PROTOCOL` naming the field that does not fit. */
 export function parseEngineTask(context: string): EngineTask {

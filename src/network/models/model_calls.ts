@@ -34,6 +34,7 @@ import {
   type NameSources,
 } from "./model_names.ts";
 import { type ModelSpeed, ModelTimes } from "./model_times.ts";
+import { CHARACTERS_PER_TOKEN, promptTokens } from "./prompt_length.ts";
 
 /** What a model is asked. */
 export interface RawModelCall {
@@ -93,10 +94,6 @@ const NEXT_MAY: ReadonlySet<ErrorCode> = new Set([
   "FAILED_PRECONDITION",
   "PERMISSION_DENIED",
 ]);
-/** Characters of a token, about, in English and in code; other scripts have fewer. */
-const CHARACTERS_PER_TOKEN = 4;
-/** Pictures and documents in Base64: what a model makes of them has another length. */
-const DATA = /[A-Za-z0-9+/=_-]{512,}/g;
 /** Below this no engine is too small. */
 const SHORT_TOKENS = 2_048;
 /** Of what there is, so many are named. */
@@ -314,8 +311,7 @@ export class ModelCalls {
    */
   #contextLength(model: string, body: string): number | undefined {
     if (body.length < SHORT_TOKENS * CHARACTERS_PER_TOKEN) return undefined;
-    const { length } = body.replaceAll(DATA, "");
-    const tokens = Math.ceil(length / CHARACTERS_PER_TOKEN);
+    const tokens = promptTokens(body);
     if (tokens < SHORT_TOKENS) return undefined;
     const all = this.#needs.candidates().flatMap(({ models }) => models.get(model) ?? []);
     const own = all.filter(({ lastResort }) => !lastResort);

@@ -198,6 +198,15 @@ Deno.test("events are the same in whatever portions they come, with any ends of 
   );
 });
 
+Deno.test("an event of many small portions is read in no more time than it is long", async () => {
+  const bytes = encoder.encode(`data: ${"x".repeat(800_000)}\n\n`);
+  const cuts = Array.from({ length: 8_000 }, (_, i) => 100 * i);
+  const began = performance.now();
+  const [data] = await Array.fromAsync(eventData(portions(bytes, cuts), "Cannot"));
+  assertEquals(data.length, 800_000);
+  assertEquals(performance.now() - began < 1_000, true);
+});
+
 Deno.test("an event that does not end is not kept", async () => {
   const endless = (async function* () {
     for (;;) yield new Uint8Array(1024 * 1024).fill(120);
@@ -209,6 +218,10 @@ Deno.test("an event that does not end is not kept", async () => {
     "is longer than",
   );
   assertEquals(error.code, "PROTOCOL");
+  const lines = (async function* () {
+    for (;;) yield encoder.encode(`data: ${"x".repeat(1024 * 1024)}\n`);
+  })();
+  await assertRejects(() => Array.fromAsync(eventData(lines, "Cannot ask")), NetworkError);
 });
 
 for (

@@ -124,9 +124,9 @@ export class ModelsRig implements AsyncDisposable {
     });
   }
 
-  ollama(): Ollama {
+  ollama(headers: Record<string, string> = {}): Ollama {
     // It leaves a stream after its last line, and does not read what ends it.
-    return new Ollama({ host: this.url, fetch: wholeFetch(this.fetch) });
+    return new Ollama({ host: this.url, headers, fetch: wholeFetch(this.fetch) });
   }
 
   ai() {

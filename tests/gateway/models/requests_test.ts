@@ -152,6 +152,35 @@ Deno.test("what is asked and cannot be had is said in the client's own words", a
     },
   );
 
+  await t.step("what was answered to Responses is known by its id when it goes on", async () => {
+    const { responses } = rig.openai();
+    const ask = { model: "qwen3:8b", input: "say words" };
+    const tools = [{ type: "function", name: "weather", parameters: {}, strict: false }] as const;
+    const whole = await responses.create({ ...ask, tools: [...tools] });
+    const pieces = await responses.stream({ ...ask, tools: [...tools] }).finalResponse();
+    for (const { output: [call] } of [whole, pieces]) {
+      assert(call.type === "function_call");
+      const answered = await responses.create({
+        model: "llama3.2:3b",
+        input: [
+          { role: "user", content: "?" },
+          { type: "item_reference", id: call.id! },
+          { type: "function_call_output", call_id: call.call_id, output: "sunny" },
+        ],
+      });
+      assertEquals(answered.output_text, "It is sunny");
+      const { messages: [, said] } = ollama.asked("/v1/chat/completions").at(-1)!.body;
+      assertEquals(said.tool_calls[0].function, { name: "weather", arguments: '{"city":"Graz"}' });
+    }
+    // Where nothing is to be kept nothing is.
+    const { output: [item] } = await responses.create({ ...ask, store: false });
+    await assertRejects(
+      () => responses.create({ ...ask, input: [{ type: "item_reference", id: `${item.id}` }] }),
+      OpenAI.BadRequestError,
+      "no such answer is kept here",
+    );
+  });
+
   await t.step("what is no request is refused as one", async () => {
     const bodies: [string, RegExp][] = [
       ["{", /JSON/],
@@ -193,10 +222,17 @@ Deno.test("what is asked and cannot be had is said in the client's own words", a
       assertEquals([status, code, param], [404, null, null], path);
       assertMatch(message, /There is no POST/);
     }
+    const [, unread] = await refusalOf(rig.fetch(`${rig.url}/v1/responses`));
+    assertEquals((unread as { error: { code: unknown } }).error.code, null);
     const [status, body] = await refusalOf(rig.post("/v1/messages/batches", {}));
     assertEquals([status, (body as { type: string }).type], [404, "error"]);
-    const [missing] = await refusalOf(rig.fetch(`${rig.url}/v1/models/gone`));
-    assertEquals(missing, 404);
+    for (const name of ["gone", "go%2Fne", "%ff", "%"]) {
+      const [missing, { error }] = await refusalOf(rig.fetch(`${rig.url}/v1/models/${name}`)) as [
+        number,
+        { error: { code: string } },
+      ];
+      assertEquals([missing, error.code], [404, "model_not_found"], name);
+    }
     await assertRejects(() => rig.openai().models.retrieve("gone"), OpenAI.NotFoundError, there);
     const error = await assertRejects(
       () => rig.anthropic().models.retrieve("gone"),
@@ -216,8 +252,22 @@ Deno.test("what is asked and cannot be had is said in the client's own words", a
       assertEquals(await statusFor(rig.url, path, "evil.example", body), 403, path);
       assertEquals(await statusFor(rig.url, path, new URL(rig.url).host, body) < 500, true);
       const packed = rig.post(path, body, { headers: { "content-encoding": "gzip" } });
-      assertEquals((await refusalOf(packed))[0], 415, path);
+      const refused = await refusalOf(packed);
+      assertEquals(refused[0], 415, path);
+      // In the words of its API, so that clients show what it says.
+      for (const [, body] of [foreign, refused]) {
+        const { type, error } = body as { type?: string; error: string | Record<string, unknown> };
+        const told = typeof error === "string" ? error : error.message;
+        assertMatch(`${told}`, /^Refused: /, path);
+        assertEquals(typeof error, path === "/api/chat" ? "string" : "object");
+        assertEquals(type, path === "/v1/messages" ? "error" : undefined);
+      }
     }
+    await assertRejects(
+      () => rig.ollama({ origin: "https://evil.example" }).list(),
+      Error,
+      "does not answer to other pages",
+    );
     for (const path of ["/v1/models", "/api/tags"]) {
       const answer = rig.fetch(`${rig.url}${path}`, { headers: { origin: "null" } });
       assertEquals((await refusalOf(answer))[0], 403, path);
@@ -282,7 +332,16 @@ Deno.test("an agent of the network is a model for whoever has the token", async 
       left.resolve(signal.reason);
     },
   });
-  await using rig = await ModelsRig.start({ models: 0, agents: [shout, count, sulk, wait] });
+  const think = createAgent({
+    name: "think",
+    description: "Says what it took",
+    async *run() {
+      yield "hm";
+      return { output: "hm", usage: { inputTokens: 7, outputTokens: 3, modelCalls: 2 } };
+    },
+  });
+  const agents = [shout, count, sulk, wait, think];
+  await using rig = await ModelsRig.start({ models: 0, agents });
 
   await t.step("OpenAI's client", async () => {
     const { chat, responses } = rig.openai(TOKEN);
@@ -292,6 +351,7 @@ Deno.test("an agent of the network is a model for whoever has the token", async 
     });
     assertEquals([message.content, finish_reason], ["SAY WORDS (system: Be loud)", "stop"]);
     assertEquals(rig.answered?.headers.get("x-hanzo-node"), "here");
+    assertEquals(rig.answered?.headers.get("x-hanzo-model"), "agent/shout");
     const running = chat.completions.stream({ model: "agent/count", messages });
     const pieces: string[] = [];
     running.on("content", (piece) => pieces.push(piece));
@@ -299,6 +359,13 @@ Deno.test("an agent of the network is a model for whoever has the token", async 
     assertEquals(pieces, ["one ", "two"]);
     const { output_text } = await responses.create({ model: "agent/shout", input: "hello" });
     assertEquals(output_text, "HELLO");
+    const stream = responses.stream({ model: "agent/count", input: "?" });
+    const { output: [{ id }] } = await stream.finalResponse();
+    const { output_text: next } = await responses.create({
+      model: "agent/shout",
+      input: [{ type: "item_reference", id: `${id}` }, { role: "user", content: "so?" }],
+    });
+    assertEquals(next, "SO? (assistant: one two)");
   });
 
   await t.step("Anthropic's client, whose key has a header of its own", async () => {
@@ -313,6 +380,23 @@ Deno.test("an agent of the network is a model for whoever has the token", async 
       headers,
     });
     assertEquals((await answer.json()).message.content, "SAY WORDS");
+  });
+
+  await t.step("what its models took is told, whole and in pieces", async () => {
+    const { chat, responses } = rig.openai(TOKEN);
+    const ask = { model: "agent/think", messages };
+    const took = { prompt_tokens: 7, completion_tokens: 3, total_tokens: 10 };
+    assertEquals((await chat.completions.create(ask)).usage, took);
+    const stream_options = { include_usage: true };
+    const running = chat.completions.stream({ ...ask, stream_options });
+    assertEquals((await running.finalChatCompletion()).usage, took);
+    const response = await responses.stream({ model: "agent/think", input: "?" }).finalResponse();
+    assertEquals([response.usage?.input_tokens, response.usage?.output_tokens], [7, 3]);
+    const body = { model: "agent/think", max_tokens: 9, messages };
+    const { usage } = await rig.anthropic(TOKEN).messages.stream(body).finalMessage();
+    assertEquals([usage.input_tokens, usage.output_tokens], [7, 3]);
+    const none = await chat.completions.create({ model: "agent/shout", messages });
+    assertEquals(none.usage, { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 });
   });
 
   await t.step("without the token nobody is answered", async () => {

@@ -50,8 +50,12 @@ Deno.test("the head of an answer has a status and a type, or is none", () => {
     const text = JSON.stringify(wrong);
     assertEquals(assertThrows(() => parseEngineHead(text), NetworkError).code, "PROTOCOL");
   }
-  const long = { ...head, contentType: "x".repeat(257) };
-  assertThrows(() => checkEngineHead(long), NetworkError);
+  for (
+    const contentType of ["x".repeat(257), "text/plain\r\nset-cookie: a=b", "te\0xt", "モデル"]
+  ) {
+    const fault = assertThrows(() => checkEngineHead({ ...head, contentType }), NetworkError);
+    assertEquals(fault.code, "PROTOCOL");
+  }
 });
 
 Deno.test("figures are read where they are some, and are none otherwise", () => {
