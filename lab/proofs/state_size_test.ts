@@ -14,6 +14,8 @@ import { withTempDir } from "../../tests/support/temp.ts";
 
 const KEYS = 100_000;
 const MOST_MS = 1_000;
+/** On a machine that is busy with other things: so many times what a node without a key takes. */
+const MOST_TIMES = 3;
 const MOST_MIB = 150;
 
 const ignore = skipUnless(Deno.build.os === "linux", "only Linux says what a process takes");
@@ -48,17 +50,26 @@ Deno.test({
     withTempDir(async (directory) => {
       await fill(directory, "big");
       const machine = new TestMachine(directory, freeUdpPort());
-      const start = performance.now();
-      await using node = startProcess(Deno.execPath(), machine.upArgs("big"));
-      await ready(node);
-      const ms = performance.now() - start;
+      const started = async (nodeId: string) => {
+        const start = performance.now();
+        const node = startProcess(Deno.execPath(), machine.upArgs(nodeId));
+        await ready(node);
+        return { node, ms: performance.now() - start };
+      };
+      const empty = await started("empty");
+      await empty.node[Symbol.asyncDispose]();
+      const { node: big, ms } = await started("big");
+      await using node = big;
       const status = await Deno.readTextFile(`/proc/${node.pid}/status`);
       const mib = Number(/VmRSS:\s+(\d+)/.exec(status)![1]) / 1_024;
-      console.log(`ready after ${ms.toFixed()} ms, with ${mib.toFixed()} MiB`);
+      console.log(
+        `ready after ${ms.toFixed()} ms, with ${mib.toFixed()} MiB; without a key after ` +
+          `${empty.ms.toFixed()} ms`,
+      );
       const args = ["state", "get", `key/${KEYS - 1}`, "--node-id=big", `--data-dir=${directory}`];
       const { stdout } = await hanzo([...args, "--json"]);
       assertEquals(JSON.parse(stdout).value.number, KEYS - 1);
-      assertLess(ms, MOST_MS);
+      assertLess(ms, Math.max(MOST_MS, MOST_TIMES * empty.ms));
       assertLess(mib, MOST_MIB);
     }),
 });
