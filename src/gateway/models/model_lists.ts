@@ -43,9 +43,13 @@ export function listings(
   const options = { at: SINCE };
   const all = () => network.models().map(listed);
   const find = (name: unknown) => {
-    const found = all().find((model) => model.name === name || model.name === `${name}:latest`);
+    const there = all();
+    const by = (names: readonly unknown[]) => there.find((model) => names.includes(model.name));
+    // What can be asked by a name is shown by it, too: clients look before they ask.
+    const found = by([name, `${name}:latest`]) ??
+      by(typeof name === "string" ? network.modelsMeant(name).slice(0, 1) : []);
     if (found !== undefined) return found;
-    const names = all().map((model) => model.name).slice(0, 20).join(", ");
+    const names = there.map((model) => model.name).slice(0, 20).join(", ");
     throw new NetworkError(
       "NOT_FOUND",
       `Cannot show model ${JSON.stringify(name ?? "")}: no device of the network has it. ` +

@@ -26,7 +26,7 @@ import {
   parseEngineHead,
 } from "./engine_call.ts";
 import { engineCandidates } from "./engine_candidates.ts";
-import { type ModelAliases, modelsMeant } from "./model_names.ts";
+import { type ModelAliases, modelsMeant, type NameSources } from "./model_names.ts";
 import { type ModelSpeed, ModelTimes } from "./model_times.ts";
 import { CHARACTERS_PER_TOKEN, promptTokens } from "./prompt_length.ts";
 
@@ -146,6 +146,11 @@ export class ModelCalls {
     throw forClient(failure);
   }
 
+  /** The models that a name means now, the one that is asked first; empty where nobody has any. */
+  meant(asked: string): readonly string[] {
+    return asked.length > MAX_ASKED ? [] : modelsMeant(asked, "chat", this.#sources());
+  }
+
   /** How fast a model was there, of what this node has asked. */
   speed(model: string, nodeId: string): ModelSpeed | undefined {
     return this.#times.speed(model, nodeId);
@@ -159,15 +164,11 @@ export class ModelCalls {
           "taken, those of several names with commas between them included.",
       );
     }
-    const models = this.#needs.models();
+    const sources = this.#sources();
     const use = /embed/.test(dialect) ? "embeddings" : "chat";
-    const meant = modelsMeant(asked, use, {
-      models,
-      aliases: this.#needs.aliases,
-      memoryOf: (nodeId) => this.#memoryOf(nodeId),
-    });
+    const meant = modelsMeant(asked, use, sources);
     if (meant.length > 0) return meant;
-    const names = models.map(({ name }) => name);
+    const names = sources.models.map(({ name }) => name);
     const told = names.slice(0, MAX_TOLD).join(", ");
     throw new NetworkError(
       "NOT_FOUND",
@@ -177,6 +178,11 @@ export class ModelCalls {
           : `There ${names.length === 1 ? "is" : "are"}: ${told}` +
             (names.length > MAX_TOLD ? `, and ${names.length - MAX_TOLD} more.` : ".")),
     );
+  }
+
+  #sources(): NameSources {
+    const { models, aliases } = this.#needs;
+    return { models: models(), aliases, memoryOf: (nodeId) => this.#memoryOf(nodeId) };
   }
 
   #memoryOf(nodeId: string): number | undefined {
