@@ -136,9 +136,9 @@ Deno.test("what is asked and cannot be had is said in the client's own words", a
         ["nomic", "nomic:latest"],
       ]
     ) {
-      const { details } = await rig.ollama().show({ model: asked });
+      const { capabilities } = await rig.ollama().show({ model: asked });
       const expected = await rig.ollama().show({ model: shown });
-      assertEquals(details, expected.details, asked);
+      assertEquals(capabilities, expected.capabilities, asked);
       const { id } = await rig.openai().models.retrieve(asked);
       assert(id === shown || id === asked, `${asked} is ${id}`);
     }
