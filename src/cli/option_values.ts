@@ -84,12 +84,16 @@ function parse(
     default: Object.fromEntries(named("flag").map((option) => [option, null])),
     unknown(arg, key) {
       if (key === undefined || !arg.startsWith("-") || arg === "-") return;
+      // As `--name=$NAME` is where there is no such variable.
+      const spec = specs.find((one) => one.kind !== "flag" && arg === `--${one.name}=`);
+      if (spec !== undefined) throw needsValue(spec);
       const mend = /^-\.?\d/.test(arg) ? `; a number below zero goes behind --: -- ${arg}` : "";
       throw new UsageError(`Unknown option ${arg}. See: hanzo-network ${name} --help${mend}`);
     },
   }) as Record<string, unknown>;
   const values: RawValues = new Map();
-  for (const { name: option, kind, value = "VALUE" } of specs) {
+  for (const spec of specs) {
+    const { name: option, kind } = spec;
     const found = parsed[option];
     if (kind === "flag") {
       // The parser takes any value but "false" for true.
@@ -102,12 +106,14 @@ function parse(
       : Array.isArray(found)
       ? found.map(String)
       : [`${found}`];
-    if (texts.some((text) => text === "")) {
-      throw new UsageError(`--${option} needs a value: --${option} ${value}`);
-    }
+    if (texts.some((text) => text === "")) throw needsValue(spec);
     if (texts.length > 0) values.set(option, texts);
   }
   return { positionals: (parsed._ as unknown[]).map(String), values };
+}
+
+function needsValue({ name, value = "VALUE" }: OptionSpec): UsageError {
+  return new UsageError(`--${name} needs a value: --${name} ${value}`);
 }
 
 /** What stands behind `--option=`, the last time. */

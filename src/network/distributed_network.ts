@@ -625,6 +625,14 @@ export class DistributedNetwork implements AsyncDisposable {
     return this.#parts.modelCalls.call(call);
   }
 
+  /**
+   * The models that a call by this name would be made to now, the first one first: of a family, an
+   * alias, `"default"`, or several names with commas between them. Empty where no device has any.
+   */
+  modelsMeant(name: string): readonly string[] {
+    return this.#parts.modelCalls.meant(name);
+  }
+
   /** The engines of this device, and the places where one was looked for. */
   engines(): EngineStatus[] {
     return this.#parts.engines.engines();

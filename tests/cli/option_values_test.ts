@@ -118,6 +118,8 @@ Deno.test("an option without its value says what is missing", async () => {
   await assertUsage(["--name", "--watch"], "--name needs a value");
   await assertUsage(["--agents", "a", "--agents"], "--agents needs a value: --agents FILE");
   await assertUsage(["--name", ""], "--name needs a value");
+  await assertUsage(["--name="], "--name needs a value: --name NAME");
+  await assertUsage(["--agents=a", "--agents="], "--agents needs a value: --agents FILE");
   await assertUsage(["--name", "--", "x"], "--name needs a value");
 });
 

@@ -3,6 +3,7 @@
 import { type JsonValue, parseBoundedJson } from "../../base/bounded_json.ts";
 import { describeError, NetworkError } from "../../base/errors.ts";
 import { faultsOf, jsonSchemaOf, type StandardSchema } from "../../base/standard_schema.ts";
+import { unfenced } from "./fence.ts";
 import type { ModelAnswer, ModelResponseFormat } from "./model.ts";
 
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
@@ -55,14 +56,4 @@ export class StructuredOutput {
     if (checked.issues !== undefined) return { fault: faultsOf(checked.issues) };
     return { value: checked.value as JsonValue };
   }
-}
-
-const FENCE = "```";
-
-/** Many a model puts its JSON into a fence. No pattern: models have answered with endless newlines. */
-function unfenced(text: string): string {
-  const trimmed = text.trim();
-  const isFenced = trimmed.length >= 2 * FENCE.length && trimmed.startsWith(FENCE) &&
-    trimmed.endsWith(FENCE);
-  return isFenced ? trimmed.slice(FENCE.length, -FENCE.length).replace(/^json/, "") : trimmed;
 }

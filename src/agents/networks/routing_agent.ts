@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { parseBoundedJson } from "../../base/bounded_json.ts";
 import { describeError, NetworkError } from "../../base/errors.ts";
+import { unfenced } from "../models/fence.ts";
 import { isModelName } from "../models/model_name.ts";
 import type { Model, ModelAnswer, ModelMessage, ModelTool } from "../models/model.ts";
 import {
@@ -194,11 +195,9 @@ function readAnswer({ text, toolCalls }: ModelAnswer, agents: readonly AgentChoi
     if (call.name === "choose_agent") return readChoice(call.arguments, agents);
     return { fault: `it called ${quoted(call.name)}, which is no tool` };
   }
-  // Many a model puts its JSON into a fence.
-  const json = text.trim().replace(/^```(?:json)?\s*([\s\S]*?)\s*```$/, "$1");
   let value: unknown;
   try {
-    value = parseBoundedJson(new TextEncoder().encode(json), { maxBytes: 65_536 });
+    value = parseBoundedJson(new TextEncoder().encode(unfenced(text)), { maxBytes: 65_536 });
   } catch {
     return { fault: `it called no tool, and said no JSON: ${quoted(text)}` };
   }

@@ -39,8 +39,8 @@ const MAX_REDIRECTS = 5;
 /** What the connection needs is not the model's to say. */
 const OWN_HEADERS =
   /^(host|content-length|connection|transfer-encoding|upgrade|te|trailer|expect|accept-encoding|keep-alive|proxy-.*)$/i;
-/** They are meant for the one who was asked. */
-const SECRETS = /^(authorization|cookie)$/i;
+/** These go along to another origin. Others may hold a key, whatever they are called. */
+const HARMLESS = /^(accept.*|content-.*|if-.*|range|user-agent)$/;
 /** Of the answer a model has use for these. */
 const TOLD_HEADERS = ["content-type", "last-modified", "etag", "retry-after", "link", "location"];
 
@@ -138,8 +138,8 @@ async function follow(
     const isRead = method === "GET" || method === "HEAD";
     const becomesGet = status === 303 ? !isRead : status < 303 && method === "POST";
     const kept = Object.entries(request.headers).filter(([name]) =>
-      (next.origin === url.origin || !SECRETS.test(name)) &&
-      (!becomesGet || !name.toLowerCase().startsWith("content-"))
+      (next.origin === url.origin || HARMLESS.test(name)) &&
+      (!becomesGet || !name.startsWith("content-"))
     );
     request = {
       ...request,

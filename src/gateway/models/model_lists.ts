@@ -45,7 +45,11 @@ export function listings(
   const options = { at: SINCE };
   const all = () => withAliases(network.models().map(listed), network.modelAliases());
   const find = (name: unknown) => {
-    const found = all().find((model) => model.name === name || model.name === `${name}:latest`);
+    const there = all();
+    const by = (names: readonly unknown[]) => there.find((model) => names.includes(model.name));
+    // What can be asked by a name is shown by it, too: clients look before they ask.
+    const found = by([name, `${name}:latest`]) ??
+      by(typeof name === "string" ? network.modelsMeant(name).slice(0, 1) : []);
     if (found !== undefined) return found;
     const names = network.models().slice(0, 20).map((model) => model.name).join(", ");
     throw new NetworkError(

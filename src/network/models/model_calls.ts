@@ -152,6 +152,11 @@ export class ModelCalls {
     throw forClient(failure);
   }
 
+  /** The models that a name means now, the one that is asked first; empty where nobody has any. */
+  meant(asked: string): readonly string[] {
+    return asked.length > MAX_ASKED ? [] : modelsMeant(asked, "chat", this.#sources());
+  }
+
   /** How fast a model was there, of what this node has asked. */
   speed(model: string, nodeId: string): ModelSpeed | undefined {
     return this.#times.speed(model, nodeId);

@@ -91,6 +91,7 @@ const NONSENSE: [string, ModelAnswer, string][] = [
     'it called no tool, and said no JSON: "I would ask words."',
   ],
   ["nothing", says(""), "said no JSON"],
+  ["newlines without end", says(`\`\`\`json${"\n".repeat(1_000_000)}x`), "said no JSON"],
   [
     "a stranger",
     calls("choose_agent", { agent: "boss" }),

@@ -137,7 +137,12 @@ Deno.test("localhost is asked where it is allowed as such", async () => {
 
 Deno.test("a redirection is followed within the list, and no further", async () => {
   await using other = new Server((request) =>
-    new Response(`${request.method} ${request.headers.get("authorization")}`)
+    new Response(
+      ["authorization", "x-api-key", "cookie", "accept-language"].reduce(
+        (told, name) => `${told} ${request.headers.get(name)}`,
+        request.method,
+      ),
+    )
   );
   await using server = new Server((request) => {
     const { pathname } = new URL(request.url);
@@ -149,13 +154,18 @@ Deno.test("a redirection is followed within the list, and no further", async () 
   });
   const own = `127.0.0.1:${server.port}`;
   const both = [own, `127.0.0.1:${other.port}`];
-  const headers = { Authorization: "secret" };
+  const headers = {
+    Authorization: "secret",
+    "X-Api-Key": "secret",
+    Cookie: "secret",
+    "Accept-Language": "de",
+  };
 
   const near = await ask([own], { url: `${server.url}/near`, headers });
   assertEquals([near.url, near.body], [`${server.url}/there`, "there secret"]);
 
   const far = await ask(both, { url: `${server.url}/303`, method: "PUT", body: "x", headers });
-  assertEquals(far.body, "GET null");
+  assertEquals(far.body, "GET null null null de");
 
   const error = await assertRejects(
     () => ask([own], { url: `${server.url}/far` }),

@@ -126,6 +126,28 @@ Deno.test("what is asked and cannot be had is said in the client's own words", a
     }
   });
 
+  await t.step("what can be asked by a name is shown by it", async () => {
+    for (
+      const [asked, shown] of [
+        ["llama3.2", "llama3.2:3b"],
+        ["openai/qwen3", "qwen3:8b"],
+        ["gone, qwen3:8b", "qwen3:8b"],
+        ["fast", "llama3.2:3b"],
+        ["nomic", "nomic:latest"],
+      ]
+    ) {
+      const { capabilities } = await rig.ollama().show({ model: asked });
+      const expected = await rig.ollama().show({ model: shown });
+      assertEquals(capabilities, expected.capabilities, asked);
+      const { id } = await rig.openai().models.retrieve(asked);
+      assert(id === shown || id === asked, `${asked} is ${id}`);
+    }
+    for (const name of ["", "gone", "x".repeat(2_000), 5, null, ["llama3.2"]]) {
+      const [status] = await refusalOf(rig.post("/api/show", { model: name }));
+      assertEquals(status, 404, `${name}`);
+    }
+  });
+
   await t.step("a model as older clients of Ollama name it", async () => {
     for (const name of ["llama3.2:3b", "llama3.2", "qwen3"]) {
       const answer = await rig.post("/api/generate", { name, prompt: "x", stream: false });
