@@ -96,7 +96,7 @@ Deno.test("a run is asked for as it was, and what it says comes in order", async
     asked = call.request;
     call.write({ started: {} });
     call.write({ token: { text: "ü" } });
-    call.write({ tool_call: { tool: "x", arguments_json: '{"a":1}' } });
+    call.write({ tool_call: { tool: "x", call_id: "1", arguments_json: '{"a":1}' } });
     call.write({ tool_result: { tool: "x" } });
     call.write({ tool_error: { tool: "y", reason: "it is dark" } });
     call.write({ result: { output: "", data_json: "[1]", usage: { model_calls: 2 } } });
@@ -104,9 +104,9 @@ Deno.test("a run is asked for as it was, and what it says comes in order", async
   }, async (program) => {
     assertEquals(await Array.fromAsync(program.run(ASKED, never())), [
       { type: "token", text: "ü" },
-      { type: "tool-call", tool: "x", arguments: { a: 1 } },
-      { type: "tool-result", tool: "x", result: null },
-      { type: "tool-error", tool: "y", reason: "it is dark" },
+      { type: "tool-call", callId: "1", tool: "x", arguments: { a: 1 } },
+      { type: "tool-result", callId: "", tool: "x", result: null },
+      { type: "tool-error", callId: "", tool: "y", reason: "it is dark" },
       {
         type: "answer",
         answer: {

@@ -23,8 +23,8 @@ Deno.test("a run tells its events in order, and its result says where, why, and 
   run.begin();
   const sizes = [
     run.say({ type: "token", text: "4" }),
-    run.say({ type: "tool-call", tool: "add", arguments: [1] }),
-    run.say({ type: "tool-result", tool: "add", result: 2 }),
+    run.say({ type: "tool-call", callId: "1", tool: "add", arguments: [1] }),
+    run.say({ type: "tool-result", callId: "1", tool: "add", result: 2 }),
     run.say({ type: "token", text: "2" }),
   ];
   assertEquals(run.bytesConsumed, sizes.reduce((sum, size) => sum + size));
@@ -36,8 +36,8 @@ Deno.test("a run tells its events in order, and its result says where, why, and 
     { type: "routed", taskId, attempt: 1, nodeId: "a", reason },
     { type: "started", taskId, attempt: 1, nodeId: "a" },
     { type: "token", text: "4" },
-    { type: "tool-call", tool: "add", arguments: [1] },
-    { type: "tool-result", tool: "add", result: 2 },
+    { type: "tool-call", callId: "1", tool: "add", arguments: [1] },
+    { type: "tool-result", callId: "1", tool: "add", result: 2 },
     { type: "token", text: "2" },
   ]);
   assertEquals(outcome.result, {
