@@ -180,11 +180,11 @@ export function eventBody(event: AgentEvent): Encodable {
 }
 
 /**
- * Reads an agent's event off the wire.
+ * Reads an agent's event off the wire; undefined for one of a kind that only newer nodes know.
  *
  * @throws {NetworkError} `PROTOCOL` naming the field that does not fit.
  */
-export function decodeEvent(bytes: Uint8Array): AgentEvent {
+export function decodeEvent(bytes: Uint8Array): AgentEvent | undefined {
   const reader = new ProtoReader("the peer's event", bytes);
   let event: AgentEvent | undefined;
   while (!reader.atEnd) {
@@ -194,7 +194,6 @@ export function decodeEvent(bytes: Uint8Array): AgentEvent {
       event = structuredEvent(tag, fieldsOf(reader.nested()));
     } else reader.skip(tag);
   }
-  if (event === undefined) throw unfit("event", "it is of no kind that is known");
   return event;
 }
 

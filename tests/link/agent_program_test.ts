@@ -6,7 +6,9 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { NetworkError } from "../../src/base/errors.ts";
 import { AgentProgram } from "../../src/link/agent_program.ts";
 import { installGoawayGuard } from "../../src/link/goaway_guard.ts";
-import type { AskedOfProgram } from "../../src/link/run_messages.ts";
+import { networkDescriptor } from "../../src/link/network_descriptor.gen.ts";
+import { loadProtoCodec } from "../../src/link/proto_codec.ts";
+import { type AskedOfProgram, readProgramEvent } from "../../src/link/run_messages.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Message, serveAgents } from "../support/program.ts";
 
@@ -87,6 +89,20 @@ Deno.test("offers that no node can take are refused by name", async () => {
       assertEquals(error.code, "INVALID_ARGUMENT");
       assertMatch(error.message, message);
     }, agents);
+  }
+});
+
+Deno.test("what only newer programs say is passed over", async () => {
+  const protobuf = await loadProtoCodec(networkDescriptor);
+  // Field 200, a message with a text; then a token with a field 9 of its own.
+  for (
+    const [bytes, event] of [
+      [[0xc2, 0x0c, 0x03, 0x0a, 0x01, 0x41], undefined],
+      [[0x22, 0x05, 0x0a, 0x01, 0x41, 0x48, 0x07], { type: "token", text: "A" }],
+    ] as const
+  ) {
+    const message = protobuf.decode("hanzo.network.v1.RunEvent", new Uint8Array(bytes));
+    assertEquals(readProgramEvent(message), event);
   }
 });
 

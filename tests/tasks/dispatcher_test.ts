@@ -597,6 +597,23 @@ Deno.test("no device is asked before the caller has taken the news of it", async
   await fleet.ask("b");
 });
 
+Deno.test("what only newer devices say is passed over, and the run goes on", async () => {
+  const fleet = new Fleet(["a", "b"]);
+  const outcome = fleet.run();
+  const run = await fleet.ask("a");
+  // Field 15: a message with a text. Field 200: a number.
+  const news = [[0x7a, 0x03, 0x0a, 0x01, 0x41], [0xc0, 0x0c, 0x07]];
+  for (const bytes of news) run.send(new Uint8Array(bytes));
+  const said = run.say({ type: "token", text: "A" });
+  for (const bytes of news) run.send(new Uint8Array(bytes));
+  assertEquals(run.bytesConsumed, said + 16);
+  run.answer({ output: "A" });
+  await fleet.settle();
+  assertEquals(outcome.error, undefined);
+  assertEquals(fleet.events.map(({ type }) => type), ["routed", "started", "token"]);
+  assertEquals(outcome.result?.output, "A");
+});
+
 Deno.test("a peer that sends what is no event is told to stop, and the caller is told which field", async () => {
   const fleet = new Fleet(["a", "b"]);
   const outcome = fleet.run();
