@@ -373,6 +373,18 @@ Deno.test("a node that was asked for and is not here is not found", async () => 
   assertEquals(fleet.events, []);
 });
 
+Deno.test("a node that was asked for and does not have the agent is told, with those that do", async () => {
+  const fleet = new Fleet(["a", "b", "c"]);
+  fleet.candidates[1] = { ...device("b", 1), agents: new Set() };
+  const { error } = await settled(fleet, fleet.run({ nodeId: "b" }));
+  assertEquals([error?.code, error?.message], [
+    "NOT_FOUND",
+    'Cannot run agent "held" on "b": that node does not have it, and these do: a, c. ' +
+    "See: hanzo-network agents",
+  ]);
+  assertEquals(fleet.events, []);
+});
+
 Deno.test("a node that was asked for must meet the agent's requirements, too", async () => {
   const fleet = new Fleet(["a", "b"]);
   fleet.agent = heldAgent({ requirements: { memory: 100_000 } }).agent;
