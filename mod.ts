@@ -39,6 +39,7 @@ export {
   type AgentOptions,
   type AgentRun,
   type CallAgentOptions,
+  type CallToolOptions,
   type CommonAgentOptions,
   createAgent,
   type FunctionAgentOptions,

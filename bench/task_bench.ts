@@ -18,6 +18,7 @@ const task: Task = {
 const token: AgentEvent = { type: "token", text: " word" };
 const call: AgentEvent = {
   type: "tool-call",
+  callId: "call_1",
   tool: "read",
   arguments: { path: "a.txt", lines: 9 },
 };

@@ -37,11 +37,15 @@ def letters(request, context):
     """A tool on the way, and an answer with data."""
     arguments = {"text": request.prompt}
     yield hanzo.RunEvent(
-        tool_call=hanzo.ToolCall(tool="tally", arguments_json=json.dumps(arguments))
+        tool_call=hanzo.ToolCall(
+            tool="tally", call_id="tally-1", arguments_json=json.dumps(arguments)
+        )
     )
     tally = Counter(filter(str.isalpha, request.prompt.lower()))
     yield hanzo.RunEvent(
-        tool_result=hanzo.ToolResult(tool="tally", result_json=json.dumps(tally))
+        tool_result=hanzo.ToolResult(
+            tool="tally", call_id="tally-1", result_json=json.dumps(tally)
+        )
     )
     [(letter, times)] = tally.most_common(1) or [("none", 0)]
     yield hanzo.RunEvent(

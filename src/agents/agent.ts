@@ -9,7 +9,13 @@ import { modelRun, type ModelRunOptions } from "./models/model_agent.ts";
 import { checkRequirements, type Requirements, type Workload, WORKLOADS } from "./requirements.ts";
 import type { Tool } from "./tool.ts";
 
-export type { AgentAnswer, AgentContext, AgentRun, CallAgentOptions } from "./agent_context.ts";
+export type {
+  AgentAnswer,
+  AgentContext,
+  AgentRun,
+  CallAgentOptions,
+  CallToolOptions,
+} from "./agent_context.ts";
 
 /** What {@linkcode createAgent} takes: an agent either has a function, or a model. */
 export type AgentOptions = FunctionAgentOptions | ModelAgentOptions;

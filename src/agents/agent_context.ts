@@ -42,6 +42,16 @@ export interface CallAgentOptions {
   readonly state?: RunState;
 }
 
+/** What an agent that calls a tool can say of it. */
+export interface CallToolOptions {
+  /**
+   * What the call is known by elsewhere, such as the id that a model gave it: 1 to 64 printable
+   * characters of ASCII without spaces. The events of the run have it unless another call of the
+   * run does; by default, and then, the call gets an id of its own.
+   */
+  readonly callId?: string;
+}
+
 /** What an agent's `run` is given. */
 export interface AgentContext {
   /** What was asked. */
@@ -66,7 +76,7 @@ export interface AgentContext {
    * @throws {NetworkError} `NOT_FOUND` when the agent has no such tool; `INVALID_ARGUMENT` when
    * the arguments do not fit; whatever the tool throws.
    */
-  callTool(name: string, args: JsonValue): Promise<JsonValue>;
+  callTool(name: string, args: JsonValue, options?: CallToolOptions): Promise<JsonValue>;
   /**
    * Asks another agent, on whatever device of the network suits it best, as if it were here. It is
    * stopped when this run is, and has no more time than this run has left. Meanwhile this run takes

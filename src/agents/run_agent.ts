@@ -3,8 +3,15 @@
 import type { JsonValue } from "../base/bounded_json.ts";
 import type { Cancellation } from "../base/cancellation.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
-import type { Agent, AgentAnswer, AgentContext, CallAgentOptions } from "./agent.ts";
+import type {
+  Agent,
+  AgentAnswer,
+  AgentContext,
+  CallAgentOptions,
+  CallToolOptions,
+} from "./agent.ts";
 import { RunTools, type ToolSource } from "./agent_tools.ts";
+import { CallIds } from "./call_ids.ts";
 import type { Model } from "./models/model.ts";
 import { usageFault } from "./models/usage.ts";
 import type { AgentEvent, RunResult } from "./run_event.ts";
@@ -27,6 +34,8 @@ export interface AgentCall {
   context: string;
   taskId: string;
   nodeId: string;
+  /** Which attempt at the task it is, from 1; by default the first. */
+  attempt?: number;
   cancellation: Cancellation;
   /** What it shares with the other agents of its run; by default one of its own. */
   state?: RunStateStore;
@@ -98,7 +107,8 @@ class Context implements AgentContext {
     this.state = state ?? new LoneRunState(prompt);
     this.#cancellation = cancellation;
     // First made, then assigned: see tasks/remote.ts.
-    const callTool: AgentContext["callTool"] = (name, args) => noticed(run.callTool(name, args));
+    const callTool: AgentContext["callTool"] = (name, args, options) =>
+      noticed(run.callTool(name, args, options));
     const callAgent: AgentContext["callAgent"] = (agent, prompt, options) =>
       noticed(run.callAgent(agent, prompt, options));
     this.callTool = callTool;
@@ -121,6 +131,7 @@ class Run {
   #asked: AbortController | undefined;
   #tools: RunTools | undefined;
   #models: RunModels | undefined;
+  #ids: CallIds | undefined;
 
   constructor(agent: Agent, call: AgentCall) {
     this.#agent = agent;
@@ -195,24 +206,33 @@ class Run {
     return this.#tools ??= new RunTools(this.#agent, tools, () => cancellation.signal);
   }
 
-  async callTool(name: string, args: JsonValue): Promise<JsonValue> {
+  get #callIds(): CallIds {
+    return this.#ids ??= new CallIds(this.#call.attempt);
+  }
+
+  async callTool(
+    name: string,
+    args: JsonValue,
+    options?: CallToolOptions,
+  ): Promise<JsonValue> {
     const { cancellation, emit } = this.#call;
     this.#throwIfOver(`tool "${name}"`);
     const found = this.#agent.toolset.get(name) ?? this.#toolbox.find(name);
     const tool = found instanceof Promise ? await found : found;
     this.#throwIfOver(`tool "${name}"`);
-    await emit({ type: "tool-call", tool: name, arguments: args });
+    const callId = this.#callIds.next(options?.callId);
+    await emit({ type: "tool-call", callId, tool: name, arguments: args });
     this.#throwIfOver(`tool "${name}"`);
     let result: JsonValue;
     try {
       result = await tool.call(args, { signal: cancellation.signal });
     } catch (thrown) {
       this.#throwIfOver(`tool "${name}"`);
-      await emit({ type: "tool-error", tool: name, reason: describeError(thrown) });
+      await emit({ type: "tool-error", callId, tool: name, reason: describeError(thrown) });
       throw thrown;
     }
     this.#throwIfOver(`tool "${name}"`);
-    await emit({ type: "tool-result", tool: name, result });
+    await emit({ type: "tool-result", callId, tool: name, result });
     return result;
   }
 
@@ -225,13 +245,21 @@ class Run {
     const name = typeof asked === "string" ? asked : asked?.name;
     checkQuestion(name, prompt, options);
     this.#throwIfOver(`agent "${name}"`);
-    await emit({ type: "agent-call", agent: name, prompt });
+    const callId = this.#callIds.next();
+    await emit({ type: "agent-call", callId, agent: name, prompt });
     this.#throwIfOver(`agent "${name}"`);
     const signal = AbortSignal.any([cancellation.signal, this.#ending()]);
-    const result = await callAgent(name, prompt, options, signal);
+    let result: RunResult;
+    try {
+      result = await callAgent(name, prompt, options, signal);
+    } catch (thrown) {
+      this.#throwIfOver(`agent "${name}"`);
+      await emit({ type: "agent-error", callId, agent: name, reason: describeError(thrown) });
+      throw thrown;
+    }
     this.#throwIfOver(`agent "${name}"`);
     const { nodeId, taskId, output } = result;
-    await emit({ type: "agent-result", agent: name, nodeId, taskId, output });
+    await emit({ type: "agent-result", callId, agent: name, nodeId, taskId, output });
     return result;
   }
 

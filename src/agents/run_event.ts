@@ -8,16 +8,28 @@ import type { AgentResult, RunState } from "./run_state.ts";
 export type AgentEvent =
   /** A piece of the answer, in order; the pieces joined are the answer so far. */
   | { type: "token"; text: string }
-  /** The agent calls one of its tools. */
-  | { type: "tool-call"; tool: string; arguments: JsonValue }
-  /** The tool has answered. */
-  | { type: "tool-result"; tool: string; result: JsonValue }
+  /**
+   * The agent calls one of its tools. `callId` is the call's own in the whole run: the model's id of
+   * it where that can be, and in a network of agents `STEP/ID`.
+   */
+  | { type: "tool-call"; callId: string; tool: string; arguments: JsonValue }
+  /** The tool has answered the call of the same `callId`. */
+  | { type: "tool-result"; callId: string; tool: string; result: JsonValue }
   /** The tool has failed, or did not take its arguments: `reason` says why. The run may go on. */
-  | { type: "tool-error"; tool: string; reason: string }
+  | { type: "tool-error"; callId: string; tool: string; reason: string }
   /** The agent asks another one. */
-  | { type: "agent-call"; agent: string; prompt: string }
-  /** The other one has answered. */
-  | { type: "agent-result"; agent: string; nodeId: string; taskId: string; output: string };
+  | { type: "agent-call"; callId: string; agent: string; prompt: string }
+  /** The other one has answered the call of the same `callId`. */
+  | {
+    type: "agent-result";
+    callId: string;
+    agent: string;
+    nodeId: string;
+    taskId: string;
+    output: string;
+  }
+  /** The other one has failed: `reason` says why. The run may go on. */
+  | { type: "agent-error"; callId: string; agent: string; reason: string };
 
 /** How far a network of agents has come; what lies between two of them is of the step's agent. */
 export type StepEvent =

@@ -63,7 +63,7 @@ function lengthOf<Result extends RunResult>(event: RunEvent<Result>): number {
   if (event.type === "token") return event.text.length;
   if (event.type === "tool-call") return jsonLength(event.arguments);
   if (event.type === "tool-result") return jsonLength(event.result);
-  if (event.type === "tool-error") return event.reason.length;
+  if (event.type === "tool-error" || event.type === "agent-error") return event.reason.length;
   if (event.type === "agent-call") return event.prompt.length;
   return event.type === "agent-result" ? event.output.length : 0;
 }

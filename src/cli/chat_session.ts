@@ -1,5 +1,6 @@
 /** A conversation: messages and commands in, answers out as they are made. */
 
+import { CallLabels } from "../agents/call_labels.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
 import { safeLine, safeName, safeText } from "../base/safe_text.ts";
 import type { ChatEvent, ChatQuestion, ChatTarget, ChatTurn } from "./chat_partner.ts";
@@ -189,6 +190,7 @@ class Shown {
   readonly #isInteractive: boolean;
   #text = "";
   #isThinking = false;
+  readonly #calls = new CallLabels();
 
   constructor(terminal: ChatSessionOptions["terminal"], isInteractive: boolean) {
     this.#terminal = terminal;
@@ -209,13 +211,16 @@ class Shown {
         this.#isThinking = true;
         return;
       case "tool-call":
-        return this.#aside(`${event.tool} ${JSON.stringify(event.arguments)}`);
+        return this.#aside(`${this.#calls.of(event)} ${JSON.stringify(event.arguments)}`);
       case "tool-result":
-        return this.#aside(`${event.tool} → ${JSON.stringify(event.result)}`);
-      case "tool-error":
-        return this.#aside(`${event.tool} failed: ${event.reason}`);
+        return this.#aside(`${this.#calls.of(event)} → ${JSON.stringify(event.result)}`);
       case "agent-call":
-        return this.#aside(`asks ${event.agent}: ${event.prompt}`);
+        return this.#aside(`asks ${this.#calls.of(event)}: ${event.prompt}`);
+      case "agent-result":
+        return this.#aside(`${this.#calls.of(event)} has answered on ${event.nodeId}`);
+      case "tool-error":
+      case "agent-error":
+        return this.#aside(`${this.#calls.of(event)} failed: ${event.reason}`);
       case "step":
         return this.#aside(`step ${event.step}: ${event.agent}`);
       case "fallback":

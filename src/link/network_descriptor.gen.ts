@@ -392,7 +392,8 @@ export const networkDescriptor: Record<string, unknown> = {
                         "agent_result",
                         "step",
                         "step_result",
-                        "tool_error"
+                        "tool_error",
+                        "agent_error"
                       ]
                     }
                   },
@@ -444,6 +445,10 @@ export const networkDescriptor: Record<string, unknown> = {
                     "tool_error": {
                       "type": "ToolError",
                       "id": 12
+                    },
+                    "agent_error": {
+                      "type": "AgentError",
+                      "id": 13
                     }
                   }
                 },
@@ -595,6 +600,10 @@ export const networkDescriptor: Record<string, unknown> = {
                     "arguments_json": {
                       "type": "string",
                       "id": 2
+                    },
+                    "call_id": {
+                      "type": "string",
+                      "id": 3
                     }
                   }
                 },
@@ -607,6 +616,10 @@ export const networkDescriptor: Record<string, unknown> = {
                     "result_json": {
                       "type": "string",
                       "id": 2
+                    },
+                    "call_id": {
+                      "type": "string",
+                      "id": 3
                     }
                   }
                 },
@@ -619,6 +632,10 @@ export const networkDescriptor: Record<string, unknown> = {
                     "reason": {
                       "type": "string",
                       "id": 2
+                    },
+                    "call_id": {
+                      "type": "string",
+                      "id": 3
                     }
                   }
                 },
@@ -631,6 +648,10 @@ export const networkDescriptor: Record<string, unknown> = {
                     "prompt": {
                       "type": "string",
                       "id": 2
+                    },
+                    "call_id": {
+                      "type": "string",
+                      "id": 3
                     }
                   }
                 },
@@ -651,6 +672,26 @@ export const networkDescriptor: Record<string, unknown> = {
                     "output": {
                       "type": "string",
                       "id": 4
+                    },
+                    "call_id": {
+                      "type": "string",
+                      "id": 5
+                    }
+                  }
+                },
+                "AgentError": {
+                  "fields": {
+                    "agent": {
+                      "type": "string",
+                      "id": 1
+                    },
+                    "reason": {
+                      "type": "string",
+                      "id": 2
+                    },
+                    "call_id": {
+                      "type": "string",
+                      "id": 3
                     }
                   }
                 },

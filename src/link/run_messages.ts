@@ -40,7 +40,7 @@ export interface AskedOfProgram {
   readonly taskId: string;
 }
 
-/** What a program that serves agents says while it runs one. */
+/** What a program that serves agents says while it runs one; `callId` may be "", or anything. */
 export type ProgramEvent =
   | Extract<AgentEvent, { type: "token" | "tool-call" | "tool-result" | "tool-error" }>
   | { type: "answer"; answer: Partial<AgentAnswer> };
@@ -129,18 +129,28 @@ function messageOf(event: Exclude<RunEvent, { type: "token" }>): PlainMessage {
       return { fallback: { ...attemptOf(event), reason: event.reason } };
     case "tool-call": {
       const argumentsJson = toJson("the arguments of a tool", event.arguments);
-      return { tool_call: { tool: event.tool, arguments_json: argumentsJson } };
+      const { tool, callId } = event;
+      return { tool_call: { tool, arguments_json: argumentsJson, call_id: callId } };
     }
     case "tool-result": {
       const resultJson = toJson("a tool's result", event.result);
-      return { tool_result: { tool: event.tool, result_json: resultJson } };
+      const { tool, callId } = event;
+      return { tool_result: { tool, result_json: resultJson, call_id: callId } };
     }
-    case "tool-error":
-      return { tool_error: { tool: event.tool, reason: event.reason.toWellFormed() } };
-    case "agent-call":
-      return { agent_call: { agent: event.agent, prompt: event.prompt.toWellFormed() } };
+    case "tool-error": {
+      const { tool, reason, callId } = event;
+      return { tool_error: { tool, reason: reason.toWellFormed(), call_id: callId } };
+    }
+    case "agent-call": {
+      const { agent, prompt, callId } = event;
+      return { agent_call: { agent, prompt: prompt.toWellFormed(), call_id: callId } };
+    }
     case "agent-result":
-      return { agent_result: agentResult(event) };
+      return { agent_result: { ...agentResult(event), call_id: event.callId } };
+    case "agent-error": {
+      const { agent, reason, callId } = event;
+      return { agent_error: { agent, reason: reason.toWellFormed(), call_id: callId } };
+    }
     case "step": {
       const { network, step, agent } = event;
       return { step: { network, step, agent } };
@@ -190,16 +200,16 @@ export function readProgramEvent(message: PlainMessage): ProgramEvent | undefine
   const { token, tool_call: call, tool_result: result, tool_error: failure } = message;
   if (token !== undefined) return { type: "token", text: token.text ?? "" };
   if (call !== undefined) {
-    const { tool = "", arguments_json: json = "" } = call;
-    return { type: "tool-call", tool, arguments: fromJson(json) };
+    const { tool = "", arguments_json: json = "", call_id: callId = "" } = call;
+    return { type: "tool-call", callId, tool, arguments: fromJson(json) };
   }
   if (result !== undefined) {
-    const { tool = "", result_json: json = "" } = result;
-    return { type: "tool-result", tool, result: fromJson(json) };
+    const { tool = "", result_json: json = "", call_id: callId = "" } = result;
+    return { type: "tool-result", callId, tool, result: fromJson(json) };
   }
   if (failure !== undefined) {
-    const { tool = "", reason = "" } = failure;
-    return { type: "tool-error", tool, reason };
+    const { tool = "", reason = "", call_id: callId = "" } = failure;
+    return { type: "tool-error", callId, tool, reason };
   }
   const { result: answer } = message;
   if (answer === undefined) return undefined;

@@ -34,9 +34,9 @@ export function programAgent(description: AgentDescription, runInProgram: RunInP
         if (event.type === "token") {
           streamed += event.text;
           yield event.text;
-        } else if (event.type === "tool-call") await calls.begin(event.tool, event.arguments);
-        else if (event.type === "tool-result") await calls.end(event.tool, event.result);
-        else if (event.type === "tool-error") await calls.fail(event.tool, event.reason);
+        } else if (event.type === "tool-call") await calls.begin(event);
+        else if (event.type === "tool-result") await calls.end(event);
+        else if (event.type === "tool-error") await calls.fail(event);
         else answer = event.answer;
       }
     } catch (thrown) {
@@ -72,9 +72,14 @@ function standIn(name: string, result: (signal: AbortSignal) => Promise<JsonValu
   });
 }
 
+/** What the program says of a call. */
+type Said<Type extends ProgramEvent["type"]> = Extract<ProgramEvent, { type: Type }>;
+
 /** One call of a tool that the program makes. */
 interface ToolCall {
   readonly tool: string;
+  /** What the program calls it; "" where it does not say. */
+  readonly callId: string;
   /** Settles when the caller of the run was told of the call. */
   readonly begun: PromiseWithResolvers<void>;
   readonly result: PromiseWithResolvers<JsonValue>;
@@ -83,7 +88,10 @@ interface ToolCall {
   told: Promise<unknown>;
 }
 
-/** The calls of one run: of one tool they end in the order in which they have begun. */
+/**
+ * The calls of one run: where the program gives them no ids, those of one tool end in the order in
+ * which they have begun.
+ */
 class ToolCalls {
   readonly #context: AgentContext;
   readonly #open: ToolCall[] = [];
@@ -93,9 +101,10 @@ class ToolCalls {
   }
 
   /** The program calls a tool; resolves when that was told. */
-  async begin(tool: string, args: JsonValue): Promise<void> {
+  async begin({ tool, callId, arguments: args }: Said<"tool-call">): Promise<void> {
     const call: ToolCall = {
       tool,
+      callId,
       begun: Promise.withResolvers(),
       result: Promise.withResolvers(),
       isBegun: false,
@@ -103,7 +112,7 @@ class ToolCalls {
     };
     call.result.promise.catch(() => {});
     this.#open.push(call);
-    call.told = this.#context.callTool(tool, args);
+    call.told = this.#context.callTool(tool, args, { callId });
     await Promise.race([call.begun.promise, call.told]);
   }
 
@@ -117,16 +126,16 @@ class ToolCalls {
   }
 
   /** The tool has answered; resolves when that was told. */
-  async end(tool: string, result: JsonValue): Promise<void> {
-    const call = this.#take(tool);
-    call.result.resolve(result);
+  async end(said: Said<"tool-result">): Promise<void> {
+    const call = this.#take(said);
+    call.result.resolve(said.result);
     await call.told;
   }
 
   /** The tool has failed; resolves when that was told. */
-  async fail(tool: string, reason: string): Promise<void> {
-    const call = this.#take(tool);
-    call.result.reject(new NetworkError("AGENT_FAILED", reason));
+  async fail(said: Said<"tool-error">): Promise<void> {
+    const call = this.#take(said);
+    call.result.reject(new NetworkError("AGENT_FAILED", said.reason));
     // What it is told to the program's caller by; the program knows it.
     await call.told.catch(() => {});
   }
@@ -140,8 +149,10 @@ class ToolCalls {
     }
   }
 
-  #take(tool: string): ToolCall {
-    const at = this.#open.findIndex((one) => one.tool === tool);
+  #take({ tool, callId }: Said<"tool-result" | "tool-error">): ToolCall {
+    const at = this.#open.findIndex((one) =>
+      one.tool === tool && (callId === "" || one.callId === callId)
+    );
     if (at < 0) {
       throw new NetworkError(
         "AGENT_FAILED",

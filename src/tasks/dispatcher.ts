@@ -46,6 +46,8 @@ export interface DispatcherOptions {
 }
 
 const NOWHERE: ReadonlySet<string> = new Set();
+/** Of the nodes that have what another one lacks, so many are named. */
+const MAX_TOLD = 5;
 
 /** See the top of the file. */
 export class Dispatcher {
@@ -193,22 +195,33 @@ export class Dispatcher {
   }
 }
 
-/** Nothing is to be chosen, only to be checked. */
+/**
+ * Nothing is to be chosen, only to be checked.
+ *
+ * @throws {NetworkError} `NOT_FOUND` when the node is not here, or does not have what is asked for;
+ * `UNAVAILABLE` when it cannot do it now.
+ */
 function theOneAskedFor(
   nodeId: string,
   candidates: readonly Candidate[],
   request: RouteRequest,
   model: string | undefined,
 ): Route {
+  const has = ({ agents, models }: Candidate) =>
+    model === undefined ? agents.has(request.agent) : models.has(model);
+  const notFound = (why: string) => {
+    const action = model === undefined ? `run agent "${request.agent}"` : `ask model "${model}"`;
+    return new NetworkError("NOT_FOUND", `Cannot ${action} on "${nodeId}": ${why}`);
+  };
   const candidate = candidates.find((one) => one.nodeId === nodeId);
   if (candidate === undefined) {
-    throw new NetworkError(
-      "NOT_FOUND",
-      `Cannot ${
-        model === undefined ? `run agent "${request.agent}"` : `ask model "${model}"`
-      } on ` +
-        `"${nodeId}": no such node is here now. ` +
-        `See: hanzo-network peers`,
+    throw notFound("no such node is here now. See: hanzo-network peers");
+  }
+  if (!has(candidate)) {
+    const others = candidates.filter(has).slice(0, MAX_TOLD).map((one) => one.nodeId).join(", ");
+    throw notFound(
+      `that node does not have it${others && `, and these do: ${others}`}. ` +
+        `See: hanzo-network ${model === undefined ? "agents" : "models"}`,
     );
   }
   const ranking = rank([candidate], request, RoutingStrategy.CapabilityBased);

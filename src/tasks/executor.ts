@@ -352,7 +352,8 @@ export class Executor {
   /** Runs a task that has a slot, and hands the slot on. */
   #run(attempt: HeldAttempt, agent: Agent): Served | Promise<Served> {
     const { clock, nodeId } = this.#options;
-    const { task: { prompt, context, taskId, state: shared }, cancellation } = attempt;
+    const { task, cancellation } = attempt;
+    const { prompt, context, taskId, attempt: number, state: shared } = task;
     // Its own: what an attempt changes counts only with its answer.
     const state = shared?.fork();
     if (state?.thread !== undefined) state.openJournal = this.#options.journalOf?.(state.thread);
@@ -381,6 +382,7 @@ export class Executor {
         context,
         taskId,
         nodeId,
+        attempt: number,
         cancellation,
         emit,
         state,

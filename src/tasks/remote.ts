@@ -121,7 +121,8 @@ class RemoteAttempt implements CallSink, Expiring {
     const call = this.#call!;
     let taken: Promise<void> | void;
     try {
-      const event = bytes === 0 ? STARTED : decodeEvent(body);
+      // What only newer nodes say tells at least that the agent has begun.
+      const event = (bytes === 0 ? undefined : decodeEvent(body)) ?? STARTED;
       if (event.type === "token") this.#streamed = longer(this.#streamed, event.text);
       taken = this.#emit(event);
     } catch (thrown) {

@@ -1,6 +1,7 @@
 /** Tasks, their events and answers to bytes and back: proto/hanzo_task_v1.proto by hand. */
 
 import type { AgentAnswer } from "../agents/agent.ts";
+import { isCallId } from "../agents/call_ids.ts";
 import type { RunChanges, RunStateStore } from "../agents/run_state_store.ts";
 import type { AgentUsage } from "../agents/models/model.ts";
 import type { AgentEvent } from "../agents/run_event.ts";
@@ -45,6 +46,7 @@ const EVENT_TOOL_RESULT = bytesTag(3);
 const EVENT_AGENT_CALL = bytesTag(4);
 const EVENT_AGENT_RESULT = bytesTag(5);
 const EVENT_TOOL_ERROR = bytesTag(6);
+const EVENT_AGENT_ERROR = bytesTag(7);
 const ANSWER_OUTPUT = bytesTag(1);
 const ANSWER_DATA = bytesTag(2);
 const ANSWER_SERVICE_US = varintTag(3);
@@ -58,6 +60,7 @@ const FIRST = bytesTag(1);
 const SECOND = bytesTag(2);
 const THIRD = bytesTag(3);
 const FOURTH = bytesTag(4);
+const FIFTH = bytesTag(5);
 
 const PRIORITIES: readonly Priority[] = ["normal", "high", "low"];
 const MAX_ATTEMPT = 1_000;
@@ -160,57 +163,70 @@ export function eventBody(event: AgentEvent): Encodable {
     case "token":
       return new FieldBody(EVENT_TOKEN, event.text);
     case "tool-call":
-      return new FieldsBody(EVENT_TOOL_CALL, [event.tool, jsonOf(event.arguments)]);
+      return new FieldsBody(EVENT_TOOL_CALL, [event.tool, jsonOf(event.arguments), event.callId]);
     case "tool-result":
-      return new FieldsBody(EVENT_TOOL_RESULT, [event.tool, jsonOf(event.result)]);
+      return new FieldsBody(EVENT_TOOL_RESULT, [event.tool, jsonOf(event.result), event.callId]);
     case "tool-error":
-      return new FieldsBody(EVENT_TOOL_ERROR, [event.tool, event.reason]);
+      return new FieldsBody(EVENT_TOOL_ERROR, [event.tool, event.reason, event.callId]);
     case "agent-call":
-      return new FieldsBody(EVENT_AGENT_CALL, [event.agent, event.prompt]);
+      return new FieldsBody(EVENT_AGENT_CALL, [event.agent, event.prompt, event.callId]);
     case "agent-result": {
-      const { agent, nodeId, taskId, output } = event;
-      return new FieldsBody(EVENT_AGENT_RESULT, [agent, nodeId, taskId, output]);
+      const { agent, nodeId, taskId, output, callId } = event;
+      return new FieldsBody(EVENT_AGENT_RESULT, [agent, nodeId, taskId, output, callId]);
     }
+    case "agent-error":
+      return new FieldsBody(EVENT_AGENT_ERROR, [event.agent, event.reason, event.callId]);
   }
 }
 
 /**
- * Reads an agent's event off the wire.
+ * Reads an agent's event off the wire; undefined for one of a kind that only newer nodes know.
  *
  * @throws {NetworkError} `PROTOCOL` naming the field that does not fit.
  */
-export function decodeEvent(bytes: Uint8Array): AgentEvent {
+export function decodeEvent(bytes: Uint8Array): AgentEvent | undefined {
   const reader = new ProtoReader("the peer's event", bytes);
   let event: AgentEvent | undefined;
   while (!reader.atEnd) {
     const tag = reader.number();
     if (tag === EVENT_TOKEN) event = { type: "token", text: reader.string() };
-    else if (tag >= EVENT_TOOL_CALL && tag <= EVENT_TOOL_ERROR && (tag & 7) === 2) {
+    else if (tag >= EVENT_TOOL_CALL && tag <= EVENT_AGENT_ERROR && (tag & 7) === 2) {
       event = structuredEvent(tag, fieldsOf(reader.nested()));
     } else reader.skip(tag);
   }
-  if (event === undefined) throw unfit("event", "it is of no kind that is known");
   return event;
 }
 
 function structuredEvent(tag: number, fields: readonly (Uint8Array | undefined)[]): AgentEvent {
   const [first, second, third, fourth] = fields;
+  const name = textOf(first);
+  const callId = callIdIn(fields[tag === EVENT_AGENT_RESULT ? 4 : 2]);
   switch (tag) {
     case EVENT_TOOL_CALL:
-      return { type: "tool-call", tool: textOf(first), arguments: valueOf(second) };
+      return { type: "tool-call", callId, tool: name, arguments: valueOf(second) };
     case EVENT_TOOL_RESULT:
-      return { type: "tool-result", tool: textOf(first), result: valueOf(second) };
+      return { type: "tool-result", callId, tool: name, result: valueOf(second) };
     case EVENT_TOOL_ERROR:
-      return { type: "tool-error", tool: textOf(first), reason: textOf(second) };
+      return { type: "tool-error", callId, tool: name, reason: textOf(second) };
     case EVENT_AGENT_CALL:
-      return { type: "agent-call", agent: textOf(first), prompt: textOf(second) };
+      return { type: "agent-call", callId, agent: name, prompt: textOf(second) };
+    case EVENT_AGENT_ERROR:
+      return { type: "agent-error", callId, agent: name, reason: textOf(second) };
     default: {
       const [nodeId, taskId] = [textOf(second), textOf(third)];
       if (!isLabel(nodeId)) throw unfit("event", "nodeId is no label");
       if (!ULID_PATTERN.test(taskId)) throw unfit("event", "taskId is no ULID");
-      return { type: "agent-result", agent: textOf(first), nodeId, taskId, output: textOf(fourth) };
+      const output = textOf(fourth);
+      return { type: "agent-result", callId, agent: name, nodeId, taskId, output };
     }
   }
+}
+
+/** Nodes of before there were such ids give none. */
+function callIdIn(bytes: Uint8Array | undefined): string {
+  const callId = textOf(bytes);
+  if (callId === "" || isCallId(callId)) return callId;
+  throw unfit("event", "callId is no id of a call");
 }
 
 /** An answer as the body of its end. */
@@ -322,10 +338,12 @@ class FieldsBody implements Encodable {
 }
 
 function fieldsOf(reader: ProtoReader): (Uint8Array | undefined)[] {
-  const fields: (Uint8Array | undefined)[] = [undefined, undefined, undefined, undefined];
+  const fields: (Uint8Array | undefined)[] = new Array(5).fill(undefined);
   while (!reader.atEnd) {
     const tag = reader.number();
-    if (tag === FIRST || tag === SECOND || tag === THIRD || tag === FOURTH) {
+    if (
+      tag === FIRST || tag === SECOND || tag === THIRD || tag === FOURTH || tag === FIFTH
+    ) {
       fields[(tag >> 3) - 1] = reader.bytes();
     } else reader.skip(tag);
   }

@@ -29,6 +29,13 @@ const FIRST_BACK_OFF_MS = 100;
 
 const NOBODY: ReadonlySet<string> = new Set();
 
+/** What an agent says of others that it asks, which is no part of its answer. */
+const ASKING: ReadonlySet<AttemptEvent["type"]> = new Set([
+  "agent-call",
+  "agent-result",
+  "agent-error",
+]);
+
 /** What a device fails with that nobody can reach, or that was lost. */
 const OUT_OF_REACH: ReadonlySet<ErrorCode> = new Set(["UNAVAILABLE", "UNKNOWN_OUTCOME"]);
 
@@ -263,7 +270,7 @@ export class TaskRun implements WatchedAttempt {
       return this.#tellStart(attempt);
     }
     // An agent that may be run again asks only such as may be, too.
-    if (event.type !== "agent-call" && event.type !== "agent-result") attempt.emitted = true;
+    if (!ASKING.has(event.type)) attempt.emitted = true;
     // Nobody hears two answers.
     if (this.#hedge !== undefined && !this.#hedge.isWonBy(attempt)) return;
     return this.#emit?.(event);

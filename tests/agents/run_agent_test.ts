@@ -259,8 +259,8 @@ Deno.test("a call of a tool is seen as two events, in order with the tokens", as
   assertEquals(answer.output, "1 + 2 = 3");
   assertEquals(events, [
     { type: "token", text: "1 + 2 = " },
-    { type: "tool-call", tool: "add", arguments: { a: 1, b: 2 } },
-    { type: "tool-result", tool: "add", result: 3 },
+    { type: "tool-call", callId: "call_1", tool: "add", arguments: { a: 1, b: 2 } },
+    { type: "tool-result", callId: "call_1", tool: "add", result: 3 },
     { type: "token", text: "3" },
   ]);
 });
@@ -284,8 +284,57 @@ Deno.test("a call of a tool that fails is seen to end, and the agent may go on",
 
   assertMatch(answer.output, /^It says: .*it is dark/);
   assertEquals(events, [
-    { type: "tool-call", tool: "look", arguments: {} },
-    { type: "tool-error", tool: "look", reason: answer.output.slice("It says: ".length) },
+    { type: "tool-call", callId: "call_1", tool: "look", arguments: {} },
+    {
+      type: "tool-error",
+      callId: "call_1",
+      tool: "look",
+      reason: answer.output.slice("It says: ".length),
+    },
+  ]);
+});
+
+Deno.test("parallel calls of one tool are told apart, and agents that fail from those that answer", async () => {
+  const events: AgentEvent[] = [];
+  const turns = [Promise.withResolvers<string>(), Promise.withResolvers<string>()];
+  const look = createTool({
+    name: "look",
+    description: "",
+    handler: (at) => turns[at as number].promise,
+  });
+  const agent = createAgent({
+    name: "subject",
+    description: "",
+    tools: [look],
+    run: async ({ callTool, callAgent }) => {
+      const both = [
+        callTool("look", 0, { callId: "mine" }),
+        callTool("look", 1, { callId: "mine" }),
+      ];
+      await turn();
+      turns[1].resolve("second");
+      await both[1];
+      turns[0].resolve("first");
+      await both[0];
+      await callAgent("gone", "well?").catch(() => {});
+      return "done";
+    },
+  });
+
+  await answerOf(agent, callOf({ emit: (event) => void events.push(event) }));
+
+  assertEquals(events, [
+    { type: "tool-call", callId: "mine", tool: "look", arguments: 0 },
+    { type: "tool-call", callId: "call_1", tool: "look", arguments: 1 },
+    { type: "tool-result", callId: "call_1", tool: "look", result: "second" },
+    { type: "tool-result", callId: "mine", tool: "look", result: "first" },
+    { type: "agent-call", callId: "call_2", agent: "gone", prompt: "well?" },
+    {
+      type: "agent-error",
+      callId: "call_2",
+      agent: "gone",
+      reason: "Nobody is here to ask for gone.",
+    },
   ]);
 });
 

@@ -61,7 +61,7 @@ Deno.test("what a tool returns may be nothing, or no JSON, and ends no run", asy
   const reading = Array.fromAsync(run.stream);
   await settle();
   for (const result of [undefined, 10n, () => 1]) {
-    run.emit({ type: "tool-result", tool: "t", result } as unknown as RunEvent);
+    run.emit({ type: "tool-result", callId: "1", tool: "t", result } as unknown as RunEvent);
   }
   run.end();
   assertEquals((await reading).length, 4);
@@ -135,7 +135,7 @@ Deno.test("an agent that says much at a time waits for the reader sooner", async
   await first;
   const events: RunEvent[] = [
     token("x".repeat(200_000)),
-    { type: "tool-result", tool: "read", result: { text: "x".repeat(200_000) } },
+    { type: "tool-result", callId: "1", tool: "read", result: { text: "x".repeat(200_000) } },
   ];
   const taken = events.map((event) => run.emit(event));
   assertEquals(taken.map((one) => one instanceof Promise), [false, true]);

@@ -65,9 +65,15 @@ Deno.test("an answer is shown as it is made, what tools do beside it, and nothin
     yield { type: "thought", text: "hm" };
     yield { type: "thought", text: "hm" };
     yield { type: "token", text: "It is \x1b[31m" };
-    yield { type: "tool-call", tool: "calculator", arguments: { expression: "6 * 7\x1b[2J" } };
-    yield { type: "tool-error", tool: "calculator", reason: "it is\x1b[2J asleep" };
-    yield { type: "tool-result", tool: "calculator", result: "42" };
+    yield {
+      type: "tool-call",
+      callId: "1",
+      tool: "calculator",
+      arguments: { expression: "6 * 7\x1b[2J" },
+    };
+    yield { type: "tool-call", callId: "2", tool: "calculator", arguments: null };
+    yield { type: "tool-error", callId: "2", tool: "calculator", reason: "it is\x1b[2J asleep" };
+    yield { type: "tool-result", callId: "1", tool: "calculator", result: "42" };
     yield { type: "token", text: "42." };
     yield { type: "answer", from: "assistant", nodeId: "b", taskId: "01", output: "It is 42." };
   });
@@ -79,7 +85,8 @@ Deno.test("an answer is shown as it is made, what tools do beside it, and nothin
     stderr: [
       "(thinking …)",
       '(calculator {"expression":"6 * 7\\u001b[2J"})',
-      "(calculator failed: it is[2J asleep)",
+      "(calculator #2 null)",
+      "(calculator #2 failed: it is[2J asleep)",
       '(calculator → "42")',
       "(assistant on b)",
       "",

@@ -66,8 +66,15 @@ Deno.test("an agent on one device asks an agent on another as if it were its own
   ]);
   const { taskId } = context;
   assertEquals(events.slice(2, 4), [
-    { type: "agent-call", agent: "held", prompt: "why?" },
-    { type: "agent-result", agent: "held", nodeId: "c", taskId, output: "because" },
+    { type: "agent-call", callId: "call_1", agent: "held", prompt: "why?" },
+    {
+      type: "agent-result",
+      callId: "call_1",
+      agent: "held",
+      nodeId: "c",
+      taskId,
+      output: "because",
+    },
   ]);
   const last = events[4];
   assert(last.type === "result");
@@ -178,14 +185,26 @@ Deno.test("an asker that is lost is run again elsewhere as long as it has said n
     b: { agents: [asker({ workload: "heavy" })], deviceCapabilities: { flops: { fp16: 100 } } },
     c: { agents: [asker({ workload: "heavy" })], deviceCapabilities: { flops: { fp16: 1 } } },
   });
-  const running = a.network.run("x", { initialAgent: "asker" });
+  const events: RunEvent[] = [];
+  const reading = (async () => {
+    for await (const event of a.network.stream("x", { initialAgent: "asker" })) events.push(event);
+  })();
   await fleet.advance(50);
   fleet.links.kill(b.host);
   await fleet.advance(500);
   held.runs[0].answer("nobody hears this");
   held.runs[1].answer("yes");
-  const { output, nodeId, attempts } = await fleet.wait(running);
+  await fleet.wait(reading);
+  const last = events.at(-1)!;
+  assert(last.type === "result");
+  const { output, nodeId, attempts } = last.result;
   assertEquals([output, nodeId, attempts], ["it says yes", "c", 2]);
+  const calls = events.flatMap((event) => "callId" in event ? [[event.type, event.callId]] : []);
+  assertEquals(calls, [
+    ["agent-call", "call_1"],
+    ["agent-call", "call_2_1"],
+    ["agent-result", "call_2_1"],
+  ]);
 });
 
 Deno.test("a node that drains finishes what asks for its own agents", async () => {

@@ -349,7 +349,7 @@ Deno.test("the next name that was given is asked when the one before cannot be",
   const notThere = await fleet.wait(failure(answered(a, { nodeId: "c" })));
   assertEquals(
     notThere.message,
-    'Cannot ask model "m": no device can do it now (c does not have the model m). ' +
+    'Cannot ask model "m" on "c": that node does not have it, and these do: b. ' +
       "See: hanzo-network models",
   );
 });

@@ -702,7 +702,7 @@ Deno.test("a node that is open and accepts no tasks offers no agents and runs no
   await assertRejects(
     () => a.network.run("1 + 1", { initialAgent: "calculator", nodeId: "closed" }),
     NetworkError,
-    "closed does not have the agent",
+    'on "closed": that node does not have it, and these do: a.',
   );
   assertEquals(held.runs.length, 0);
 

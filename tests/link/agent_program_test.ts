@@ -6,7 +6,9 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { NetworkError } from "../../src/base/errors.ts";
 import { AgentProgram } from "../../src/link/agent_program.ts";
 import { installGoawayGuard } from "../../src/link/goaway_guard.ts";
-import type { AskedOfProgram } from "../../src/link/run_messages.ts";
+import { networkDescriptor } from "../../src/link/network_descriptor.gen.ts";
+import { loadProtoCodec } from "../../src/link/proto_codec.ts";
+import { type AskedOfProgram, readProgramEvent } from "../../src/link/run_messages.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Message, serveAgents } from "../support/program.ts";
 
@@ -90,13 +92,27 @@ Deno.test("offers that no node can take are refused by name", async () => {
   }
 });
 
+Deno.test("what only newer programs say is passed over", async () => {
+  const protobuf = await loadProtoCodec(networkDescriptor);
+  // Field 200, a message with a text; then a token with a field 9 of its own.
+  for (
+    const [bytes, event] of [
+      [[0xc2, 0x0c, 0x03, 0x0a, 0x01, 0x41], undefined],
+      [[0x22, 0x05, 0x0a, 0x01, 0x41, 0x48, 0x07], { type: "token", text: "A" }],
+    ] as const
+  ) {
+    const message = protobuf.decode("hanzo.network.v1.RunEvent", new Uint8Array(bytes));
+    assertEquals(readProgramEvent(message), event);
+  }
+});
+
 Deno.test("a run is asked for as it was, and what it says comes in order", async () => {
   let asked: Message;
   await withProgram((call) => {
     asked = call.request;
     call.write({ started: {} });
     call.write({ token: { text: "ü" } });
-    call.write({ tool_call: { tool: "x", arguments_json: '{"a":1}' } });
+    call.write({ tool_call: { tool: "x", call_id: "1", arguments_json: '{"a":1}' } });
     call.write({ tool_result: { tool: "x" } });
     call.write({ tool_error: { tool: "y", reason: "it is dark" } });
     call.write({ result: { output: "", data_json: "[1]", usage: { model_calls: 2 } } });
@@ -104,9 +120,9 @@ Deno.test("a run is asked for as it was, and what it says comes in order", async
   }, async (program) => {
     assertEquals(await Array.fromAsync(program.run(ASKED, never())), [
       { type: "token", text: "ü" },
-      { type: "tool-call", tool: "x", arguments: { a: 1 } },
-      { type: "tool-result", tool: "x", result: null },
-      { type: "tool-error", tool: "y", reason: "it is dark" },
+      { type: "tool-call", callId: "1", tool: "x", arguments: { a: 1 } },
+      { type: "tool-result", callId: "", tool: "x", result: null },
+      { type: "tool-error", callId: "", tool: "y", reason: "it is dark" },
       {
         type: "answer",
         answer: {

@@ -88,11 +88,19 @@ Deno.test("each event of a run arrives as its message, in order, with all that i
     { type: "fallback", taskId: TASK_ID, attempt: 1, nodeId: "pi", reason: "it is busy" },
     { type: "started", taskId: TASK_ID, attempt: 2, nodeId: "gpu" },
     { type: "token", text: "ünï" },
-    { type: "tool-call", tool: "look", arguments: { at: [1, null] } },
-    { type: "tool-result", tool: "look", result: "there" },
-    { type: "tool-error", tool: "look", reason: "it is dark" },
-    { type: "agent-call", agent: "other", prompt: "well?" },
-    { type: "agent-result", agent: "other", nodeId: "pi", taskId: TASK_ID, output: "so" },
+    { type: "tool-call", callId: "7", tool: "look", arguments: { at: [1, null] } },
+    { type: "tool-result", callId: "7", tool: "look", result: "there" },
+    { type: "tool-error", callId: "7", tool: "look", reason: "it is dark" },
+    { type: "agent-call", callId: "7", agent: "other", prompt: "well?" },
+    {
+      type: "agent-result",
+      callId: "7",
+      agent: "other",
+      nodeId: "pi",
+      taskId: TASK_ID,
+      output: "so",
+    },
+    { type: "agent-error", callId: "8", agent: "other", reason: "it is gone" },
     { type: "result", result: { ...RESULT, data: { n: 1 } } },
   ];
   await using node = await serve({ run: () => answering(events) });
@@ -108,11 +116,18 @@ Deno.test("each event of a run arrives as its message, in order, with all that i
     "tool_error",
     "agent_call",
     "agent_result",
+    "agent_error",
     "result",
   ]);
-  const [routed, fallback, started, token, call, answer, failure, asked, told, result] = messages;
-  assertEquals(failure.tool_error, { tool: "look", reason: "it is dark" });
-  assertEquals(asked.agent_call, { agent: "other", prompt: "well?" });
+  const [routed, fallback, started, token, call, answer, failure, asked, told, gone, result] =
+    messages;
+  assertEquals(failure.tool_error, { tool: "look", reason: "it is dark", call_id: "7" });
+  assertEquals(gone.agent_error, { agent: "other", reason: "it is gone", call_id: "8" });
+  assertEquals(
+    [call.tool_call, answer.tool_result, told.agent_result].map((one) => one.call_id),
+    ["7", "7", "7"],
+  );
+  assertEquals(asked.agent_call, { agent: "other", prompt: "well?", call_id: "7" });
   assertEquals([told.agent_result.node_id, told.agent_result.output], ["pi", "so"]);
   assertEquals(routed.routed.considered[0].finish_ms, 12.5);
   assertEquals("place" in routed.routed.considered[1], false);

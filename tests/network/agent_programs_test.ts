@@ -129,20 +129,20 @@ async function run(events: ProgramEvent[], tools: string[] = []) {
 Deno.test("what a program says is what the agent says: tokens, tools, answer and data", async () => {
   const { seen, answer } = await run([
     { type: "token", text: "a" },
-    { type: "tool-call", tool: "x", arguments: { n: 1 } },
-    { type: "tool-call", tool: "x", arguments: { n: 2 } },
-    { type: "tool-result", tool: "x", result: 1 },
+    { type: "tool-call", callId: "", tool: "x", arguments: { n: 1 } },
+    { type: "tool-call", callId: "", tool: "x", arguments: { n: 2 } },
+    { type: "tool-result", callId: "", tool: "x", result: 1 },
     { type: "token", text: "b" },
-    { type: "tool-result", tool: "x", result: 2 },
+    { type: "tool-result", callId: "", tool: "x", result: 2 },
     { type: "answer", answer: { data: [1] } },
   ], ["x"]);
   assertEquals(seen, [
     { type: "token", text: "a" },
-    { type: "tool-call", tool: "x", arguments: { n: 1 } },
-    { type: "tool-call", tool: "x", arguments: { n: 2 } },
-    { type: "tool-result", tool: "x", result: 1 },
+    { type: "tool-call", callId: "call_1", tool: "x", arguments: { n: 1 } },
+    { type: "tool-call", callId: "call_2", tool: "x", arguments: { n: 2 } },
+    { type: "tool-result", callId: "call_1", tool: "x", result: 1 },
     { type: "token", text: "b" },
-    { type: "tool-result", tool: "x", result: 2 },
+    { type: "tool-result", callId: "call_2", tool: "x", result: 2 },
   ]);
   assertEquals(answer, { output: "ab", data: [1] });
   assertEquals((await run([{ type: "token", text: "all" }])).answer, { output: "all" });
@@ -150,27 +150,52 @@ Deno.test("what a program says is what the agent says: tokens, tools, answer and
   assertEquals((await run(short as ProgramEvent[])).answer, { output: "s" });
 });
 
+Deno.test("calls that a program gives ids end in any order, and what is no id gives way to one", async () => {
+  const long = "x".repeat(65);
+  const { seen } = await run([
+    { type: "tool-call", callId: "a", tool: "x", arguments: 1 },
+    { type: "tool-call", callId: long, tool: "x", arguments: 2 },
+    { type: "tool-call", callId: "c", tool: "x", arguments: 3 },
+    { type: "tool-result", callId: "c", tool: "x", result: 3 },
+    { type: "tool-error", callId: long, tool: "x", reason: "it is dark" },
+    { type: "tool-result", callId: "a", tool: "x", result: 1 },
+  ], ["x"]);
+  assertEquals(seen, [
+    { type: "tool-call", callId: "a", tool: "x", arguments: 1 },
+    { type: "tool-call", callId: "call_1", tool: "x", arguments: 2 },
+    { type: "tool-call", callId: "c", tool: "x", arguments: 3 },
+    { type: "tool-result", callId: "c", tool: "x", result: 3 },
+    { type: "tool-error", callId: "call_1", tool: "x", reason: "it is dark" },
+    { type: "tool-result", callId: "a", tool: "x", result: 1 },
+  ]);
+  const unknown = run([
+    { type: "tool-call", callId: "a", tool: "x", arguments: 1 },
+    { type: "tool-result", callId: "b", tool: "x", result: 1 },
+  ], ["x"]);
+  assertMatch((await assertRejects(() => unknown, NetworkError)).message, /not called/);
+});
+
 Deno.test("a tool that fails in a program is seen to fail, and the program goes on", async () => {
   const { seen, answer } = await run([
-    { type: "tool-call", tool: "x", arguments: null },
-    { type: "tool-error", tool: "x", reason: "it is dark" },
+    { type: "tool-call", callId: "", tool: "x", arguments: null },
+    { type: "tool-error", callId: "", tool: "x", reason: "it is dark" },
     { type: "token", text: "Nothing seen." },
   ], ["x"]);
   assertEquals(seen, [
-    { type: "tool-call", tool: "x", arguments: null },
-    { type: "tool-error", tool: "x", reason: "it is dark" },
+    { type: "tool-call", callId: "call_1", tool: "x", arguments: null },
+    { type: "tool-error", callId: "call_1", tool: "x", reason: "it is dark" },
     { type: "token", text: "Nothing seen." },
   ]);
   assertEquals(answer.output, "Nothing seen.");
 });
 
 Deno.test("tools that a program has not named, or not called, fail its run in words", async () => {
-  const unnamed = run([{ type: "tool-call", tool: "x", arguments: null }]);
+  const unnamed = run([{ type: "tool-call", callId: "", tool: "x", arguments: null }]);
   assertMatch((await assertRejects(() => unnamed, NetworkError)).message, /"x".*no tools/);
-  const uncalled = run([{ type: "tool-result", tool: "x", result: null }], ["x"]);
+  const uncalled = run([{ type: "tool-result", callId: "", tool: "x", result: null }], ["x"]);
   assertMatch((await assertRejects(() => uncalled, NetworkError)).message, /not called/);
   // One that is never answered keeps nobody.
-  await run([{ type: "tool-call", tool: "x", arguments: null }], ["x"]);
+  await run([{ type: "tool-call", callId: "", tool: "x", arguments: null }], ["x"]);
 });
 
 Deno.test("a program is only ever looked for on this machine", () => {

@@ -23,8 +23,8 @@ Deno.test("a run tells its events in order, and its result says where, why, and 
   run.begin();
   const sizes = [
     run.say({ type: "token", text: "4" }),
-    run.say({ type: "tool-call", tool: "add", arguments: [1] }),
-    run.say({ type: "tool-result", tool: "add", result: 2 }),
+    run.say({ type: "tool-call", callId: "1", tool: "add", arguments: [1] }),
+    run.say({ type: "tool-result", callId: "1", tool: "add", result: 2 }),
     run.say({ type: "token", text: "2" }),
   ];
   assertEquals(run.bytesConsumed, sizes.reduce((sum, size) => sum + size));
@@ -36,8 +36,8 @@ Deno.test("a run tells its events in order, and its result says where, why, and 
     { type: "routed", taskId, attempt: 1, nodeId: "a", reason },
     { type: "started", taskId, attempt: 1, nodeId: "a" },
     { type: "token", text: "4" },
-    { type: "tool-call", tool: "add", arguments: [1] },
-    { type: "tool-result", tool: "add", result: 2 },
+    { type: "tool-call", callId: "1", tool: "add", arguments: [1] },
+    { type: "tool-result", callId: "1", tool: "add", result: 2 },
     { type: "token", text: "2" },
   ]);
   assertEquals(outcome.result, {
@@ -373,6 +373,18 @@ Deno.test("a node that was asked for and is not here is not found", async () => 
   assertEquals(fleet.events, []);
 });
 
+Deno.test("a node that was asked for and does not have the agent is told, with those that do", async () => {
+  const fleet = new Fleet(["a", "b", "c"]);
+  fleet.candidates[1] = { ...device("b", 1), agents: new Set() };
+  const { error } = await settled(fleet, fleet.run({ nodeId: "b" }));
+  assertEquals([error?.code, error?.message], [
+    "NOT_FOUND",
+    'Cannot run agent "held" on "b": that node does not have it, and these do: a, c. ' +
+    "See: hanzo-network agents",
+  ]);
+  assertEquals(fleet.events, []);
+});
+
 Deno.test("a node that was asked for must meet the agent's requirements, too", async () => {
   const fleet = new Fleet(["a", "b"]);
   fleet.agent = heldAgent({ requirements: { memory: 100_000 } }).agent;
@@ -595,6 +607,23 @@ Deno.test("no device is asked before the caller has taken the news of it", async
     taken[news]();
   }
   await fleet.ask("b");
+});
+
+Deno.test("what only newer devices say is passed over, and the run goes on", async () => {
+  const fleet = new Fleet(["a", "b"]);
+  const outcome = fleet.run();
+  const run = await fleet.ask("a");
+  // Field 15: a message with a text. Field 200: a number.
+  const news = [[0x7a, 0x03, 0x0a, 0x01, 0x41], [0xc0, 0x0c, 0x07]];
+  for (const bytes of news) run.send(new Uint8Array(bytes));
+  const said = run.say({ type: "token", text: "A" });
+  for (const bytes of news) run.send(new Uint8Array(bytes));
+  assertEquals(run.bytesConsumed, said + 16);
+  run.answer({ output: "A" });
+  await fleet.settle();
+  assertEquals(outcome.error, undefined);
+  assertEquals(fleet.events.map(({ type }) => type), ["routed", "started", "token"]);
+  assertEquals(outcome.result?.output, "A");
 });
 
 Deno.test("a peer that sends what is no event is told to stop, and the caller is told which field", async () => {

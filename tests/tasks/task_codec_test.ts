@@ -59,19 +59,23 @@ const anyTask: fc.Arbitrary<Task> = fc.record({
     "hops",
   ],
 });
+/** Nodes of before there were such ids give none. */
+const callId = fc.stringMatching(/^[!-~]{0,64}$/);
 const anyEvent: fc.Arbitrary<AgentEvent> = fc.oneof(
   fc.record({ type: fc.constant("token" as const), text }),
-  fc.record({ type: fc.constant("tool-call" as const), tool: label, arguments: json }),
-  fc.record({ type: fc.constant("tool-result" as const), tool: label, result: json }),
-  fc.record({ type: fc.constant("tool-error" as const), tool: label, reason: text }),
-  fc.record({ type: fc.constant("agent-call" as const), agent: label, prompt: text }),
+  fc.record({ type: fc.constant("tool-call" as const), callId, tool: label, arguments: json }),
+  fc.record({ type: fc.constant("tool-result" as const), callId, tool: label, result: json }),
+  fc.record({ type: fc.constant("tool-error" as const), callId, tool: label, reason: text }),
+  fc.record({ type: fc.constant("agent-call" as const), callId, agent: label, prompt: text }),
   fc.record({
     type: fc.constant("agent-result" as const),
+    callId,
     agent: label,
     nodeId: label,
     taskId: fc.constant(taskId),
     output: text,
   }),
+  fc.record({ type: fc.constant("agent-error" as const), callId, agent: label, reason: text }),
 );
 const anyAnswer: fc.Arbitrary<WireAnswer> = fc.record({
   output: text,
@@ -119,8 +123,9 @@ Deno.test("what the codec writes is what a codec made of proto/ reads, and the o
   fc.assert(fc.property(anyAnswer, (answer) => {
     assertEquals(decodeAnswer(written("Answer", read("Answer", encodeAnswer(answer)))), answer);
   }));
-  assertEquals(read("Event", encodeEvent({ type: "tool-call", tool: "add", arguments: [1] })), {
-    toolCall: { tool: "add", arguments: btoa("[1]") },
+  const call: AgentEvent = { type: "tool-call", callId: "call_1", tool: "add", arguments: [1] };
+  assertEquals(read("Event", encodeEvent(call)), {
+    toolCall: { tool: "add", arguments: btoa("[1]"), callId: "call_1" },
   });
 });
 

@@ -53,7 +53,7 @@ export class ToolCalls {
   }
 
   async #call(
-    { name, arguments: given }: ModelToolCall,
+    { id, name, arguments: given }: ModelToolCall,
     offered: ReadonlyMap<string, OfferedTool>,
   ): Promise<Told> {
     const { signal, callTool } = this.#context;
@@ -67,7 +67,8 @@ export class ToolCalls {
       return failed(`${name}: arguments`, "Its arguments are no JSON. Write a JSON object.");
     }
     try {
-      return { text: toText(await callTool(found.tool, found.take(given))) };
+      const result = await callTool(found.tool, found.take(given), { callId: id });
+      return { text: toText(result) };
     } catch (thrown) {
       // That is not the tool's failure, and nobody is there to be told.
       signal.throwIfAborted();

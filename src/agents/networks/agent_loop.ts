@@ -255,7 +255,8 @@ class Going {
   }
 
   async #call(step: number, agent: string, prompt: string): Promise<RunResult> {
-    const { context, state, signal, emit, call } = this.#run;
+    const { context, state, signal, call } = this.#run;
+    const emit = this.#emitOf(step);
     const timeoutMs = this.#remaining();
     if (timeoutMs <= 0) throw this.#late(`step ${step} had not begun`);
     try {
@@ -270,6 +271,16 @@ class Going {
         { cause: error, retryAfterMs: error.retryAfterMs },
       );
     }
+  }
+
+  /** What a step says; the ids of its calls are its own only within it. */
+  #emitOf(step: number): EmitRunEvent {
+    const { emit } = this.#run;
+    return (event) => {
+      // Nodes of before there were such ids give none.
+      if (!("callId" in event) || event.callId === "") return emit(event);
+      return emit({ ...event, callId: `${step}/${event.callId}` });
+    };
   }
 
   /** The same with another answer, if a hook has given one. */

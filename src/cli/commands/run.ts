@@ -122,6 +122,9 @@ async function runOne(
       } else if (event.type === "fallback") {
         const why = `${event.nodeId} failed: ${safeText(event.reason)}`;
         terminal.error(terminal.style("yellow", why));
+      } else if (event.type === "agent-error") {
+        const why = `${safeText(event.agent)} failed: ${safeText(event.reason)}`;
+        terminal.error(terminal.style("yellow", why));
       } else if (event.type === "agent-result") {
         const { agent, nodeId } = event;
         terminal.error(terminal.style("dim", `asked ${safeText(agent)} on ${safeText(nodeId)}`));

@@ -2,6 +2,7 @@
 
 import type { CallToolResult, McpServer, ServerContext } from "@modelcontextprotocol/server";
 import { z } from "zod";
+import { CallLabels } from "../../agents/call_labels.ts";
 import type { RunEvent } from "../../agents/run_event.ts";
 import { NetworkError } from "../../base/errors.ts";
 import { parseWith } from "../../base/schema.ts";
@@ -93,10 +94,11 @@ async function runAgent(
   mcpReq: ServerContext["mcpReq"],
 ): Promise<CallToolResult> {
   const progress = new Progress(mcpReq);
+  const calls = new CallLabels();
   try {
     for await (const event of network.run(args, mcpReq.signal)) {
       if (event.type !== "result") {
-        progress.tell(told(event));
+        progress.tell(told(event, calls));
         continue;
       }
       const { output, data, agent, nodeId, taskId, attempts, durationMs, reason } = event.result;
@@ -122,7 +124,7 @@ async function runAgent(
 }
 
 /** An event in a few words: what the agent says is told as it is. */
-function told(event: Exclude<RunEvent, { type: "result" }>): string {
+function told(event: Exclude<RunEvent, { type: "result" }>, calls: CallLabels): string {
   switch (event.type) {
     case "token":
       return event.text;
@@ -131,9 +133,16 @@ function told(event: Exclude<RunEvent, { type: "result" }>): string {
     case "fallback":
       return `${event.nodeId} failed: ${event.reason}\n`;
     case "tool-call":
-      return `calls ${event.tool}\n`;
+      return `calls ${calls.of(event)}\n`;
+    case "tool-result":
+      return `${calls.of(event)} has answered\n`;
+    case "agent-call":
+      return `asks ${calls.of(event)}\n`;
+    case "agent-result":
+      return `${calls.of(event)} has answered on ${event.nodeId}\n`;
     case "tool-error":
-      return `${event.tool} failed: ${event.reason}\n`;
+    case "agent-error":
+      return `${calls.of(event)} failed: ${event.reason}\n`;
     case "step":
       return `step ${event.step}: ${event.agent}\n`;
     default:

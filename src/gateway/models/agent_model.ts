@@ -24,6 +24,14 @@ export function agentNamed(model: string): string | undefined {
   return model.startsWith(PREFIX) ? model.slice(PREFIX.length) : undefined;
 }
 
+/** What an agent is asked. */
+export interface AskedAgent {
+  readonly agent: string;
+  /** Only this node; by default the one that suits best. */
+  readonly nodeId: string | undefined;
+  readonly body: JsonObject;
+}
+
 /**
  * Runs an agent: what was asked last is its prompt, what was said before its context.
  *
@@ -33,8 +41,7 @@ export function agentNamed(model: string): string | undefined {
 export async function askAgent(
   { network, newId, kept }: AgentModelNeeds,
   dialect: Dialect,
-  agent: string,
-  body: JsonObject,
+  { agent, nodeId, body }: AskedAgent,
   ending: AbortSignal,
 ): Promise<HttpAnswer> {
   if (dialect.toChat === undefined) {
@@ -47,7 +54,7 @@ export async function askAgent(
   const model = `${PREFIX}${agent}`;
   const translation = dialect.toChat(body, { model, now, newId });
   const { prompt, context } = asked(translation.request.messages);
-  const options = { initialAgent: agent, context, signal: ending };
+  const options = { initialAgent: agent, nodeId, context, signal: ending };
   const head = { id: `chatcmpl-${newId()}`, created: Math.floor(now() / 1_000), model };
   if (!dialect.read(body).stream) {
     const result = await network.run(prompt, options);

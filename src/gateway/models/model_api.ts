@@ -65,9 +65,12 @@ async function answered(
     const { text, body: given } = await readModelRequest(needs.bodies, request);
     const body = needs.kept.restored(given);
     const asked = dialect.read(body);
+    const nodeId = request.headers.get("x-hanzo-node") || undefined;
     const agent = agentNamed(asked.model);
     if (agent !== undefined) {
-      if (needs.isTrusted(request)) return await askAgent(needs, dialect, agent, body, ending);
+      if (needs.isTrusted(request)) {
+        return await askAgent(needs, dialect, { agent, nodeId, body }, ending);
+      }
       throw new NetworkError(
         "PERMISSION_DENIED",
         `Cannot ask agent "${agent}": an agent does more than talk. Give the content of the file ` +
@@ -83,7 +86,7 @@ async function answered(
       model: asked.model,
       stream: asked.stream,
       conversation: conversationKeys(body),
-      nodeId: request.headers.get("x-hanzo-node") || undefined,
+      nodeId,
       signal: ending,
     });
     return answerOf(dialect, {

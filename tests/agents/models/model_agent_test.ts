@@ -71,8 +71,8 @@ Deno.test("a model's calls of tools are answered until it answers itself", async
     "Let",
     " me",
     " see.",
-    { type: "tool-call", tool: "add", arguments: { a: 2, b: 3 } },
-    { type: "tool-result", tool: "add", result: 5 },
+    { type: "tool-call", callId: "call-0", tool: "add", arguments: { a: 2, b: 3 } },
+    { type: "tool-result", callId: "call-0", tool: "add", result: 5 },
     "\n\nIt",
     " is",
     " 5.",
@@ -196,6 +196,22 @@ Deno.test("failures with something else between them, or of different kinds, end
   assertEquals(output, "Done");
   const failed = ["tool-call", "tool-error"];
   assertEquals(events, [...failed, ...failed, ...failed, "tool-call", "tool-result", "token"]);
+});
+
+Deno.test("what an engine numbers anew in each answer has ids of its own in the run", async () => {
+  const model = new ScriptedModel(
+    calling(["add", { a: 1, b: 1 }], ["add", { a: 1, b: 2 }]),
+    calling(["add", { a: 1, b: 3 }]),
+    "Done",
+  );
+  const ids: string[] = [];
+  const emit = (event: AgentEvent) => {
+    if (event.type === "tool-call") ids.push(event.callId);
+  };
+
+  await answerOf(agentOf(model, { tools: [add] }), callOf({ emit }));
+
+  assertEquals(ids, ["call-0", "call-1", "call_1"]);
 });
 
 Deno.test("a model that does not come to an answer is asked no more than maxSteps times", async () => {

@@ -177,6 +177,33 @@ Deno.test("the events of a run say which agent each piece is from", async () => 
   assertEquals(said, ["1 slow of net", "one ", "two", "= one two", "2 a of net", "= A", "== A"]);
 });
 
+Deno.test("the calls of all steps have ids of their own, of agents that fail, too", async () => {
+  const asks = agentOf("asks", async ({ callAgent }) => {
+    const [fails] = await Promise.allSettled([callAgent("fails", "x"), callAgent("a", "y")]);
+    return fails.status;
+  });
+  const fails = agentOf("fails", () => Promise.reject(new Error("it is dark")));
+  const network = networkOf({
+    agents: [asks, agentOf("a"), fails],
+    router: ({ callCount }) => callCount < 2 ? "asks" : undefined,
+  });
+  const calls: unknown[] = [];
+  for await (const event of network.stream("Go")) {
+    if ("callId" in event && "agent" in event) {
+      calls.push([event.callId, event.type, event.agent]);
+    }
+    if (event.type === "agent-error") calls.push(event.reason);
+  }
+  const of = (step: number) => [
+    [`${step}/call_1`, "agent-call", "fails"],
+    [`${step}/call_2`, "agent-call", "a"],
+    [`${step}/call_2`, "agent-result", "a"],
+    [`${step}/call_1`, "agent-error", "fails"],
+    'Agent "fails" failed: it is dark',
+  ];
+  assertEquals(calls, [...of(1), ...of(2)]);
+});
+
 Deno.test("leaving the stream stops the agent that runs", async () => {
   const held = heldAgent();
   for await (const { type } of networkOf({ agents: [held.agent] }).stream("Go")) {

@@ -32,6 +32,7 @@ export interface ModelsRigOptions {
   /** Beside the other one. */
   readonly there?: readonly EngineServer[];
   readonly agents?: Agent[];
+  readonly agentsThere?: Agent[];
   readonly aliases?: NetworkOptions["modelAliases"];
   /** How many models are awaited. */
   readonly models: number;
@@ -57,7 +58,7 @@ export class ModelsRig implements AsyncDisposable {
   }
 
   static async start(options: ModelsRigOptions): Promise<ModelsRig> {
-    const { here = [], there = [], agents = [], aliases = {}, models } = options;
+    const { here = [], there = [], agents = [], agentsThere = [], aliases = {}, models } = options;
     const broadcastPort = freeUdpPort();
     const clock = new RungClock();
     const node = (nodeId: string, engines: readonly EngineServer[], more: NetworkOptions = {}) => {
@@ -76,7 +77,8 @@ export class ModelsRig implements AsyncDisposable {
       return assembleNetwork(given, { ...systemPlatform(given), clock });
     };
     const first = node("here", here, { agents, modelAliases: aliases });
-    const nodes = there.length === 0 ? [first] : [first, node("there", there)];
+    const isAlone = there.length + agentsThere.length === 0;
+    const nodes = isAlone ? [first] : [first, node("there", there, { agents: agentsThere })];
     const started: DistributedNetwork[] = [];
     try {
       for (const one of nodes.toReversed()) {

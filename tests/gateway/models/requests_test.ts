@@ -322,6 +322,49 @@ Deno.test("who asks a network without any model is told how to get one", async (
   assertEquals(await rig.ollama().list(), { models: [] });
 });
 
+Deno.test("an agent runs on the node that the header names, and nowhere else", async () => {
+  const where = createAgent({ name: "where", description: "", run: ({ nodeId }) => nodeId });
+  const far = createAgent({ name: "far", description: "", run: () => "far away" });
+  const [agents, agentsThere] = [[where], [where, far]];
+  await using rig = await ModelsRig.start({ models: 0, agents, agentsThere });
+  const at = (node: string) => ({ headers: { "x-hanzo-node": node } });
+  for (const node of ["there", "here", "there"]) {
+    const ask = { model: "agent/where", messages };
+    const { choices } = await rig.openai(TOKEN).chat.completions.create(ask, at(node));
+    assertEquals(choices[0].message.content, node);
+    assertEquals(rig.answered?.headers.get("x-hanzo-node"), node);
+  }
+  const ask = { model: "agent/where", messages, max_tokens: 9 };
+  const said = await rig.anthropic(TOKEN).messages.stream(ask, at("there")).finalMessage();
+  assertEquals(said.content.map((one) => one.type === "text" && one.text), ["there"]);
+
+  const lacking = { model: "agent/far", messages };
+  const why = 'Cannot run agent "far" on "here": that node does not have it, and these do: there.';
+  for (const stream of [false, true]) {
+    await assertRejects(
+      async () =>
+        void await rig.openai(TOKEN).chat.completions.create({ ...lacking, stream }, at("here")),
+      OpenAI.NotFoundError,
+      why,
+    );
+  }
+  await assertRejects(
+    () => rig.anthropic(TOKEN).messages.create({ ...lacking, max_tokens: 9 }, at("here")),
+    Anthropic.NotFoundError,
+    "that node does not have it, and these do: there.",
+  );
+  const refused = await rig.post("/api/chat", lacking, {
+    headers: { authorization: `Bearer ${TOKEN}`, ...at("here").headers },
+  });
+  assertEquals(refused.status, 404);
+  assertStringIncludes((await refused.json()).error, why);
+  await assertRejects(
+    () => rig.openai(TOKEN).chat.completions.create(lacking, at("nowhere")),
+    OpenAI.NotFoundError,
+    'on "nowhere": no such node is here now',
+  );
+});
+
 Deno.test("an agent of the network is a model for whoever has the token", async (t) => {
   const shout = createAgent({
     name: "shout",
