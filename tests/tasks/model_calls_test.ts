@@ -169,6 +169,14 @@ Deno.test("a call of a model ends when it is cancelled, out of time, or the node
   assertEquals(rig.load, { running: 0, queued: 0, modelCalls: 0 });
 });
 
+const MODEL = {
+  loaded: false,
+  lastResort: false,
+  sizeBytes: null,
+  contextLength: null,
+  width: 1,
+};
+
 /** What a call of the model `m` sees: devices whose `pending` the test says. */
 function view(
   fleet: Fleet,
@@ -183,6 +191,7 @@ function view(
     candidates: (devices) =>
       devices.map((device): Candidate => ({
         ...device,
+        models: new Map([["m", MODEL]]),
         pending: pending[device.nodeId] ?? 0,
         currentLoad: pending[device.nodeId] ?? 0,
         isDoubtful: circuits.isDoubtful(device.nodeId),
