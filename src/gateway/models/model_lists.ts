@@ -47,8 +47,12 @@ export function listings(
   const options = { at: SINCE };
   const all = () => withAliases(network.models().map(listed), network.modelAliases());
   const find = (name: unknown) => {
-    const found = all().find((model) => model.name === name || model.name === `${name}:latest`);
+    // What is on the list is told as it is there; of other names the model that a call would get.
+    const found = all().find((model) => model.name === name);
     if (found !== undefined) return found;
+    const [meant] = typeof name === "string" ? network.modelsMeant(name) : [];
+    const model = network.models().find((one) => one.name === meant);
+    if (model !== undefined) return listed(model);
     const names = network.models().slice(0, 20).map((model) => model.name).join(", ");
     throw new NetworkError(
       "NOT_FOUND",

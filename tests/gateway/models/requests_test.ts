@@ -126,6 +126,25 @@ Deno.test("what is asked and cannot be had is said in the client's own words", a
     }
   });
 
+  await t.step("one that is asked about is the one that a call would get", async () => {
+    for (const asked of ["default", "gone, qwen3:8b", "llama3.2", "qwen3", "openai/qwen3:8b"]) {
+      await rig.openai().chat.completions.create({ model: asked, messages });
+      const answers = rig.answered!.headers.get("x-hanzo-model")!;
+      assertEquals((await rig.openai().models.retrieve(asked)).id, answers, asked);
+      assertEquals((await rig.anthropic().models.retrieve(asked)).id, answers, asked);
+      const { details, model_info } = await rig.ollama().show({ model: asked });
+      const told = await rig.ollama().show({ model: answers });
+      assertEquals([details, model_info], [told.details, told.model_info], asked);
+    }
+    assertEquals((await rig.openai().models.retrieve("nomic")).id, "nomic:latest");
+    // What the list has it has by that name.
+    const { id, root } = await rig.openai().models.retrieve("fast") as {
+      id: string;
+      root?: string;
+    };
+    assertEquals([id, root], ["fast", "llama3.2:3b"]);
+  });
+
   await t.step("a model as older clients of Ollama name it", async () => {
     for (const name of ["llama3.2:3b", "llama3.2", "qwen3"]) {
       const answer = await rig.post("/api/generate", { name, prompt: "x", stream: false });
