@@ -98,8 +98,8 @@ export interface RunResult {
 
 /**
  * What a run of several agents came to: the last answer, with its task and its node. `attempts`,
- * `serviceMs` and `usage` are those of all steps together; `usage` tells what routers asked of the
- * network's models, too.
+ * `serviceMs` and `usage` are those of all steps together; `usage` tells what models took that
+ * routers have asked by `context.model`, too.
  */
 export interface NetworkRunResult extends RunResult {
   /** What the agents shared: messages, data and the answers of all. */

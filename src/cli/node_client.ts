@@ -18,6 +18,7 @@ import type { ChatBody } from "../gateway/mcp/network_port.ts";
 import type { NetworkModel } from "../network/catalog.ts";
 import { dataDirectory, runningNodes } from "../network/data_directory.ts";
 import type { Finding } from "../network/diagnosis_facts.ts";
+import type { ModelAlias } from "../network/models/model_names.ts";
 import type { EndedTask, NetworkStatus, PeerStatus, TaskStatus } from "../network/status.ts";
 import type { MapProgress } from "../tasks/map_prompts.ts";
 import { type ChatAnswer, chatAnswer } from "./chat_stream.ts";
@@ -107,6 +108,11 @@ export class NodeClient {
   /** The models of its network. */
   models(signal?: AbortSignal): Promise<NetworkModel[]> {
     return this.#node.answer("models", signal);
+  }
+
+  /** The other names that it has for models, and what each means now. */
+  modelAliases(signal?: AbortSignal): Promise<ModelAlias[]> {
+    return this.#node.answer("model-aliases", signal);
   }
 
   /**

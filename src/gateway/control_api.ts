@@ -155,6 +155,7 @@ export function controlApi(network: DistributedNetwork, bodies: JsonBodies): Con
     "GET /control/v1/peers": () => Response.json(Object.values(network.getNetworkStatus().peers)),
     "GET /control/v1/agents": () => Response.json(network.agents()),
     "GET /control/v1/models": () => Response.json(network.models()),
+    "GET /control/v1/model-aliases": () => Response.json(network.modelAliases()),
     "GET /control/v1/doctor": async ({ url }) =>
       Response.json(await network.diagnose(url.searchParams.get("peer") ?? undefined)),
     "GET /control/v1/tasks": (request) => {

@@ -596,6 +596,17 @@ export class DistributedNetwork implements AsyncDisposable {
     return withSpeeds(offeredModels(), (model, nodeId) => modelCalls.speed(model, nodeId));
   }
 
+  /**
+   * The models that a chat asked for by this name would try now, the best first: those of that name
+   * or family, what an alias stands for, of `"default"` whatever suits best. Empty when nobody has
+   * any.
+   *
+   * @param name A name, or several with commas between them.
+   */
+  modelsMeant(name: string): string[] {
+    return this.#parts.modelCalls.meant(name);
+  }
+
   /** Other names that this node has for models (`modelAliases`), and what each means now. */
   modelAliases(): ModelAlias[] {
     return this.#parts.modelCalls.aliases();

@@ -207,10 +207,11 @@ function theOneAskedFor(
   request: RouteRequest,
   model: string | undefined,
 ): Route {
+  const { agent, requirements: { model: needed } } = request;
   const has = ({ agents, models }: Candidate) =>
-    model === undefined ? agents.has(request.agent) : models.has(model);
+    model === undefined ? agents.has(agent) : needed === undefined || models.has(needed);
   const notFound = (why: string) => {
-    const action = model === undefined ? `run agent "${request.agent}"` : `ask model "${model}"`;
+    const action = model === undefined ? `run agent "${agent}"` : `ask model "${model}"`;
     return new NetworkError("NOT_FOUND", `Cannot ${action} on "${nodeId}": ${why}`);
   };
   const candidate = candidates.find((one) => one.nodeId === nodeId);

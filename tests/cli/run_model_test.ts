@@ -28,6 +28,7 @@ async function withNode(
       nodeId: "a",
       dataDirectory,
       engines: [engine.url],
+      modelAliases: { fast: ["gone", "other", "llama3.2:3b"], lost: "gone" },
     });
     await eventually(() => node.network.models().length === 2 || undefined, { what: "its models" });
     const run = (...args: string[]) => commandLine([...args, `--data-dir=${dataDirectory}`]);
@@ -64,6 +65,22 @@ Deno.test("run --model asks a model for what it says, on which node, and in what
     const models = await run("models");
     assertMatch(models.stdout, /^MODEL .* ENGINE +FIRST TOKEN +TOKENS\/S *\n/);
     assertMatch(models.stdout, /\nother .* vllm +[\d.]+ ms +/);
+  }));
+
+Deno.test("models shows the node's other names for them, and which mean nothing now", () =>
+  withNode(async (run) => {
+    const { stdout } = await run("models");
+    assertMatch(
+      stdout,
+      /\n\nALIAS +MEANS\nfast +other, llama3\.2:3b\nlost +no model now\n$/,
+    );
+    const models: { name: string; aliases: string[] }[] = JSON.parse(
+      (await run("models", "--json")).stdout,
+    );
+    assertEquals(models.map(({ name, aliases }) => [name, aliases]), [
+      ["llama3.2:3b", ["fast"]],
+      ["other", ["fast"]],
+    ]);
   }));
 
 Deno.test("run --model tells what is wrong, and what --model does not go with", () =>

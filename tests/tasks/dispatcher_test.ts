@@ -279,6 +279,19 @@ Deno.test("a device lost while it ran an idempotent agent that had said nothing 
   assertEquals(fleet.told(), ["routed a", "started a", "fallback a", "routed b", "started b"]);
 });
 
+Deno.test("what a device said of agents that it has asked is no part of an answer", async () => {
+  const fleet = new Fleet(["a", "b"]);
+  const outcome = fleet.run();
+  const first = await fleet.ask("a");
+  const call = { callId: "call_1", agent: "other" };
+  first.say({ type: "agent-call", ...call, prompt: "well?" });
+  first.say({ type: "agent-error", ...call, reason: "it is dark" });
+  first.fail("UNKNOWN_OUTCOME", "The link was lost.");
+  (await fleet.ask("b")).answer({ output: "done" });
+  await fleet.settle();
+  assertEquals([outcome.result?.nodeId, outcome.result?.attempts], ["b", 2]);
+});
+
 Deno.test("an agent that ends the process that runs it ends no more than two", async () => {
   const fleet = new Fleet(["a", "b", "c", "d"]);
   const outcome = fleet.run();

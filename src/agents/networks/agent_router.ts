@@ -28,15 +28,16 @@ export interface RouterContext {
   /** Aborts when the router has had its time, or the run is over. */
   readonly signal: AbortSignal;
   /**
-   * A model of the network, on whatever device suits it best; nothing is asked before `generate`. It
-   * is stopped when the router has had its time.
+   * A model of the network, on whatever device suits it best, or one of your own; nothing is asked
+   * before `generate`. It is stopped when the router has had its time, and what it takes is counted
+   * in the run's `usage`.
    *
-   * @param name As `hanzo-network models` lists it, or another name of it; several with commas
+   * @param model As `hanzo-network models` lists it, or another name of it; several with commas
    * between them are tried in turn. Without one it is `"default"`, the best that is there.
    * @throws {NetworkError} `INVALID_ARGUMENT` for what is no name, `FAILED_PRECONDITION` where there
    * is no network. When it is asked: `NOT_FOUND` when no node has it, and why it cannot answer.
    */
-  model(name?: string): Model;
+  model(model?: string | Model): Model;
 }
 
 /**

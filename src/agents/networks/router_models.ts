@@ -20,10 +20,12 @@ export class RouterModels {
     return this.#usage;
   }
 
-  /** As a router gets them for one choice, which is over when `signal` aborts. */
-  within(signal: AbortSignal): FindModel {
-    return (name) => {
-      const model = this.#find(name);
+  /** As a router gets them for one choice, which is over when `signal` aborts; its own ones, too. */
+  within(signal: AbortSignal): (model?: string | Model) => Model {
+    return (asked) => {
+      // What is neither a model nor a name is refused as no name.
+      const isModel = typeof (asked as Model | null)?.generate === "function";
+      const model = isModel ? asked as Model : this.#find(asked as string | undefined);
       const generate = async (request: ModelRequest) => {
         const both = request.signal ? AbortSignal.any([signal, request.signal]) : signal;
         const answer = await model.generate({ ...request, signal: both });

@@ -90,8 +90,7 @@ export function createRoutingAgent(options: RoutingAgentOptions): AgentRouter {
         "createOpenAiModel makes, or use createRouter with a function.",
     );
   }
-  const choose = (context: RouterContext) =>
-    askModel(typeof model === "string" ? context.model(model) : model, description, context);
+  const choose = (context: RouterContext) => askModel(context.model(model), description, context);
   const router = createRouter(choose, { name, timeoutMs });
   return fallback === undefined
     ? router

@@ -1,6 +1,7 @@
-/** `models`: what the engines of all devices have. */
+/** `models`: what the engines of all devices have, and what else a node calls it. */
 
 import type { ModelOnDevice, NetworkModel } from "../../network/catalog.ts";
+import type { ModelAlias } from "../../network/models/model_names.ts";
 import { type Command, type Invocation, NODE_OPTIONS } from "../command.ts";
 import { findNode } from "../node_client.ts";
 import { showCount, showMilliseconds, showSize } from "../show.ts";
@@ -12,9 +13,10 @@ export const command: Command = {
   options: NODE_OPTIONS,
   example: "hanzo-network models",
   async run({ options, terminal, signal }: Invocation): Promise<number> {
-    const models = await (await findNode(options)).models(signal);
+    const node = await findNode(options);
+    const [models, aliases] = await Promise.all([node.models(signal), node.modelAliases(signal)]);
     if (terminal.json) {
-      terminal.value(models);
+      terminal.value(models.map((model) => ({ ...model, aliases: namesOf(model, aliases) })));
       return 0;
     }
     if (models.length === 0) {
@@ -38,9 +40,18 @@ export const command: Command = {
     if (isMeasured) headings.push("FIRST TOKEN", "TOKENS/S");
     const cells = models.flatMap((model) => rows(model, isMeasured));
     for (const line of table(headings, cells, terminal.columns)) terminal.line(line);
+    if (aliases.length === 0) return 0;
+    terminal.line();
+    const meanings = aliases.map(({ name, models }) => [name, models.join(", ") || "no model now"]);
+    for (const line of table(["ALIAS", "MEANS"], meanings, terminal.columns)) terminal.line(line);
     return 0;
   },
 };
+
+/** The names of the node that stand for a model, alone or among others. */
+function namesOf({ name }: NetworkModel, aliases: readonly ModelAlias[]): string[] {
+  return aliases.filter(({ models }) => models.includes(name)).map((alias) => alias.name);
+}
 
 /** One for each device that has it. */
 function rows({ name, devices }: NetworkModel, isMeasured: boolean): string[][] {

@@ -45,12 +45,12 @@ export function listings(
   const options = { at: SINCE };
   const all = () => withAliases(network.models().map(listed), network.modelAliases());
   const find = (name: unknown) => {
-    const there = all();
-    const by = (names: readonly unknown[]) => there.find((model) => names.includes(model.name));
-    // What can be asked by a name is shown by it, too: clients look before they ask.
-    const found = by([name, `${name}:latest`]) ??
-      by(typeof name === "string" ? network.modelsMeant(name).slice(0, 1) : []);
+    // What is on the list is told as it is there; of other names the model that a call would get.
+    const found = all().find((model) => model.name === name);
     if (found !== undefined) return found;
+    const [meant] = typeof name === "string" ? network.modelsMeant(name) : [];
+    const model = network.models().find((one) => one.name === meant);
+    if (model !== undefined) return listed(model);
     const names = network.models().slice(0, 20).map((model) => model.name).join(", ");
     throw new NetworkError(
       "NOT_FOUND",

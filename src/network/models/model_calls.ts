@@ -167,6 +167,11 @@ export class ModelCalls {
     return aliasesNow(this.#sources());
   }
 
+  /** The models that a chat by this name would try now, the best first. */
+  meant(name: string): string[] {
+    return modelsMeant(name, "chat", this.#sources());
+  }
+
   #meant({ model: asked, dialect }: RawModelCall): readonly string[] {
     if (asked.length > MAX_ASKED) {
       throw new NetworkError(

@@ -75,6 +75,27 @@ Deno.test("a model chooses agents by calling tools, with a prompt of its own if 
   assertStringIncludes(last.messages[1].content, 'last = "sums"');
 });
 
+Deno.test("what a model of the router's own takes is counted with the run", async () => {
+  const usage = { inputTokens: 7, outputTokens: 2 };
+  const { model } = scripted(
+    { ...calls("choose_agent", { agent: "words" }), usage },
+    { text: "nonsense", toolCalls: [], usage },
+    { ...calls("finish"), usage },
+  );
+  const result = await deskWith(model).run("Go");
+  assertEquals(result.usage, { inputTokens: 21, outputTokens: 6, modelCalls: 3 });
+  assertEquals(
+    (await deskWith(scripted(calls("choose_agent", { agent: "sums" }), calls("finish")).model).run(
+      "Go",
+    )).usage,
+    {
+      inputTokens: 0,
+      outputTokens: 0,
+      modelCalls: 2,
+    },
+  );
+});
+
 Deno.test("a model that cannot call tools may say the same as JSON", async () => {
   const { model } = scripted(
     says('{"agent": "words"}'),

@@ -96,7 +96,14 @@ Deno.test("an agent's answer comes with its data, and what it says meanwhile as 
     async *run(body): AsyncGenerator<RunEvent> {
       bodies.push(body);
       yield { type: "routed", taskId: "01", attempt: 1, nodeId: "box", reason: "idle" };
-      for (const text of ["Hel", "lo ", "there"]) yield { type: "token", text };
+      for (const text of ["Hel", "lo ", "there\n"]) yield { type: "token", text };
+      const call = { type: "tool-call", tool: "look", arguments: null } as const;
+      yield { ...call, callId: "1" };
+      yield { ...call, callId: "2" };
+      yield { type: "tool-result", callId: "2", tool: "look", result: null };
+      yield { type: "tool-error", callId: "1", tool: "look", reason: "it is dark" };
+      yield { type: "agent-call", callId: "3", agent: "other", prompt: "well?" };
+      yield { type: "agent-error", callId: "3", agent: "other", reason: "it is gone" };
       await Promise.resolve();
       yield { type: "result", result: { ...RESULT, data: { words: 2 } } };
     },
@@ -108,7 +115,17 @@ Deno.test("an agent's answer comes with its data, and what it says meanwhile as 
   });
   const { serviceMs: _, ...expected } = RESULT;
   assertEquals(answer.structuredContent, { ...expected, data: { words: 2 } });
-  assertEquals(told.join(""), "box: idle\nHello there");
+  assertEquals(told.join("").split("\n"), [
+    "box: idle",
+    "Hello there",
+    "calls look",
+    "calls look #2",
+    "look #2 has answered",
+    "look failed: it is dark",
+    "asks other",
+    "other failed: it is gone",
+    "",
+  ]);
   assertEquals(bodies, [args]);
 });
 

@@ -70,6 +70,15 @@ export const LISTING_ROUTES: Route[] = [
           assertEquals((await rig.anthropic().models.retrieve(model)).type, "model");
         },
       },
+      {
+        feature: "by a name that is not listed (`default`, a family), the one that is asked now",
+        client: "@anthropic-ai/sdk",
+        async run({ rig }) {
+          const { id } = await rig.anthropic().models.retrieve("default");
+          const all = await Array.fromAsync(rig.anthropic().models.list());
+          assert(id !== "default" && all.some((one) => one.id === id));
+        },
+      },
     ],
   },
   {
@@ -136,6 +145,13 @@ export const LISTING_ROUTES: Route[] = [
         const { capabilities, details } = await rig.ollama().show({ model: ALIAS });
         assert(capabilities.includes("completion"));
         assertEquals(details.parent_model, ALIASED);
+      },
+    }, {
+      feature: "by a name that is not listed (`default`, a family), the one that is asked now",
+      client: "ollama",
+      async run({ rig }) {
+        const { capabilities } = await rig.ollama().show({ model: "default" });
+        assert(capabilities.includes("completion"));
       },
     }],
   },
