@@ -23,6 +23,14 @@ export function agentNamed(model: string): string | undefined {
   return model.startsWith(PREFIX) ? model.slice(PREFIX.length) : undefined;
 }
 
+/** What is said of a run beside the body. */
+export interface AgentRunNeeds {
+  /** Only this node. */
+  readonly nodeId: string | undefined;
+  /** Takes it back. */
+  readonly signal: AbortSignal;
+}
+
 /**
  * Runs an agent: what was asked last is its prompt, what was said before its context.
  *
@@ -34,7 +42,7 @@ export async function askAgent(
   dialect: Dialect,
   agent: string,
   body: JsonObject,
-  ending: AbortSignal,
+  { nodeId, signal }: AgentRunNeeds,
 ): Promise<Response> {
   if (dialect.toChat === undefined) {
     throw new NetworkError(
@@ -46,7 +54,7 @@ export async function askAgent(
   const model = `${PREFIX}${agent}`;
   const translation = dialect.toChat(body, { model, now, newId });
   const { prompt, context } = asked(translation.request.messages);
-  const options = { initialAgent: agent, context, signal: ending };
+  const options = { initialAgent: agent, context, nodeId, signal };
   const head = { id: `chatcmpl-${newId()}`, created: Math.floor(now() / 1_000), model };
   if (!dialect.read(body).stream) {
     const result = await network.run(prompt, options);

@@ -64,9 +64,10 @@ async function answered(
     const { text, body: given } = await readModelRequest(needs.bodies, request);
     const body = needs.kept.restored(given);
     const asked = dialect.read(body);
+    const only = { nodeId: request.headers.get("x-hanzo-node") || undefined, signal: ending };
     const agent = agentNamed(asked.model);
     if (agent !== undefined) {
-      if (needs.isTrusted(request)) return await askAgent(needs, dialect, agent, body, ending);
+      if (needs.isTrusted(request)) return await askAgent(needs, dialect, agent, body, only);
       throw new NetworkError(
         "PERMISSION_DENIED",
         `Cannot ask agent "${agent}": an agent does more than talk. Give the content of the file ` +
@@ -82,8 +83,7 @@ async function answered(
       model: asked.model,
       stream: asked.stream,
       conversation: conversationKeys(body),
-      nodeId: request.headers.get("x-hanzo-node") || undefined,
-      signal: ending,
+      ...only,
     });
     return responseOf(dialect, {
       ...answer,
