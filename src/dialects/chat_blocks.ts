@@ -77,6 +77,10 @@ export class Blocks {
   readonly #queue: Growing[] = [];
   readonly #calls: Growing[] = [];
   readonly #byIndex = new Map<number, Growing>();
+  /** The first call of each id that an engine has given. */
+  readonly #byId = new Map<string, Growing>();
+  /** The ids of calls that were opened. */
+  readonly #told = new Set<string>();
 
   /** @param newId Makes the id of a call that has none. */
   constructor(teller: BlockTeller, newId: () => string) {
@@ -99,6 +103,7 @@ export class Blocks {
       if (!block.isOpen) {
         block.id ||= call.id;
         block.name ||= call.name;
+        this.#know(block);
       }
       block.say(call.json);
     }
@@ -124,7 +129,8 @@ export class Blocks {
         if (block.type === "call") {
           // Its name may come in a later piece.
           if (block.name === "" && !isEnd) break;
-          if (block.id === "" || this.#isTaken(block)) block.id = `call_${this.#newId()}`;
+          if (block.id === "" || this.#told.has(block.id)) block.id = `call_${this.#newId()}`;
+          this.#told.add(block.id);
         }
         block.isOpen = true;
         told += this.#teller.open(block);
@@ -142,9 +148,8 @@ export class Blocks {
     return told;
   }
 
-  /** Whether an earlier call has the same id. */
-  #isTaken(block: Growing): boolean {
-    return this.#calls.some((one) => one !== block && one.isOpen && one.id === block.id);
+  #know(block: Growing): void {
+    if (block.id !== "" && !this.#byId.has(block.id)) this.#byId.set(block.id, block);
   }
 
   /** Which call a piece belongs to. */
@@ -153,14 +158,14 @@ export class Blocks {
     if (known !== undefined && !isAnother(call, known)) return known;
     const made = new Growing("call", call.id, call.name);
     if (call.index !== undefined) this.#byIndex.set(call.index, made);
+    this.#know(made);
     this.#calls.push(made);
     this.#queue.push(made);
     return made;
   }
 
   #unplaced({ id }: SaidCall): Growing | undefined {
-    const same = id === "" ? undefined : this.#calls.find((one) => one.id === id);
-    return same ?? this.#calls.at(-1);
+    return this.#byId.get(id) ?? this.#calls.at(-1);
   }
 }
 

@@ -9,7 +9,8 @@ import { type Judge, watchEvents } from "./stream_watch.ts";
 /** Judges a piece of a chat, or of a completion of a prompt. */
 export const judgeChat: Judge = (piece, findings) => {
   const chunk = piece as unknown as ChatChunk;
-  for (const { text, thought, calls, finish } of saidIn(chunk)) {
+  for (const { index, text, thought, calls, finish } of saidIn(chunk)) {
+    findings.choice(index, finish !== undefined);
     if (text !== "" || thought !== "" || calls.length > 0) findings.piece();
     if (finish !== undefined) findings.hasSpoken = true;
   }
@@ -64,6 +65,10 @@ export class ChatStreamReader implements StreamWatch {
 
   get isComplete(): boolean {
     return this.#watch.isComplete;
+  }
+
+  get missingEnd(): string {
+    return this.#watch.missingEnd;
   }
 
   get fault(): string | undefined {

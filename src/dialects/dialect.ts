@@ -162,8 +162,13 @@ export interface StreamWatch {
   readonly hasSpoken: boolean;
   /** How many tokens were said: as the engine counts them where it does, else the pieces. */
   readonly tokens: number;
-  /** Whether the answer has come to its proper end. */
+  /**
+   * Whether the answer has come to its proper end. Of a chat that is so, too, where all has been
+   * said and only OpenAI's last event is missing: not every engine has it.
+   */
   readonly isComplete: boolean;
+  /** What such an engine has left out, for clients that wait for it; else "". */
+  readonly missingEnd: string;
   /** What is wrong with it, if anything is: no JSON, or an error that the engine tells. */
   readonly fault: string | undefined;
 }

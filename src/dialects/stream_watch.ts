@@ -19,6 +19,9 @@ export class Findings {
   hasSpoken = false;
   isComplete = false;
   fault: string | undefined;
+  /** Choices of a chat that have begun, and those of them that said why they end. */
+  readonly #begun = new Set<number>();
+  readonly #finished = new Set<number>();
   /** As the engine counted, last time that it did. */
   #counted = 0;
   /** Pieces since then. */
@@ -32,6 +35,17 @@ export class Findings {
   piece(): void {
     this.hasSpoken = true;
     this.#pieces++;
+  }
+
+  /** A choice of a chat has said something; `ends` if it has said why it ends. */
+  choice(index: number, ends: boolean): void {
+    this.#begun.add(index);
+    if (ends) this.#finished.add(index);
+  }
+
+  /** Whether all choices of a chat have said why they end. */
+  get areFinished(): boolean {
+    return this.#begun.size > 0 && this.#begun.size === this.#finished.size;
   }
 
   /** The engine says how many tokens there were so far. */
@@ -71,6 +85,7 @@ abstract class Watch implements StreamWatch {
 
   abstract push(text: string): void;
   abstract get isComplete(): boolean;
+  abstract get missingEnd(): string;
 
   get hasSpoken(): boolean {
     return this.findings.hasSpoken;
@@ -128,12 +143,21 @@ class EventWatch extends Watch {
   }
 
   get isComplete(): boolean {
+    return this.#hasEnd || this.findings.fault === undefined && this.findings.areFinished;
+  }
+
+  get missingEnd(): string {
+    return this.#hasEnd || !this.isComplete ? "" : `data: ${DONE}\n\n`;
+  }
+
+  get #hasEnd(): boolean {
     const { isComplete, fault } = this.findings;
     return isComplete || fault === undefined && this.#events.endsWithDone;
   }
 }
 
 class LineWatch extends Watch {
+  readonly missingEnd = "";
   readonly #lines = new LineSplitter();
   readonly #take = (line: string) => {
     if (!this.isOver && line.trim() !== "") this.judge(line, "");

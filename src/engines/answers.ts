@@ -72,6 +72,8 @@ const ollamaModel = z.object({
   name: id,
   size: count,
   digest: text,
+  // Of those that are in memory.
+  context_length: count,
   // Only of those that run elsewhere.
   remote_host: text,
   details,

@@ -603,7 +603,7 @@ export class DistributedNetwork implements AsyncDisposable {
    *
    * @param name A name, or several with commas between them.
    */
-  modelsMeant(name: string): string[] {
+  modelsMeant(name: string): readonly string[] {
     return this.#parts.modelCalls.meant(name);
   }
 
@@ -634,14 +634,6 @@ export class DistributedNetwork implements AsyncDisposable {
    */
   callModel(call: RawModelCall): Promise<RawModelAnswer> {
     return this.#parts.modelCalls.call(call);
-  }
-
-  /**
-   * The models that a call by this name would be made to now, the first one first: of a family, an
-   * alias, `"default"`, or several names with commas between them. Empty where no device has any.
-   */
-  modelsMeant(name: string): readonly string[] {
-    return this.#parts.modelCalls.meant(name);
   }
 
   /** The engines of this device, and the places where one was looked for. */

@@ -11,8 +11,8 @@ import { chunk, PARALLEL_CALLS, portions, usageChunk, words } from "./rig.ts";
 const event = (value: unknown) => `data: ${JSON.stringify(value)}\n\n`;
 const DONE = "data: [DONE]\n\n";
 
-function sight({ hasSpoken, tokens, isComplete, fault }: StreamWatch) {
-  return { hasSpoken, tokens, isComplete, fault };
+function sight({ hasSpoken, tokens, isComplete, missingEnd, fault }: StreamWatch) {
+  return { hasSpoken, tokens, isComplete, missingEnd, fault };
 }
 
 function watch(...texts: string[]) {
@@ -55,11 +55,23 @@ Deno.test("tokens are what the engine counts, and pieces until it does", () => {
   assertEquals(watch(withUsage(-4)).tokens, 1);
 });
 
-Deno.test("a stream is complete when it says so, and never by its last word alone", () => {
+Deno.test("a stream is complete when it says so, or when each choice has said why it ends", () => {
+  const open = event(chunk({ content: "a" }));
+  assertEquals([watch(open).isComplete, watch(open).missingEnd], [false, ""]);
+  for (const end of [DONE, "data: [DONE]"]) {
+    assertEquals([watch(open, end).isComplete, watch(open, end).missingEnd], [true, ""]);
+  }
+  // Not all engines have OpenAI's last event: llama.cpp and TGI had none for long.
   const said = words("a").map(event).join("");
-  assertEquals(watch(said).isComplete, false);
-  assertEquals(watch(said, DONE).isComplete, true);
-  assertEquals(watch(said, "data: [DONE]").isComplete, true);
+  assertEquals([watch(said).isComplete, watch(said).missingEnd], [true, DONE]);
+  assertEquals(watch(said, DONE).missingEnd, "");
+  const choice = (index: number, finish_reason: string | null) =>
+    event({ choices: [{ index, delta: { content: "a" }, finish_reason }] });
+  const two = choice(0, null) + choice(1, null) + choice(1, "stop");
+  assertEquals(watch(two).isComplete, false);
+  assertEquals(watch(two, choice(0, "length")).isComplete, true);
+  assertEquals(watch(said, event({ error: "out of memory" })).isComplete, false);
+  assertEquals(watch("").isComplete, false);
 });
 
 const ERRORS: [string, string][] = [

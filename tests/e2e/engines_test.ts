@@ -54,14 +54,14 @@ Deno.test("the models of a device's engines are known on all devices, and gone w
       ]),
       [
         ["gpt-4o-mini", "A,openai,true,true,"],
-        ["llama3.2:latest", "A,ollama,true,false,131072"],
+        ["llama3.2:latest", "A,ollama,true,false,4096"],
         ["nomic:latest", "A,ollama,false,false,2048"],
       ],
     );
     const { stdout } = await machine.ask("B", "models");
     assertMatch(
       stdout,
-      /llama3\.2:latest +A +yes +2 GB +3\.21B +128k +Q4_K_M +chat, tools +ollama\n/,
+      /llama3\.2:latest +A +yes +2 GB +3\.21B +4k +Q4_K_M +chat, tools +ollama\n/,
     );
     assertMatch(stdout, /gpt-4o-mini +A +.* +openai, last resort\n/);
     const status = await machine.askJson<NetworkStatus>("B", "status");

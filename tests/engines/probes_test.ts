@@ -53,7 +53,14 @@ for (const usual of ["ollama", undefined] as const) {
       lastResort: false,
     };
     assertEquals(watch.models(), [
-      { ...big, name: "qwen2.5vl:7b", capabilities: ["chat", "vision"], loaded: true },
+      {
+        ...big,
+        name: "qwen2.5vl:7b",
+        capabilities: ["chat", "vision"],
+        loaded: true,
+        // What it was loaded with: what is too long for that is cut off without a word.
+        contextLength: 4_096,
+      },
       { ...big, name: "llama3.2:latest", capabilities: ["chat", "tools"], loaded: false },
       {
         ...big,

@@ -36,7 +36,7 @@ export class OllamaProbe implements Probe {
     const listed = ollamaModels((await client.own("/api/tags")).value);
     if (listed === undefined) return undefined;
     const running = ollamaModels((await client.own("/api/ps")).value) ?? [];
-    const loaded = new Set(running.map(({ name }) => name));
+    const loaded = new Map(running.map((one) => [one.name, one]));
     // These are names for models of a company's: what is said to them leaves the machine, and
     // nobody has asked for that.
     const own = listed.filter((one) => !one.remote_host && !/[:-]cloud$/.test(one.name));
@@ -47,7 +47,7 @@ export class OllamaProbe implements Probe {
     const left = listed.length - own.length;
     return {
       version: this.#version,
-      models: told(own.map((one) => this.#model(one, loaded.has(one.name)))),
+      models: told(own.map((one) => this.#model(one, loaded.get(one.name)))),
       isPartial: unknown.length > SHOWN_AT_A_LOOK,
       ...(left > 0 && { note: `${left} of its models run in the cloud and are left out` }),
     };
@@ -63,7 +63,8 @@ export class OllamaProbe implements Probe {
     }));
   }
 
-  #model(listed: OllamaListed, loaded: boolean): EngineModel | undefined {
+  /** @param running The same as it is in memory, if it is. */
+  #model(listed: OllamaListed, running: OllamaListed | undefined): EngineModel | undefined {
     const { name, size, details } = listed;
     const shown = this.#shown.get(digestOf(listed)) ?? {};
     const info = shown.model_info ?? {};
@@ -71,11 +72,13 @@ export class OllamaProbe implements Probe {
     return engineModel({
       id: name,
       engine: "ollama",
-      loaded,
+      loaded: running !== undefined,
       sizeBytes: size ?? undefined,
       parameters: countIn(info["general.parameter_count"]) ??
         countOf(details?.parameter_size ?? shown.details?.parameter_size),
-      contextLength: countIn(info[`${family}.context_length`]),
+      // It is loaded with a shorter one than it could have, and what is too long for it is cut off
+      // without a word.
+      contextLength: running?.context_length ?? countIn(info[`${family}.context_length`]),
       quantization: details?.quantization_level ?? shown.details?.quantization_level ?? undefined,
       capabilities: capabilities(listed, shown),
     });

@@ -74,8 +74,10 @@ export class KeptItems {
   }
 
   #add(id: string, json: string): void {
-    // What was said once under an id is not said otherwise by anybody else.
-    if (this.#items.has(id) || json.length > MAX_CHARACTERS) return;
+    if (json.length > MAX_CHARACTERS) return;
+    // Ids that engines make need not be unlike any other: who goes on does so soon.
+    this.#characters -= this.#items.get(id)?.length ?? 0;
+    this.#items.delete(id);
     this.#items.set(id, json);
     this.#characters += json.length;
     for (const [oldest, { length }] of this.#items) {

@@ -202,7 +202,7 @@ function sayings(wording: Wording): {
       watch.push(text);
       return text;
     };
-    return { watch, say, end: () => "" };
+    return { watch, say, end: () => watch.missingEnd };
   }
   if (wording.type !== "chat") throw new Error("Embeddings come whole.");
   const watch = new ChatStreamReader();

@@ -152,7 +152,7 @@ export class ModelCalls {
     throw forClient(failure);
   }
 
-  /** The models that a name means now, the one that is asked first; empty where nobody has any. */
+  /** The models that a chat by this name would try now, the best first; empty where nobody has any. */
   meant(asked: string): readonly string[] {
     return asked.length > MAX_ASKED ? [] : modelsMeant(asked, "chat", this.#sources());
   }
@@ -165,11 +165,6 @@ export class ModelCalls {
   /** The other names that this node has for models, by name. */
   aliases(): ModelAlias[] {
     return aliasesNow(this.#sources());
-  }
-
-  /** The models that a chat by this name would try now, the best first. */
-  meant(name: string): string[] {
-    return modelsMeant(name, "chat", this.#sources());
   }
 
   #meant({ model: asked, dialect }: RawModelCall): readonly string[] {

@@ -48,11 +48,13 @@ Deno.test("of other dialects, of what is no response, and against a client's wil
   assertEquals(items.restored(refer("msg_1")), refer("msg_1"));
 });
 
-Deno.test("what came first goes first, and nobody says otherwise what was said under an id", () => {
+Deno.test("what came first goes first, and of two with one id the last one counts", () => {
   const items = new KeptItems();
   keep(items, { id: "first", text: "1" });
   keep(items, { id: "first", text: "2" });
-  assertEquals(items.restored(refer("first")).input, [{ id: "first", text: "1" }]);
+  assertEquals(items.restored(refer("first")).input, [{ id: "first", text: "2" }]);
+  for (let i = 0; i < 20; i++) keep(items, { id: "again", text: "x".repeat(1024 * 1024) });
+  assertEquals(items.restored(refer("first")).input, [{ id: "first", text: "2" }]);
   keep(items, ...Array.from({ length: 4_096 }, (_, i) => ({ id: `${i}` })));
   assertEquals(items.restored(refer("first")), refer("first"));
   assertEquals(items.restored(refer("0")).input, [{ id: "0" }]);

@@ -465,6 +465,18 @@ Deno.test("an agent of the network is a model for whoever has the token", async 
     assertEquals(none.usage, { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 });
   });
 
+  await t.step("on the node that was asked for, or not at all", async () => {
+    const create = (node: string, stream: boolean) =>
+      rig.openai(TOKEN).chat.completions.create(
+        { model: "agent/shout", messages, stream },
+        { headers: { "x-hanzo-node": node } },
+      );
+    await create("here", false);
+    for (const stream of [false, true]) {
+      await assertRejects(() => create("nowhere", stream), OpenAI.NotFoundError, '"nowhere"');
+    }
+  });
+
   await t.step("without the token nobody is answered", async () => {
     for (const key of ["unused", `${TOKEN}x`]) {
       await assertRejects(

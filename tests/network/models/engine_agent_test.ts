@@ -153,6 +153,19 @@ Deno.test("a stream that says nothing and ends well is an answer, too", async ()
   }
 });
 
+Deno.test("an engine that has said all is at its end, also without OpenAI's last event", async () => {
+  for (const dialect of ["openai-chat", "anthropic-messages"] as const) {
+    const script = { type: "text/event-stream", body: [role, delta("once"), finish] };
+    const { text, error } = await askEngines([scripted({ script })], { dialect, stream: true });
+    assertEquals(error, undefined);
+    if (dialect === "openai-chat") assertEquals(text, role + delta("once") + finish + DONE);
+    else assertStringIncludes(text, "message_stop");
+    const broken = { type: "text/event-stream", body: [role, delta("once")] };
+    const cut = await askEngines([scripted({ script: broken })], { dialect, stream: true });
+    assertEquals(cut.error?.code, "UNAVAILABLE");
+  }
+});
+
 Deno.test("the head comes with the first word, in whatever portions the engine speaks", async () => {
   const whole = role + delta("Grüße, 世界") + finish + DONE;
   const bytes = new TextEncoder().encode(whole);
