@@ -181,7 +181,10 @@ export class AnswerInPieces {
   #addCall(
     { index, id, function: called }: z.output<typeof callSchema> & { index?: number | null },
   ): void {
-    const at = index ?? (id ? this.#calls.length : Math.max(0, this.#calls.length - 1));
+    const last = this.#calls.at(-1);
+    // Without a number a new id is a new call, and so is a second name.
+    const isNew = last === undefined || Boolean(id || called?.name && last.name);
+    const at = index ?? (isNew ? this.#calls.length : this.#calls.length - 1);
     let call = this.#byIndex.get(at);
     // Some engines give every call the number 0, and an id of its own.
     if (call === undefined || (id && call.id !== "" && id !== call.id)) {

@@ -233,8 +233,8 @@ for (
     ], [["a", "x", { n: 1 }], ["b", "y", {}]]],
     ["without numbers and ids", [
       [{ function: { name: "x", arguments: '{"n":' } }],
-      [{ function: { arguments: "1}" } }],
-    ], [["call_1", "x", { n: 1 }]]],
+      [{ function: { arguments: "1}" } }, { function: { name: "y", arguments: "{}" } }],
+    ], [["call_1", "x", { n: 1 }], ["call_2", "y", {}]]],
     ["all numbered 0", [
       [{ index: 0, id: "a", function: { name: "x", arguments: "{}" } }],
       [{ index: 0, id: "b", function: { name: "y", arguments: "{}" } }],
