@@ -183,7 +183,7 @@ export class AnswerInPieces {
   ): void {
     const last = this.#calls.at(-1);
     // Without a number a new id is a new call, and so is a second name.
-    const isNew = last === undefined || Boolean(id || called?.name && last.name);
+    const isNew = last === undefined || (id ? id !== last.id : called?.name && last.name);
     const at = index ?? (isNew ? this.#calls.length : this.#calls.length - 1);
     let call = this.#byIndex.get(at);
     // Some engines give every call the number 0, and an id of its own.

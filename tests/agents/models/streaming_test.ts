@@ -235,6 +235,11 @@ for (
       [{ function: { name: "x", arguments: '{"n":' } }],
       [{ function: { arguments: "1}" } }, { function: { name: "y", arguments: "{}" } }],
     ], [["call_1", "x", { n: 1 }], ["call_2", "y", {}]]],
+    ["without numbers, with the id of each in all its pieces", [
+      [{ id: "a", function: { name: "x", arguments: '{"n":' } }],
+      [{ id: "a", function: { arguments: "1}" } }],
+      [{ id: "b", function: { name: "x", arguments: "{}" } }],
+    ], [["a", "x", { n: 1 }], ["b", "x", {}]]],
     ["all numbered 0", [
       [{ index: 0, id: "a", function: { name: "x", arguments: "{}" } }],
       [{ index: 0, id: "b", function: { name: "y", arguments: "{}" } }],
