@@ -103,6 +103,10 @@ export function engineRequest(
   };
 }
 
+function speaks(kind: EngineKind, dialect: DialectName): boolean {
+  return COMMON.has(dialect) || kind === "ollama" && dialect.startsWith("ollama-");
+}
+
 /**
  * Anthropic's clients have to say how long an answer may be, and say more than many a model holds;
  * engines refuse what does not fit beside the prompt. Without it an answer ends where the model does.
@@ -116,8 +120,4 @@ function withoutVainBound(
   const fits = typeof most !== "number" || contextLength === null ||
     promptTokens(body) + most <= contextLength;
   return fits ? request : rest as ChatRequest;
-}
-
-function speaks(kind: EngineKind, dialect: DialectName): boolean {
-  return COMMON.has(dialect) || kind === "ollama" && dialect.startsWith("ollama-");
 }
