@@ -105,11 +105,20 @@ export function readAnswer(bytes: Uint8Array, action: string): ModelAnswer {
   return toAnswer(message.content ?? "", calls, usage, finish);
 }
 
+/** A call of a tool that is not said to its end. */
+interface CallInPieces {
+  id: string;
+  name: string;
+  arguments: string;
+}
+
 /** Puts an answer together that comes in pieces. */
 export class AnswerInPieces {
   readonly #action: string;
   #text = "";
-  readonly #calls: { id: string; name: string; arguments: string; index: number }[] = [];
+  readonly #calls: CallInPieces[] = [];
+  /** The last one of each number. */
+  readonly #byIndex = new Map<number, CallInPieces>();
   #usage: z.output<typeof usageSchema>;
   #finish: string | null | undefined;
 
@@ -172,12 +181,16 @@ export class AnswerInPieces {
   #addCall(
     { index, id, function: called }: z.output<typeof callSchema> & { index?: number | null },
   ): void {
-    const at = index ?? (id ? this.#calls.length : this.#calls.length - 1);
-    let call = this.#calls.findLast((one) => one.index === at);
+    const last = this.#calls.at(-1);
+    // Without a number a new id is a new call, and so is a second name.
+    const isNew = last === undefined || (id ? id !== last.id : called?.name && last.name);
+    const at = index ?? (isNew ? this.#calls.length : this.#calls.length - 1);
+    let call = this.#byIndex.get(at);
     // Some engines give every call the number 0, and an id of its own.
     if (call === undefined || (id && call.id !== "" && id !== call.id)) {
-      call = { id: "", name: "", arguments: "", index: at };
+      call = { id: "", name: "", arguments: "" };
       this.#calls.push(call);
+      this.#byIndex.set(at, call);
     }
     call.id ||= id ?? "";
     call.name ||= called?.name ?? "";

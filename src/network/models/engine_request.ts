@@ -2,6 +2,7 @@
 
 import { parseBoundedJson } from "../../base/bounded_json.ts";
 import { NetworkError } from "../../base/errors.ts";
+import type { ChatRequest } from "../../dialects/chat.ts";
 import type {
   ChatTranslation,
   Dialect,
@@ -16,6 +17,7 @@ import type { EngineKind } from "../../engines/model.ts";
 import type { YoungerPath } from "../../engines/younger_paths.ts";
 import { MAX_TASK_BYTES } from "../../tasks/task.ts";
 import type { EngineTask } from "./engine_call.ts";
+import { promptTokens } from "./prompt_length.ts";
 import { withModel } from "./with_model.ts";
 
 /** How what an engine says becomes what the client is told. */
@@ -102,7 +104,13 @@ export async function engineRequest(
   const translation = dialect.toChat(given, needs);
   return {
     path: DIALECTS["openai-chat"].path,
-    body: JSON.stringify({ ...translation.request, model: id, stream }),
+    body: JSON.stringify({
+      ...(name === "anthropic-messages"
+        ? withoutVainBound(translation.request, body, description.contextLength)
+        : translation.request),
+      model: id,
+      stream,
+    }),
     accept: stream ? "text/event-stream" : "application/json",
     stream,
     wording: { type: "chat", dialect, translation },
@@ -121,4 +129,19 @@ function needsMemory(
 
 function speaks(kind: EngineKind, dialect: DialectName): boolean {
   return COMMON.has(dialect) || kind === "ollama" && dialect.startsWith("ollama-");
+}
+
+/**
+ * Anthropic's clients have to say how long an answer may be, and say more than many a model holds;
+ * engines refuse what does not fit beside the prompt. Without it an answer ends where the model does.
+ */
+function withoutVainBound(
+  request: ChatRequest,
+  body: string,
+  contextLength: number | null,
+): ChatRequest {
+  const { max_tokens: most, ...rest } = request;
+  const fits = typeof most !== "number" || contextLength === null ||
+    promptTokens(body) + most <= contextLength;
+  return fits ? request : rest as ChatRequest;
 }

@@ -231,6 +231,15 @@ for (
       [{ function: { arguments: "1}" } }],
       [{ id: "b", function: { name: "y", arguments: "{}" } }],
     ], [["a", "x", { n: 1 }], ["b", "y", {}]]],
+    ["without numbers and ids", [
+      [{ function: { name: "x", arguments: '{"n":' } }],
+      [{ function: { arguments: "1}" } }, { function: { name: "y", arguments: "{}" } }],
+    ], [["call_1", "x", { n: 1 }], ["call_2", "y", {}]]],
+    ["without numbers, with the id of each in all its pieces", [
+      [{ id: "a", function: { name: "x", arguments: '{"n":' } }],
+      [{ id: "a", function: { arguments: "1}" } }],
+      [{ id: "b", function: { name: "x", arguments: "{}" } }],
+    ], [["a", "x", { n: 1 }], ["b", "x", {}]]],
     ["all numbered 0", [
       [{ index: 0, id: "a", function: { name: "x", arguments: "{}" } }],
       [{ index: 0, id: "b", function: { name: "y", arguments: "{}" } }],
@@ -262,6 +271,20 @@ for (
     );
   });
 }
+
+Deno.test("very many calls of tools take no longer than they are many", () => {
+  const answer = new AnswerInPieces("Cannot ask");
+  const began = performance.now();
+  for (let i = 0; i < 100; i++) {
+    const tool_calls = Array.from({ length: 500 }, (_, j) => ({
+      index: 500 * i + j,
+      function: { name: "f", arguments: "{}" },
+    }));
+    answer.push(JSON.stringify({ choices: [{ delta: { tool_calls } }] }));
+  }
+  assertEquals(answer.answer(true).toolCalls.length, 50_000);
+  assertEquals(performance.now() - began < 1_500, true);
+});
 
 Deno.test("an answer that was cut at its greatest length says so", () => {
   const answer = new AnswerInPieces("Cannot ask");

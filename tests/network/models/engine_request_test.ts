@@ -112,3 +112,27 @@ Deno.test("a body of a peer that is no JSON, or deeper than any, is refused", as
     assert(code === "PROTOCOL" || code === "INVALID_ARGUMENT");
   }
 });
+
+Deno.test("what Anthropic's clients have to say is left out where no answer can be as long", async () => {
+  const sent = async (max_tokens: number, contextLength: number | null, content = "hi") => {
+    const model = scripted({ engine: "vllm", id: "own" });
+    const found = { ...model, description: { ...model.description, contextLength } };
+    const given = JSON.stringify({
+      model: "alias",
+      max_tokens,
+      messages: [{ role: "user", content }],
+    });
+    const task = {
+      dialect: "anthropic-messages",
+      model: "m",
+      asked: "alias",
+      stream: false,
+    } as const;
+    return JSON.parse((await engineRequest(task, given, found, needs)).body).max_tokens;
+  };
+  assertEquals(await sent(32_000, 4_096), undefined);
+  assertEquals(await sent(1_000, 4_096), 1_000);
+  assertEquals(await sent(1_000, 4_096, "word ".repeat(3_000)), undefined);
+  assertEquals(await sent(32_000, null), 32_000);
+  assertEquals(await sent(32_000, 131_072), 32_000);
+});
