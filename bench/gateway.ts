@@ -27,14 +27,7 @@ const directory = Deno.args.find((arg) => arg.startsWith("--portkey="))?.slice(1
 if (directory === undefined) {
   const made = await Deno.makeTempDir();
   try {
-    await command("npm", [
-      "install",
-      "--prefix",
-      made,
-      "--ignore-scripts",
-      "--silent",
-      ...packages,
-    ]);
+    await command("npm", ["install", "--prefix", made, "--ignore-scripts", "--silent", PORTKEY]);
     const script = 'ip link set lo up && exec "$0" "$@"';
     const inside = ["run", "-A", import.meta.filename!, ...Deno.args, `--portkey=${made}`];
     const child = new Deno.Command("unshare", {

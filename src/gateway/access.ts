@@ -17,17 +17,26 @@ export type Asked = Pick<HttpRequest, "method" | "headers">;
  * @param port The port that the API listens on.
  * @returns Undefined when it may pass.
  */
-export function foreignRefusalOf({ headers }: Asked, port: number): Refusal | undefined {
-  const hosts = [`127.0.0.1:${port}`, `localhost:${port}`, `[::1]:${port}`];
-  // Exact lists: a page whose name was made to resolve to 127.0.0.1 names itself here.
-  if (!hosts.includes(headers.get("host") ?? "")) {
-    return { status: 403, message: "Refused: this API answers only to its own address." };
-  }
-  const origin = headers.get("origin");
-  if (origin !== null && !hosts.some((host) => origin === `http://${host}`)) {
-    return { status: 403, message: "Refused: this API does not answer to other pages." };
-  }
-  return undefined;
+export function foreignRefusalOf(request: Asked, port: number): Refusal | undefined {
+  const origin = request.headers.get("origin");
+  const isOwn = origin === null || ownHosts(port).some((host) => origin === `http://${host}`);
+  return hostRefusalOf(request, port) ?? (isOwn ? undefined : OTHER_PAGE);
+}
+
+const OTHER_PAGE: Refusal = {
+  status: 403,
+  message: "Refused: this API does not answer to other pages.",
+};
+
+/** Exact: a page whose name was made to resolve to 127.0.0.1 names itself here. */
+function hostRefusalOf({ headers }: Asked, port: number): Refusal | undefined {
+  return ownHosts(port).includes(headers.get("host") ?? "")
+    ? undefined
+    : { status: 403, message: "Refused: this API answers only to its own address." };
+}
+
+function ownHosts(port: number): string[] {
+  return [`127.0.0.1:${port}`, `localhost:${port}`, `[::1]:${port}`];
 }
 
 /** Whether a request bears the token: as OpenAI's clients send a key, or as Anthropic's do. */
@@ -39,13 +48,29 @@ export function bearsToken({ headers }: Asked, token: string): boolean {
 /**
  * Checks a request to a model, which needs no token, as engines of models on the loopback need none:
  * programs that know nothing of this network use it. Its body may call itself what it likes; what a
- * page sends has an origin, and is refused by that.
+ * page of the web sends has an origin, and is refused by that.
  *
  * @param port The port that the API listens on.
  * @returns Undefined when it may pass.
  */
 export function modelRefusalOf(request: Asked, port: number): Refusal | undefined {
-  return foreignRefusalOf(request, port) ?? encodedRefusalOf(request);
+  const origin = request.headers.get("origin");
+  const isForeign = origin !== null && !isOfThisMachine(origin);
+  return hostRefusalOf(request, port) ?? (isForeign ? OTHER_PAGE : encodedRefusalOf(request));
+}
+
+/** What desktop programs call the pages that they are made of; no page of the web has such a one. */
+const PROGRAMS =
+  /^(app|tauri|vscode-webview|vscode-file):\/\/[\w.-]*$|^https?:\/\/tauri\.localhost$/;
+/** Pages that a program of this machine serves, on whatever port. */
+const LOCAL_PAGES = /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/;
+
+/**
+ * Whether an origin is a program of this machine: those are its engines' clients, too, and asked
+ * Ollama until now, which lets the same ones in.
+ */
+export function isOfThisMachine(origin: string): boolean {
+  return PROGRAMS.test(origin) || LOCAL_PAGES.test(origin);
 }
 
 /**

@@ -11,6 +11,7 @@ import { bearsToken, foreignRefusalOf, modelRefusalOf, refusalOf } from "./acces
 import { controlApi } from "./control_api.ts";
 import { errorResponse } from "./error_response.ts";
 import { JsonBodies } from "./json_bodies.ts";
+import { isPreflight, preflightAnswer, readable } from "./models/cross_origin.ts";
 import { isModelPath, modelApi } from "./models/model_api.ts";
 import { dialectFor, dismissalIn } from "./models/model_response.ts";
 import { HttpListener } from "./http/listener.ts";
@@ -131,10 +132,14 @@ function service(
         const code = status === 415 ? "INVALID_ARGUMENT" : "PERMISSION_DENIED";
         return dismissalIn(dialectFor(request), { status, code, message });
       }
+      if (isModelPath(path) && isPreflight(request)) {
+        return readable(preflightAnswer(request), request);
+      }
       return isHealth ? new Response("ok\n") : undefined;
     },
-    answer(request, ending) {
-      return (isModelPath(request.url.pathname) ? models : control)(request, ending);
+    async answer(request, ending) {
+      if (!isModelPath(request.url.pathname)) return await control(request, ending);
+      return readable(await models(request, ending), request);
     },
     refuse(fault, request) {
       const { status, code, message, retryAfterMs } = fault;

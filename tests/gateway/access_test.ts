@@ -1,7 +1,7 @@
 /** Who may use the HTTP API: whoever can read the token, from this machine, and no web page. */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { refusalOf } from "../../src/gateway/access.ts";
+import { modelRefusalOf, refusalOf } from "../../src/gateway/access.ts";
 import { TestApi, TOKEN } from "./test_api.ts";
 
 const PORT = 5680;
@@ -14,6 +14,7 @@ function refused(headers: Record<string, string>, method = "GET"): number | unde
   return refusalOf(seen, PORT, TOKEN)?.status;
 }
 
+const GOOD_ORIGIN = `http://127.0.0.1:${PORT}`;
 const GOOD = { host: `127.0.0.1:${PORT}`, authorization: `Bearer ${TOKEN}` };
 
 Deno.test("a request to the API's own address with the token may pass", () => {
@@ -61,6 +62,56 @@ Deno.test("a page whose name was made to resolve to this machine is refused, tok
     ]
   ) {
     assertEquals(refused({ ...GOOD, host }), 403, host);
+  }
+});
+
+Deno.test("a model is asked by pages that programs of this machine show, and by none of the web", () => {
+  const statusOf = (origin: string, host = `127.0.0.1:${PORT}`) => {
+    const headers = new Headers({ host, origin });
+    return modelRefusalOf({ method: "POST", headers }, PORT)?.status;
+  };
+  for (
+    const origin of [
+      `http://127.0.0.1:${PORT}`,
+      "http://localhost",
+      "http://localhost:3000",
+      "https://127.0.0.1:8443",
+      "http://[::1]:5173",
+      "app://obsidian.md",
+      "app://-",
+      "tauri://localhost",
+      "https://tauri.localhost",
+      "vscode-webview://0k3l2m4n5o6p",
+      "vscode-file://vscode-app",
+    ]
+  ) {
+    assertEquals(statusOf(origin), undefined, origin);
+    // Its name was made to resolve to this machine.
+    assertEquals(statusOf(origin, `evil.example:${PORT}`), 403, origin);
+    if (origin !== GOOD_ORIGIN) assertEquals(refused({ ...GOOD, origin }), 403, origin);
+  }
+  for (
+    const origin of [
+      "null",
+      "",
+      "https://evil.example",
+      "http://localhost.evil.example",
+      "http://localhost:3000.evil.example",
+      "http://evil.example/http://localhost:3000",
+      "http://evil-tauri.localhost",
+      "http://tauri.localhost.evil.example",
+      "http://127.0.0.1.evil.example",
+      "http://127.0.0.11",
+      "http://192.168.1.7:3000",
+      "https://app",
+      "app:evil.example",
+      "xapp://x",
+      "http://app://x",
+      "chrome-extension://abcdefghijklmnop",
+      "file://",
+    ]
+  ) {
+    assertEquals(statusOf(origin), 403, origin);
   }
 });
 

@@ -63,7 +63,7 @@ const MAX_DEPTH = 128;
  * the body is none.
  */
 export async function engineRequest(
-  { dialect: name, stream, asked }: EngineTask,
+  { dialect: name, stream }: EngineTask,
   body: string,
   found: Pick<FoundModel, "id" | "description" | "hasPath">,
   needs: TranslationNeeds,
@@ -72,7 +72,7 @@ export async function engineRequest(
   const dialect = DIALECTS[name];
   const same = (): EngineRequest => ({
     path: dialect.path,
-    body: asked === id ? body : withModel(body, id),
+    body: withModel(body, id),
     accept: stream ? dialect.streamType : "application/json",
     stream,
     wording: { type: "same", dialect },

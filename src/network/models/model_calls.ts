@@ -28,6 +28,7 @@ import {
 import { engineCandidates } from "./engine_candidates.ts";
 import {
   aliasesNow,
+  MAX_NAMES,
   type ModelAlias,
   type ModelAliases,
   modelsMeant,
@@ -173,6 +174,13 @@ export class ModelCalls {
         "INVALID_ARGUMENT",
         `Cannot ask a model whose name has ${asked.length} characters: at most ${MAX_ASKED} are ` +
           "taken, those of several names with commas between them included.",
+      );
+    }
+    const count = asked.split(",").length;
+    if (count > MAX_NAMES) {
+      throw new NetworkError(
+        "INVALID_ARGUMENT",
+        `Cannot ask one of ${count} models: at most ${MAX_NAMES} names are taken.`,
       );
     }
     const sources = this.#sources();

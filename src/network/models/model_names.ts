@@ -21,7 +21,7 @@ export interface ModelAlias {
 /** The name for whatever model of the network does it best. */
 export const ANY_MODEL = "default";
 /** So many names are tried, each of which may stand for several models. */
-const MAX_NAMES = 8;
+export const MAX_NAMES = 8;
 /** Of models that one name may stand for, so many are tried. */
 const MAX_EACH = 4;
 

@@ -264,6 +264,54 @@ Deno.test("what is asked and cannot be had is said in the client's own words", a
     assertEquals((error.error as { type: string }).type, "error");
   });
 
+  await t.step("more names than are looked at are refused", async () => {
+    const model = Array.from({ length: 9 }, (_, i) => `gone-${i}`).join(",");
+    const [status, told] = await refusalOf(rig.post("/v1/chat/completions", { model, messages }));
+    assertEquals(status, 400);
+    assertStringIncludes(JSON.stringify(told), "one of 9 models: at most 8 names are taken");
+  });
+
+  await t.step(
+    "a page of a program of this machine may ask, and read what is answered",
+    async () => {
+      const origin = "app://obsidian.md";
+      const preflight = await rig.fetch(`${rig.url}/v1/chat/completions`, {
+        method: "OPTIONS",
+        headers: {
+          origin,
+          "access-control-request-method": "POST",
+          "access-control-request-headers": "authorization,content-type",
+        },
+      });
+      const said = (response: Response, name: string) =>
+        response.headers.get(`access-control-allow-${name}`);
+      assertEquals(preflight.status, 204);
+      assertEquals(said(preflight, "origin"), origin);
+      assertEquals(said(preflight, "headers"), "authorization,content-type");
+      assertMatch(said(preflight, "methods")!, /\bPOST\b/);
+      const body = { model: "qwen3:8b", messages };
+      for (const stream of [false, true]) {
+        const headers = { origin };
+        const answer = await rig.post("/v1/chat/completions", { ...body, stream }, { headers });
+        assertEquals([answer.status, said(answer, "origin")], [200, origin]);
+        await answer.text();
+      }
+      const lacking = await rig.post("/api/chat", { ...body, model: "gone" }, {
+        headers: { origin },
+      });
+      assertEquals([lacking.status, said(lacking, "origin")], [404, origin]);
+      await lacking.body?.cancel();
+      // What does more than talk is not for pages, whatever they bear.
+      const headers = { origin, authorization: `Bearer ${TOKEN}` };
+      const control = await rig.fetch(`${rig.url}/control/v1/status`, { headers });
+      assertEquals([control.status, said(control, "origin")], [403, null]);
+      await control.body?.cancel();
+      const plain = await rig.post("/v1/chat/completions", body);
+      assertEquals(said(plain, "origin"), null);
+      await plain.body?.cancel();
+    },
+  );
+
   await t.step("strangers are told nothing, and no engine is asked for them", async () => {
     const before = vllm.requests.length + ollama.requests.length;
     const body = JSON.stringify({ model: "qwen3:8b", messages });

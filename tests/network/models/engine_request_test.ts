@@ -29,6 +29,12 @@ Deno.test("where the engine speaks the client's dialect not a byte is changed bu
   assertEquals([streamed.accept, streamed.wording.type], ["application/x-ndjson", "same"]);
 });
 
+Deno.test("a peer that says one model and writes another gets the one that it was let in for", async () => {
+  const given = body.replace('"alias"', '"dear"');
+  const { body: sent } = await requestTo("openai-chat", "vllm", { given, id: "alias" });
+  assertEquals(sent, body);
+});
+
 Deno.test("an engine that has the younger paths is asked there, in the client's own words", async () => {
   const messages =
     '{"max_tokens":9,"model":"alias","thinking":{"type":"adaptive"},"messages":[{"role":"user","content":"hi"}]}';
