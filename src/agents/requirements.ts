@@ -49,6 +49,7 @@ export interface Requirements {
  * @param more What one call asks beside its agent; of two chips, vendors or models its own counts.
  */
 export function bothRequirements(agent: Requirements, more: Requirements): Requirements {
+  if (Object.keys(agent).length === 0) return more;
   const greater = (a?: number, b?: number) =>
     a === undefined || b === undefined ? a ?? b : Math.max(a, b);
   const all = (a: readonly string[] = [], b: readonly string[] = []) => [...new Set([...a, ...b])];

@@ -32,18 +32,29 @@ const decoder = new TextDecoder("utf-8", { fatal: true });
  * @throws {NetworkError} `PROTOCOL` when it is too large, too deep, not UTF-8 or not JSON.
  */
 export function parseBoundedJson(bytes: Uint8Array, bounds: JsonBounds): unknown {
-  if (bytes.length > bounds.maxBytes) {
+  return readBoundedJson(bytes, bounds).value;
+}
+
+/** The same, with the text that it was. */
+export function readBoundedJson(
+  bytes: Uint8Array,
+  { maxBytes, maxDepth = 32 }: JsonBounds,
+): { readonly text: string; readonly value: unknown } {
+  if (bytes.length > maxBytes) {
     throw new NetworkError(
       "PROTOCOL",
-      `Cannot read JSON: ${bytes.length} bytes, at most ${bounds.maxBytes} are taken.`,
+      `Cannot read JSON: ${bytes.length} bytes, at most ${maxBytes} are taken.`,
     );
   }
-  const maxDepth = bounds.maxDepth ?? 32;
-  if (nestsDeeperThan(bytes, maxDepth)) {
-    throw new NetworkError("PROTOCOL", `Cannot read JSON: nested deeper than ${maxDepth} levels.`);
-  }
   try {
-    return JSON.parse(decoder.decode(bytes));
+    const text = decoder.decode(bytes);
+    if (nestsDeeperThan(text, maxDepth)) {
+      throw new NetworkError(
+        "PROTOCOL",
+        `Cannot read JSON: nested deeper than ${maxDepth} levels.`,
+      );
+    }
+    return { text, value: JSON.parse(text) };
   } catch (cause) {
     throw NetworkError.from(cause, "PROTOCOL", "Cannot read JSON");
   }
@@ -51,25 +62,22 @@ export function parseBoundedJson(bytes: Uint8Array, bounds: JsonBounds): unknown
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d];
 
-/**
- * Whether JSON is nested deeper than `maxDepth`.
- *
- * Counts brackets outside strings; the bytes of UTF-8 beyond ASCII never look like one.
- */
-export function nestsDeeperThan(bytes: Uint8Array, maxDepth: number): boolean {
+/** Whether JSON is nested deeper than `maxDepth`; counts brackets outside strings. */
+export function nestsDeeperThan(json: string, maxDepth: number): boolean {
   let depth = 0;
   let inString = false;
-  for (let i = 0; i < bytes.length; i++) {
-    const byte = bytes[i];
+  for (let i = 0; i < json.length; i++) {
+    const unit = json.charCodeAt(i);
     if (inString) {
-      if (byte === BACKSLASH) i++;
-      else if (byte === QUOTE) inString = false;
-    } else if (byte === QUOTE) {
+      if (unit === BACKSLASH) i++;
+      else if (unit === QUOTE) inString = false;
+    } else if (unit === QUOTE) {
       inString = true;
-    } else if (byte === 0x5b || byte === 0x7b) {
+    } else if (unit === OPEN_LIST || unit === OPEN_OBJECT) {
       if (++depth > maxDepth) return true;
-    } else if (byte === 0x5d || byte === 0x7d) {
+    } else if (unit === CLOSE_LIST || unit === CLOSE_OBJECT) {
       depth--;
     }
   }

@@ -10,8 +10,6 @@ export const MAX_KEY_BYTES = 512;
 /** The longest value, in bytes of JSON. */
 export const MAX_VALUE_BYTES = 2 ** 20;
 
-const encoder = new TextEncoder();
-
 /** Bytes of UTF-8. */
 export function bytesOf(text: string): number {
   return Buffer.byteLength(text);
@@ -94,7 +92,7 @@ export function jsonText(value: unknown, action: string): string {
 /** @throws {NetworkError} `INVALID_ARGUMENT` when JSON is nested deeper than that. */
 export function checkDepth(json: string, maxDepth: number, action: string): void {
   // So short a text cannot be.
-  if (json.length < 2 * maxDepth || !nestsDeeperThan(encoder.encode(json), maxDepth)) return;
+  if (json.length < 2 * maxDepth || !nestsDeeperThan(json, maxDepth)) return;
   throw new NetworkError(
     "INVALID_ARGUMENT",
     `Cannot ${action}: it is nested deeper than ${maxDepth} levels. Make it flatter.`,

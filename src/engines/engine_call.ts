@@ -121,15 +121,19 @@ export async function askEngine(needs: EngineCallNeeds, call: EngineCall): Promi
   }
   return {
     status,
-    headers: Object.fromEntries(
-      HEADERS.flatMap((name) => {
-        const value = response.headers.get(name);
-        return value === null ? [] : [[name, value]];
-      }),
-    ),
+    headers: headersOf(response),
     body: read(response, watch),
     bytes: (maxBytes) => readAll(response, watch, url, maxBytes),
   };
+}
+
+function headersOf({ headers }: EngineResponse): Record<string, string> {
+  const given: Record<string, string> = {};
+  for (const name of HEADERS) {
+    const value = headers.get(name);
+    if (value !== null) given[name] = value;
+  }
+  return given;
 }
 
 async function readAll(
@@ -212,7 +216,9 @@ class CallWatch {
 
   constructor(needs: EngineCallNeeds, caller: AbortSignal | undefined, action: string) {
     this.#needs = needs;
-    this.#limits = { ...ENGINE_LIMITS, ...needs.limits };
+    this.#limits = needs.limits === undefined
+      ? ENGINE_LIMITS
+      : { ...ENGINE_LIMITS, ...needs.limits };
     this.#action = action;
     this.#caller = caller;
     if (caller?.aborted) throw this.#cancelled();

@@ -89,6 +89,8 @@ export class EngineWatch {
   readonly #needs: EngineWatchNeeds;
   readonly #places: WatchedPlace[];
   readonly #stopping = new AbortController();
+  /** What all engines have, in order; each call looks there. */
+  #all: readonly { watched: WatchedPlace; model: EngineModel }[] | undefined;
   /** What was told last, to be compared. */
   #told = "[]";
   /** What was last said in the log of each place. */
@@ -151,8 +153,8 @@ export class EngineWatch {
     });
   }
 
-  #found(): { watched: WatchedPlace; model: EngineModel }[] {
-    return this.#places.flatMap((watched) =>
+  #found(): readonly { watched: WatchedPlace; model: EngineModel }[] {
+    return this.#all ??= this.#places.flatMap((watched) =>
       watched.models.map((model) => ({
         watched,
         model: { ...model, lastResort: watched.place.lastResort },
@@ -161,6 +163,7 @@ export class EngineWatch {
   }
 
   #changed(watched: WatchedPlace): void {
+    this.#all = undefined;
     this.#say(watched);
     const models = this.models();
     const told = JSON.stringify(models);

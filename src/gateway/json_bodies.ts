@@ -1,6 +1,6 @@
 /** The bodies of requests, read within bounds: of each, and of all that are read at a time. */
 
-import { parseBoundedJson } from "../base/bounded_json.ts";
+import { parseBoundedJson, readBoundedJson } from "../base/bounded_json.ts";
 import { NetworkError } from "../base/errors.ts";
 import type { HttpRequest } from "./http/service.ts";
 
@@ -8,8 +8,6 @@ import type { HttpRequest } from "./http/service.ts";
 export const MAX_BODY_BYTES = 16 * 1024 * 1024;
 /** The most memory for bodies that have not wholly come. */
 export const MAX_ALL_BODIES_BYTES = 4 * MAX_BODY_BYTES;
-
-const decoder = new TextDecoder();
 
 /** See the top of the file. */
 export class JsonBodies {
@@ -34,10 +32,8 @@ export class JsonBodies {
     request: Pick<HttpRequest, "body">,
     maxDepth: number,
   ): Promise<{ text: string; value: unknown }> {
-    return this.#use(request, (bytes) => {
-      const value = parseBoundedJson(bytes, { maxBytes: MAX_BODY_BYTES, maxDepth });
-      return { text: decoder.decode(bytes), value };
-    });
+    const bounds = { maxBytes: MAX_BODY_BYTES, maxDepth };
+    return this.#use(request, (bytes) => readBoundedJson(bytes, bounds));
   }
 
   async #use<T>(request: Pick<HttpRequest, "body">, use: (bytes: Uint8Array) => T): Promise<T> {

@@ -187,7 +187,7 @@ function setting(key: string, value: JsonValue, json: string, beside: number): S
 export function fitsValue(json: string, bytes: number = bytesOf(json)): boolean {
   if (bytes > MAX_VALUE_BYTES) return false;
   return json.length < 2 * MAX_DEPTH ||
-    !nestsDeeperThan(new TextEncoder().encode(json), MAX_DEPTH);
+    !nestsDeeperThan(json, MAX_DEPTH);
 }
 
 function itemsInParts(items: readonly JsonValue[]): { items: JsonValue[]; bytes: number }[] {

@@ -151,9 +151,8 @@ function isNumber(value: string | null): boolean {
 }
 
 function checkValue(value: string): void {
-  const bytes = encoder.encode(value);
-  if (bytes.length > MAX_VALUE_BYTES) throw unfit("a value is too long");
-  if (nestsDeeperThan(bytes, MAX_DEPTH)) throw unfit("a value is nested too deep");
+  if (encoder.encode(value).length > MAX_VALUE_BYTES) throw unfit("a value is too long");
+  if (nestsDeeperThan(value, MAX_DEPTH)) throw unfit("a value is nested too deep");
   try {
     JSON.parse(value);
   } catch {

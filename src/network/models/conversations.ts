@@ -52,7 +52,7 @@ export function conversationKeys(body: JsonObject): string[] {
   if (content !== "") [high, low] = mixed(high, low, glance({ role: "system", content }));
   return messages.map((message) => {
     [high, low] = mixed(high, low, glance(message));
-    return `${high.toString(36)}.${low.toString(36)}`;
+    return String.fromCharCode(high >>> 16, high & 0xffff, low >>> 16, low & 0xffff);
   });
 }
 

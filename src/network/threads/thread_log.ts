@@ -58,7 +58,7 @@ const encoder = new TextEncoder();
  */
 export function toItems(entry: ThreadEntry, id: string): JsonValue[] {
   const json = JSON.stringify(entry);
-  if (bytesOf(json) <= MAX_VALUE_BYTES && !nestsDeeperThan(encoder.encode(json), MAX_VALUE_DEPTH)) {
+  if (bytesOf(json) <= MAX_VALUE_BYTES && !nestsDeeperThan(json, MAX_VALUE_DEPTH)) {
     return [JSON.parse(json)];
   }
   const pieces = Math.ceil(json.length / PIECE_LENGTH);
