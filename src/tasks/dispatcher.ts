@@ -190,7 +190,7 @@ export class Dispatcher {
       near: near === undefined ? NOWHERE : new Set(near),
       tried,
       times: view?.times ?? this.#times,
-      ...(view !== undefined && { model: view.model }),
+      model: view?.model,
     };
   }
 }

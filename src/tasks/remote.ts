@@ -81,6 +81,7 @@ class RemoteAttempt implements CallSink, Expiring {
   #over = false;
   #streamed = "";
   #deadline: Deadline | undefined;
+  #onAbort: (() => void) | undefined;
 
   constructor(
     task: Task,
@@ -106,7 +107,10 @@ class RemoteAttempt implements CallSink, Expiring {
     if (stoppable !== undefined) stoppable.stop = stop;
     this.#call = link.call(RUN_METHOD, new TaskBody(task), this);
     if (this.#over) return;
-    signal?.addEventListener("abort", this.#onAbort, { once: true });
+    if (signal !== undefined) {
+      this.#onAbort = () => this.#giveUp(signal.reason);
+      signal.addEventListener("abort", this.#onAbort, { once: true });
+    }
     // The executor keeps the deadline, too, but may be out of reach.
     this.#deadline = deadlines.at(now + task.timeoutMs, this);
   }
@@ -148,8 +152,6 @@ class RemoteAttempt implements CallSink, Expiring {
     }
   }
 
-  readonly #onAbort = () => this.#giveUp(this.#bounds.signal!.reason);
-
   #giveUp(reason: unknown): void {
     if (this.#over) return;
     this.#settle();
@@ -160,7 +162,9 @@ class RemoteAttempt implements CallSink, Expiring {
   #settle(): void {
     this.#over = true;
     if (this.#deadline !== undefined) this.#bounds.deadlines.cancel(this.#deadline);
-    this.#bounds.signal?.removeEventListener("abort", this.#onAbort);
+    if (this.#onAbort !== undefined) {
+      this.#bounds.signal!.removeEventListener("abort", this.#onAbort);
+    }
   }
 }
 
