@@ -1,8 +1,9 @@
 /** Agents whose files change while their node runs. */
 
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import type { Agent } from "../../src/agents/agent.ts";
 import type { AgentNetwork } from "../../src/agents/networks/agent_network.ts";
+import { NetworkError } from "../../src/base/errors.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { ManualClock } from "../../src/base/manual_clock.ts";
 import { AgentFiles } from "../../src/cli/agent_files.ts";
@@ -109,6 +110,19 @@ Deno.test("a file that changes gives its node other agents, and an error in it l
     await Deno.writeTextFile(file, greeter('"three"'));
     await node.tell(file);
     await eventually(async () => await node.answer() === "three", { what: "the third version" });
+  });
+});
+
+Deno.test("a module that finds a file of its own missing is told from one that is missing itself", async () => {
+  await withTempDir(async (directory) => {
+    const load = (file: string) => assertRejects(() => new AgentFiles([file]).load(), NetworkError);
+    const file = `${directory}/agents.ts`;
+    const missing = await load(file);
+    await Deno.writeTextFile(file, `await Deno.readTextFile("${directory}/prompt.txt");`);
+    const reading = await load(file);
+
+    assertStringIncludes(missing.message, "there is no such file");
+    assertStringIncludes(reading.message, "prompt.txt");
   });
 });
 
