@@ -77,6 +77,29 @@ Deno.test("a tool that fails says why; one that dies leaves its outcome unknown,
   assertEquals(await toolOf(tools, "echo").call({ text: "ho" }, running()), "ho");
 });
 
+Deno.test("a tool whose answer is none has failed, and its server goes on", async () => {
+  await using servers = new McpServers();
+  const tools = await servers.use({ odd: odd("good") }).tools();
+  const call = (name: string) => toolOf(tools, name).call({ text: "hi" }, running());
+  const failed = await failure(() => call("odd_answer"));
+
+  assertEquals(failed.code, "AGENT_FAILED");
+  assertStringIncludes(
+    failed.message,
+    'Tool "odd answer" of MCP server "odd" answered what is no answer of a tool: ',
+  );
+  assert(failed.message.length < 500);
+  assertEquals(await call("echo"), "hi");
+});
+
+Deno.test("of a server that is not usable is not told that it ended when it was told to", async () => {
+  await using servers = new McpServers();
+  const { message } = await failure(() => servers.use({ odd: odd("oddList") }).tools());
+
+  assertStringIncludes(message, "Invalid result for tools/list");
+  assert(!message.includes("It ended"), message);
+});
+
 Deno.test("a call that is given up is cancelled there; one that takes too long is given up", async () => {
   await using servers = new McpServers();
   const tools = await servers.use({ odd: odd("good", { callTimeoutMs: 200 }) }).tools();
