@@ -54,9 +54,9 @@ async function take({ id, method, params }: Message): Promise<void> {
     });
   }
   if (method === "tools/list") {
-    if (mode === "oddList") return reply({ tools: [{ name: 5 }] });
     const schema = { type: "object", properties: { text: { type: "string" } } };
-    reply({ tools: tools.map((name) => ({ name, inputSchema: schema })) });
+    const names: unknown[] = mode === "oddList" ? [5] : tools;
+    reply({ tools: names.map((name) => ({ name, inputSchema: schema })) });
   }
   if (method === "notifications/cancelled") cancelled.push(params!.requestId);
   if (method === "tools/call") await call(reply, params!);

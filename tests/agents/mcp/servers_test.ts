@@ -77,6 +77,23 @@ Deno.test("a tool that fails says why; one that dies leaves its outcome unknown,
   assertEquals(await toolOf(tools, "echo").call({ text: "ho" }, running()), "ho");
 });
 
+Deno.test("a server that dies in the middle of a run leaves it its tools, which say what is with it", async () => {
+  await using servers = new McpServers({ clock: new ManualClock() });
+  const used = servers.use({ odd: odd("good") });
+  const tools = await used.tools();
+  await failure(() => toolOf(tools, "die").call({}, running()));
+
+  const later = await used.tools();
+
+  assertEquals(later.map(({ name }) => name), tools.map(({ name }) => name));
+  const down = await failure(() => toolOf(later, "echo").call({}, running()));
+  assertStringIncludes(down.message, 'MCP server "odd" is not there');
+  const fresh = await failure(() => servers.use({ odd: odd("good") }).tools());
+  assertEquals(fresh.message, down.message, "nobody begins with what is not there");
+  used.end();
+  assertEquals((await failure(() => used.tools())).code, "CANCELLED");
+});
+
 Deno.test("a tool whose answer is none has failed, and its server goes on", async () => {
   await using servers = new McpServers();
   const tools = await servers.use({ odd: odd("good") }).tools();
