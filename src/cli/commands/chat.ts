@@ -82,7 +82,7 @@ export const command: Command = {
       onCut: () =>
         hint(
           "That line is as long as a terminal takes one, so its end may be missing. Part it into " +
-            "several, or give it on stdin: hanzo-network chat < FILE",
+            'several, or give it as a file: hanzo-network run "PROMPT" --context FILE',
         ),
     });
     const interrupt = () => {
