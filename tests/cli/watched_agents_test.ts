@@ -32,6 +32,8 @@ export const greeter = createAgent({
 function tellingWatch() {
   const watches: { folders: string[]; tell: (path: string, kind?: string) => void }[] = [];
   const watch = (folders: string[]): FolderWatch => {
+    // As those of the system do.
+    for (const folder of folders) Deno.statSync(folder);
     const { readable, writable } = new TransformStream<{ kind: string; paths: string[] }>();
     const writer = writable.getWriter();
     const tell = (path: string, kind = "modify") => void writer.write({ kind, paths: [path] });
@@ -185,6 +187,38 @@ Deno.test("agents that the node cannot have leave it those of before", async () 
     await eventually(() => node.log.lines("warn").length === 1, { what: "what is wrong" });
     assertStringIncludes(node.log.lines("warn")[0], '"greeter" is taken.');
     assertEquals(await node.answer(), "one");
+  });
+});
+
+Deno.test("a folder that goes and comes again, or another one in its place, is watched again", async () => {
+  await withTempDir(async (directory) => {
+    const [folder, file] = [`${directory}/agents`, `${directory}/agents/agents.ts`];
+    await Deno.mkdir(folder);
+    await Deno.writeTextFile(file, greeter('"one"'));
+    await using node = await rig(file);
+    const becomes = (answer: string) =>
+      eventually(async () => {
+        await node.clock.advance(100);
+        return await node.answer() === answer;
+      }, { what: answer });
+
+    await Deno.rename(folder, `${directory}/before`);
+    node.watches[0].tell(folder, "remove");
+    await eventually(async () => {
+      await node.clock.advance(100);
+      return node.log.lines("warn").length > 0;
+    }, { what: "that it is gone" });
+    await node.clock.advance(3_000);
+    assertEquals(await node.answer(), "one");
+    await Deno.mkdir(folder);
+    await Deno.writeTextFile(file, greeter('"two"'));
+    await becomes("two");
+    await eventually(() => node.watches.length === 2, { what: "the watch on the other folder" });
+    await Deno.writeTextFile(file, greeter('"three"'));
+    node.watches[1].tell(file);
+    await becomes("three");
+
+    assertEquals(node.log.lines("warn").length, 1, "it is told once");
   });
 });
 
