@@ -44,9 +44,10 @@ export interface ToolSource {
 export interface ServerTools {
   /**
    * Those that there are now: starts the servers that do not run. Lists change, so ask before each
-   * turn of a model; what runs already costs nothing.
+   * turn of a model; what runs already costs nothing. Of a server that has died meanwhile they are
+   * those that it had: they fail when they are called.
    *
-   * @throws {NetworkError} Why one of the servers cannot be used.
+   * @throws {NetworkError} Why one of the servers cannot be used, from the beginning.
    */
   tools(options?: ServerToolsOptions): Promise<readonly Tool[]>;
   /** The run has ended: servers that nobody else has a use for are ended. Idempotent. */

@@ -66,18 +66,19 @@ export class AgentFiles {
 
   async #agentsOf(given: string, suffix: string): Promise<(Agent | AgentNetwork)[]> {
     needModule(given);
-    let exports: Record<string, unknown>;
-    try {
-      exports = await import(await this.#moduleUrl(given, suffix));
-    } catch (cause) {
-      throw new NetworkError(
-        "INVALID_ARGUMENT",
+    const unloadable = (why: string, cause: unknown) =>
+      new NetworkError("INVALID_ARGUMENT", `Cannot load the agents of ${given}: ${why}`, { cause });
+    const url = await this.#moduleUrl(given, suffix).catch((cause) => {
+      throw unloadable(
         cause instanceof Deno.errors.NotFound
-          ? `Cannot load the agents of ${given}: there is no such file. Name a module, such as ./agents.ts.`
-          : `Cannot load the agents of ${given}: ${describeError(cause)}`,
-        { cause },
+          ? "there is no such file. Name a module, such as ./agents.ts."
+          : describeError(cause),
+        cause,
       );
-    }
+    });
+    const exports: Record<string, unknown> = await import(url).catch((cause) => {
+      throw unloadable(describeError(cause), cause);
+    });
     const found = Object.values(exports).flat().filter(isAgent);
     if (found.length > 0) return [...new Set(found)];
     throw new NetworkError(

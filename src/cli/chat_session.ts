@@ -159,9 +159,13 @@ export class ChatSession {
         show.event(event);
       }
     } catch (thrown) {
-      show.end();
+      const hasEndedLine = show.end();
       const error = NetworkError.from(thrown);
       this.#hasFailed = true;
+      // The terminal shows the key that was pressed.
+      if (answering.signal.aborted && this.#options.isInteractive && !hasEndedLine) {
+        terminal.error("");
+      }
       if (answering.signal.aborted) this.#tell("Stopped.");
       else this.#fail(error);
     } finally {
@@ -233,11 +237,12 @@ class Shown {
     }
   }
 
-  /** What follows stands in a line of its own. */
-  end(): void {
-    if (this.#terminal.json) return;
-    if (this.#text !== "" && !this.#text.endsWith("\n")) this.#terminal.line();
+  /** What follows stands in a line of its own; returns whether a line was under way. */
+  end(): boolean {
+    const isInLine = !this.#terminal.json && this.#text !== "" && !this.#text.endsWith("\n");
+    if (isInLine) this.#terminal.line();
     this.#text = "";
+    return isInLine;
   }
 
   /** What goes on beside the answer: for people only. */

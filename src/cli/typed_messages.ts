@@ -4,12 +4,20 @@ import type { CancelTimer, Clock } from "../base/clock.ts";
 
 /** Lines of one paste follow each other faster than anybody types. */
 const PASTE_MS = 30;
+/** Of a line a terminal of Linux holds so many bytes, and drops the rest. */
+const MAX_LINE_BYTES = 4_095;
+/** A letter whose end is dropped is read as another one of three bytes. */
+const MAX_CUT_BYTES = MAX_LINE_BYTES + 2;
+
+const encoder = new TextEncoder();
 
 /** What {@linkcode typedMessages} takes. */
 export interface TypedMessagesOptions {
   readonly clock: Clock;
   /** Told that several lines have come at once: Enter sends them. */
   readonly onPaste: () => void;
+  /** Told that a line is as long as the terminal lets it: there may have been more of it. */
+  readonly onCut: () => void;
 }
 
 /** See {@linkcode typedMessages}. */
@@ -24,7 +32,7 @@ export interface TypedMessages extends AsyncIterable<string> {
  */
 export function typedMessages(
   lines: AsyncIterable<string>,
-  { clock, onPaste }: TypedMessagesOptions,
+  { clock, onPaste, onCut }: TypedMessagesOptions,
 ): TypedMessages {
   const messages: string[] = [];
   let changed = Promise.withResolvers<void>();
@@ -46,6 +54,7 @@ export function typedMessages(
   const read = async () => {
     try {
       for await (const line of lines) {
+        if (isCut(line)) onCut();
         fresh.push(line);
         cancel();
         cancel = clock.after(PASTE_MS, quiet);
@@ -79,4 +88,9 @@ export function typedMessages(
       }
     },
   };
+}
+
+function isCut(line: string): boolean {
+  const { length } = encoder.encode(line);
+  return length >= MAX_LINE_BYTES && length <= MAX_CUT_BYTES;
 }

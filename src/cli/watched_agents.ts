@@ -30,6 +30,8 @@ export interface WatchedAgentsNeeds {
 
 /** Editors write in several steps; after the last one nothing happens for so long. */
 const QUIET_MS = 100;
+/** A folder that is gone is looked for so often: one that comes in its place is another one. */
+const LOOK_MS = 1_000;
 
 /** See the top of the file. */
 export class WatchedAgents {
@@ -39,6 +41,8 @@ export class WatchedAgents {
   /** What the files held when they were last loaded, well or not. */
   #contents: string | undefined;
   #cancel: CancelTimer = () => {};
+  /** Whether a folder that was watched is gone. */
+  #isBlind = false;
   #work: Promise<void> = Promise.resolve();
   #isStopped = false;
 
@@ -65,17 +69,26 @@ export class WatchedAgents {
   }
 
   #changed(paths: readonly string[]): void {
-    if (this.#isStopped || !concerns(paths, this.#needs.files.paths)) return;
+    if (concerns(paths, this.#needs.files.paths)) this.#lookAfter(QUIET_MS);
+  }
+
+  #lookAfter(delayMs: number): void {
+    if (this.#isStopped) return;
     this.#cancel();
-    this.#cancel = this.#needs.clock.after(QUIET_MS, () => {
-      this.#work = this.#work.then(() => this.#reload());
+    this.#cancel = this.#needs.clock.after(delayMs, () => {
+      this.#work = this.#work.then(() => this.#look());
     });
   }
 
-  async #reload(): Promise<void> {
+  async #look(): Promise<void> {
+    const contents = await this.#needs.files.contents();
+    if (this.#isStopped) return;
+    if (contents !== this.#contents) await this.#reload(contents);
+    else if (this.#isBlind) await this.#rewatch();
+  }
+
+  async #reload(contents: string): Promise<void> {
     const { files, logger, replace } = this.#needs;
-    const contents = await files.contents();
-    if (this.#isStopped || contents === this.#contents) return;
     try {
       const agents = await files.load();
       if (this.#isStopped) return;
@@ -100,7 +113,8 @@ export class WatchedAgents {
   async #rewatch(): Promise<void> {
     const folders = foldersOf(this.#needs.files.paths);
     if (this.#isStopped || folders.length === 0) return;
-    if (this.#watching?.folders.join("\n") === folders.join("\n")) return;
+    const isSame = this.#watching?.folders.join("\n") === folders.join("\n");
+    if (isSame && !this.#isBlind) return;
     this.#watching?.watch.close();
     await this.#watching?.ended;
     if (this.#isStopped) return;
@@ -114,16 +128,24 @@ export class WatchedAgents {
     }
     try {
       const watch = this.#watch(folders);
-      this.#watching = { folders, watch, ended: this.#listen(watch) };
+      this.#watching = { folders, watch, ended: this.#listen(watch, folders) };
+      // It may have changed before it was watched again.
+      if (this.#isBlind) this.#lookAfter(QUIET_MS);
+      this.#isBlind = false;
     } catch (thrown) {
+      if (this.#isBlind) return this.#lookAfter(LOOK_MS);
       const problem = describeError(thrown);
       this.#needs.logger.warn("Changes of agents are not seen: {problem}", { problem });
     }
   }
 
-  async #listen(watch: FolderWatch): Promise<void> {
+  async #listen(watch: FolderWatch, folders: readonly string[]): Promise<void> {
     try {
       for await (const { kind, paths } of watch) {
+        if (kind === "remove" && paths.some((path) => folders.includes(path))) {
+          this.#isBlind = true;
+          this.#lookAfter(QUIET_MS);
+        }
         // Reading them is no change.
         if (kind !== "access") this.#changed(paths);
       }

@@ -9,6 +9,9 @@ import type { EngineClient, EngineReply } from "./engine_client.ts";
 /** Below `/v1`. */
 export const YOUNGER_PATHS = ["/responses", "/messages"] as const;
 
+/** Who says this has not looked at the question: it is locked, full, or starts. */
+const SAYS_NOTHING: ReadonlySet<number> = new Set([401, 403, 408, 429, 503]);
+
 /** One of {@linkcode YOUNGER_PATHS}. */
 export type YoungerPath = typeof YOUNGER_PATHS[number];
 
@@ -21,15 +24,15 @@ export class YoungerPaths {
     this.#client = client;
   }
 
-  /** Asks at most once; where no answer comes it has none for now. */
+  /** Asks until it is known; as long as it is not, it has none. */
   has(path: YoungerPath): Promise<boolean> {
     const known = this.#known;
     let answer = known.get(path);
     if (answer === undefined) {
       // It has no model, and costs nothing.
-      answer = this.#client.openAi(path, {}).then(isThere).catch(() => {
-        known.delete(path);
-        return false;
+      answer = this.#client.openAi(path, {}).then(isThere, () => undefined).then((isThere) => {
+        if (isThere === undefined) known.delete(path);
+        return isThere ?? false;
       });
       known.set(path, answer);
     }
@@ -46,6 +49,6 @@ export class YoungerPaths {
  * It misses something in the question. Whoever does not know the path says 404, or 405, and LM
  * Studio 200.
  */
-function isThere({ status }: EngineReply): boolean {
-  return status === 400 || status === 422;
+function isThere({ status }: EngineReply): boolean | undefined {
+  return SAYS_NOTHING.has(status) ? undefined : status === 400 || status === 422;
 }

@@ -170,11 +170,55 @@ Deno.test("Ctrl-C stops an answer, and the next one leaves; after a message it i
   assertEquals(chat.asked[3].turns.length, 4);
 });
 
+Deno.test("that an answer was stopped stands in a line of its own, behind the key that the terminal shows", async () => {
+  for (const said of ["", "so far"]) {
+    const begun = Promise.withResolvers<void>();
+    const chat = atTerminal(async function* (_question, signal) {
+      if (said !== "") yield { type: "token", text: said };
+      begun.resolve();
+      await new Promise((_, reject) => {
+        signal.addEventListener("abort", () => reject(new NetworkError("CANCELLED", "stopped")));
+      });
+    });
+    chat.type("slow");
+    await soon(begun.promise, "the question");
+    const before = chat.shown().stderr.length;
+    chat.session.interrupt();
+    chat.session.interrupt();
+    await soon(chat.done, "the end");
+
+    const { stdout, stderr } = chat.shown();
+    assertEquals(stderr.slice(before), `${said === "" ? "\n" : ""}(Stopped.)\n`);
+    assertEquals(stdout.includes("so far\n"), said !== "");
+  }
+});
+
+Deno.test("a line that a terminal may have cut is told of", async () => {
+  const clock = new ManualClock();
+  const { lines, type, end } = typist();
+  let cuts = 0;
+  const typed = typedMessages(lines, { clock, onPaste: () => {}, onCut: () => void cuts++ });
+  const messages = Array.fromAsync(typed);
+  for (
+    const [line, count] of [["x".repeat(4_094), 0], ["ä".repeat(2_047) + "\ufffd", 1]] as const
+  ) {
+    type(line);
+    await clock.advance(30);
+    assertEquals(cuts, count);
+  }
+  end();
+  assertEquals((await messages).length, 2);
+});
+
 Deno.test("lines that are pasted at once are one message with the line that is sent after them", async () => {
   const clock = new ManualClock();
   const { lines, type, end } = typist();
   let pastes = 0;
-  const typed = typedMessages(lines, { clock, onPaste: () => void pastes++ });
+  const typed = typedMessages(lines, {
+    clock,
+    onPaste: () => void pastes++,
+    onCut: () => {},
+  });
   const messages = typed[Symbol.asyncIterator]();
   const next = async () => (await soon(messages.next(), "a message")).value;
   type("one");

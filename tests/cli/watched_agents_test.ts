@@ -1,8 +1,9 @@
 /** Agents whose files change while their node runs. */
 
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import type { Agent } from "../../src/agents/agent.ts";
 import type { AgentNetwork } from "../../src/agents/networks/agent_network.ts";
+import { NetworkError } from "../../src/base/errors.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { ManualClock } from "../../src/base/manual_clock.ts";
 import { AgentFiles } from "../../src/cli/agent_files.ts";
@@ -31,6 +32,8 @@ export const greeter = createAgent({
 function tellingWatch() {
   const watches: { folders: string[]; tell: (path: string, kind?: string) => void }[] = [];
   const watch = (folders: string[]): FolderWatch => {
+    // As those of the system do.
+    for (const folder of folders) Deno.statSync(folder);
     const { readable, writable } = new TransformStream<{ kind: string; paths: string[] }>();
     const writer = writable.getWriter();
     const tell = (path: string, kind = "modify") => void writer.write({ kind, paths: [path] });
@@ -112,6 +115,19 @@ Deno.test("a file that changes gives its node other agents, and an error in it l
   });
 });
 
+Deno.test("a module that finds a file of its own missing is told from one that is missing itself", async () => {
+  await withTempDir(async (directory) => {
+    const load = (file: string) => assertRejects(() => new AgentFiles([file]).load(), NetworkError);
+    const file = `${directory}/agents.ts`;
+    const missing = await load(file);
+    await Deno.writeTextFile(file, `await Deno.readTextFile("${directory}/prompt.txt");`);
+    const reading = await load(file);
+
+    assertStringIncludes(missing.message, "there is no such file");
+    assertStringIncludes(reading.message, "prompt.txt");
+  });
+});
+
 Deno.test("many changes at once are one, and what stays the same is not loaded again", async () => {
   await withTempDir(async (directory) => {
     const file = `${directory}/agents.ts`;
@@ -171,6 +187,38 @@ Deno.test("agents that the node cannot have leave it those of before", async () 
     await eventually(() => node.log.lines("warn").length === 1, { what: "what is wrong" });
     assertStringIncludes(node.log.lines("warn")[0], '"greeter" is taken.');
     assertEquals(await node.answer(), "one");
+  });
+});
+
+Deno.test("a folder that goes and comes again, or another one in its place, is watched again", async () => {
+  await withTempDir(async (directory) => {
+    const [folder, file] = [`${directory}/agents`, `${directory}/agents/agents.ts`];
+    await Deno.mkdir(folder);
+    await Deno.writeTextFile(file, greeter('"one"'));
+    await using node = await rig(file);
+    const becomes = (answer: string) =>
+      eventually(async () => {
+        await node.clock.advance(100);
+        return await node.answer() === answer;
+      }, { what: answer });
+
+    await Deno.rename(folder, `${directory}/before`);
+    node.watches[0].tell(folder, "remove");
+    await eventually(async () => {
+      await node.clock.advance(100);
+      return node.log.lines("warn").length > 0;
+    }, { what: "that it is gone" });
+    await node.clock.advance(3_000);
+    assertEquals(await node.answer(), "one");
+    await Deno.mkdir(folder);
+    await Deno.writeTextFile(file, greeter('"two"'));
+    await becomes("two");
+    await eventually(() => node.watches.length === 2, { what: "the watch on the other folder" });
+    await Deno.writeTextFile(file, greeter('"three"'));
+    node.watches[1].tell(file);
+    await becomes("three");
+
+    assertEquals(node.log.lines("warn").length, 1, "it is told once");
   });
 });
 

@@ -1,10 +1,11 @@
 /** Agents that models drive, in whole networks: on other devices, with the tools of these, in threads. */
 
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { createAgent } from "../../src/agents/agent.ts";
 import type { RunEvent, RunResult } from "../../src/agents/run_event.ts";
 import { sequentialRouter } from "../../src/agents/networks/routers.ts";
 import { calling, ScriptedModel } from "../agents/models/scripted_model.ts";
+import { CLOCKED_URL, ClockedEngine } from "../support/engines/clocked_engine.ts";
 import { MemoryFleet } from "../support/memory_fleet.ts";
 
 const took = { usage: { inputTokens: 10, outputTokens: 3 } };
@@ -55,6 +56,23 @@ Deno.test("an agent with a model runs on another device, with the tools of that 
   const device = JSON.parse(told.find((text) => text.includes("nodeId"))!);
   assertEquals([device.nodeId, device.labels], ["b", ["attic"]]);
   assertEquals(a.network.state.get("seen"), 1, "what the model has kept is on every device");
+});
+
+Deno.test("a model that an agent has heard to its end has done its task, and its speed is known", async () => {
+  await using fleet = new MemoryFleet(1206);
+  const engine = new ClockedEngine(fleet.clock);
+  const agent = createAgent({ name: "thinker", description: "Thinks", model: "m" });
+  const a = await fleet.start({ nodeId: "a", agents: [agent] });
+  await fleet.start({ nodeId: "b", engines: [CLOCKED_URL] }, { platform: engine.platform });
+  await fleet.advance(500);
+
+  await fleet.wait(a.network.run("Hello", { initialAgent: "thinker" }));
+
+  const { recentTasks } = a.network.getNetworkStatus();
+  assertEquals(recentTasks.map(({ outcome }) => outcome), ["ok", "ok"]);
+  assertEquals(engine.cancelled, 0);
+  const [{ devices: [{ tokensPerSecond }] }] = a.network.models();
+  assert(tokensPerSecond !== null);
 });
 
 Deno.test("what several agents took is told together", async () => {

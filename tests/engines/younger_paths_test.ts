@@ -34,6 +34,20 @@ Deno.test("a path is there where something is missing in the question, else it i
   }
 });
 
+Deno.test("an engine that is full, starts or is locked has not said that it has no such path", async () => {
+  for (const status of [401, 403, 408, 429, 503]) {
+    const engine = engineWith({ "/v1/messages": () => Response.json({}, { status }) });
+    const { watch } = watchRig([knownPlace([8_000, "vllm"])], engine.http);
+    await watch.look();
+    const [found] = watch.find("m");
+    assertEquals(await found.hasPath("/messages"), false);
+    engine.answers["/v1/messages"] = MISSES;
+
+    assertEquals(await found.hasPath("/messages"), true, `${status}`);
+    await watch.stop();
+  }
+});
+
 Deno.test("it is asked once, and again after the engine was gone or gave no answer", async () => {
   const engine = engineWith({ "/v1/messages": MISSES, "/v1/responses": SILENCE });
   const { watch, clock } = watchRig([knownPlace([8_000, "vllm"])], engine.http);

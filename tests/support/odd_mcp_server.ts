@@ -18,6 +18,7 @@ let tools = [
   "cancelled",
   "add tool",
   "pid",
+  "odd answer",
 ];
 const cancelled: unknown[] = [];
 
@@ -54,7 +55,8 @@ async function take({ id, method, params }: Message): Promise<void> {
   }
   if (method === "tools/list") {
     const schema = { type: "object", properties: { text: { type: "string" } } };
-    reply({ tools: tools.map((name) => ({ name, inputSchema: schema })) });
+    const names: unknown[] = mode === "oddList" ? [5] : tools;
+    reply({ tools: names.map((name) => ({ name, inputSchema: schema })) });
   }
   if (method === "notifications/cancelled") cancelled.push(params!.requestId);
   if (method === "tools/call") await call(reply, params!);
@@ -80,6 +82,8 @@ async function call(reply: (result: unknown) => void, params: Params): Promise<v
     case "deep":
       write(`{"jsonrpc":"2.0","id":1,"result":${"[".repeat(5_000)}${"]".repeat(5_000)}}\n`);
       return text("after");
+    case "odd answer":
+      return reply({ content: [{ type: "smell" }] });
     case "fail":
       return reply({ content: [{ type: "text", text: "the disk is full" }], isError: true });
     case "cancelled":

@@ -13,6 +13,8 @@ import { toolResult } from "./tool_result.ts";
 const CALL_TIMEOUT_MS = 120_000;
 /** Ours comes first, by the node's clock. */
 const NO_LIMIT_MS = 2 ** 31 - 1;
+/** Of what is wrong with an answer, so much is told. */
+const MAX_REASON_LENGTH = 300;
 /** How long after it has died, or did not start, it is started again; twice as long each time. */
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
@@ -66,7 +68,7 @@ export class McpConnection {
   /**
    * Calls a tool by the server's own name for it.
    *
-   * @throws {NetworkError} `AGENT_FAILED` with what the tool says, `INVALID_ARGUMENT` when it does
+   * @throws {NetworkError} `AGENT_FAILED` with what the tool says, or when that is no answer, `INVALID_ARGUMENT` when it does
    * not take the arguments, `DEADLINE_EXCEEDED`, the signal's reason, or `UNKNOWN_OUTCOME` when the
    * server died meanwhile.
    */
@@ -160,9 +162,9 @@ export class McpConnection {
     if (state.is !== "open" || state.session !== session) return;
     const { name, logger } = this.#options;
     this.#lost(state, `It has ended.${why}`);
-    logger.warn('MCP server "{name}" has ended; it is started again when it is needed.{why}', {
+    logger.warn('MCP server "{name}" has ended, and is started again when it is needed: {why}', {
       name,
-      why,
+      why: why.trim() || "it has closed the connection",
     });
   }
 
@@ -192,13 +194,26 @@ export class McpConnection {
 
   async #failure(thrown: unknown, called: string, session: Session): Promise<NetworkError> {
     if (thrown instanceof NetworkError) return thrown;
-    const { ProtocolError, ProtocolErrorCode } = await import("@modelcontextprotocol/client");
+    const { ProtocolError, ProtocolErrorCode, SdkError, SdkErrorCode } = await import(
+      "@modelcontextprotocol/client"
+    );
     const reason = describeError(thrown);
     if (thrown instanceof ProtocolError) {
       const isArgument = thrown.code === ProtocolErrorCode.InvalidParams;
       return new NetworkError(
         isArgument ? "INVALID_ARGUMENT" : "AGENT_FAILED",
         `${called} refused the call: ${reason}`,
+        { cause: thrown },
+      );
+    }
+    const { InvalidResult, UnsupportedResultType } = SdkErrorCode;
+    if (
+      thrown instanceof SdkError &&
+      (thrown.code === InvalidResult || thrown.code === UnsupportedResultType)
+    ) {
+      return new NetworkError(
+        "AGENT_FAILED",
+        `${called} answered what is no answer of a tool: ${reason.slice(0, MAX_REASON_LENGTH)}`,
         { cause: thrown },
       );
     }

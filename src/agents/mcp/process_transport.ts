@@ -46,6 +46,8 @@ export class ProcessTransport implements Transport {
   #garbage = 0;
   #lastSaid = "";
   #exit: Deno.CommandStatus | undefined;
+  /** Whether it was told to end before it did. */
+  #isTold = false;
   #over: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -100,17 +102,19 @@ export class ProcessTransport implements Transport {
     return this.#closing ??= this.#close();
   }
 
-  /** How it ended, and what it said last, for an error: ` It ended with code 1 and said: …`. */
+  /** How it ended by itself, and what it said last: ` It ended with exit code 1. It said: "…".`. */
   obituary(): string {
-    const how = this.#exit === undefined
+    const exit = this.#exit;
+    const how = exit === undefined || this.#isTold && (exit.success || exit.signal !== null)
       ? ""
-      : ` It ended with ${this.#exit.signal ?? `exit code ${this.#exit.code}`}.`;
+      : ` It ended with ${exit.signal ?? `exit code ${exit.code}`}.`;
     return this.#lastSaid === "" ? how : `${how} It said: ${JSON.stringify(this.#lastSaid)}.`;
   }
 
   async #close(): Promise<void> {
     const child = this.#child;
     if (child === undefined) return this.onclose?.();
+    this.#isTold = this.#exit === undefined;
     const { clock } = this.#options;
     // Not waited for: who reads nothing keeps it from ending.
     this.#input?.close().catch(() => {});

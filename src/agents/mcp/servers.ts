@@ -33,6 +33,13 @@ interface Held {
   users: number;
 }
 
+/** One of them, as one run knows it. */
+interface Used {
+  readonly held: Held;
+  /** The tools that it had when the run last asked. */
+  listed?: readonly ListedTool[];
+}
+
 /** See the top of the file. */
 export class McpServers implements AsyncDisposable {
   readonly #logger: Logger;
@@ -67,7 +74,7 @@ export class McpServers implements AsyncDisposable {
    * @param servers By name, as {@linkcode checkMcpServers} has found them right.
    */
   use(servers: Readonly<Record<string, McpServerOptions>>): ServerTools {
-    const used = new Map<string, Held>();
+    const used = new Map<string, Used>();
     let hasEnded = false;
     return {
       tools: async (options) => {
@@ -76,14 +83,14 @@ export class McpServers implements AsyncDisposable {
           if (used.has(name)) continue;
           const held = this.#hold(name, server);
           held.users++;
-          used.set(name, held);
+          used.set(name, { held });
         }
         return await this.#tools(used, options);
       },
       end: () => {
         if (hasEnded) return;
         hasEnded = true;
-        for (const held of used.values()) held.users--;
+        for (const { held } of used.values()) held.users--;
         for (const server of Object.values(servers)) this.#endUnlessNeeded(keyOf(server));
       },
     };
@@ -102,12 +109,21 @@ export class McpServers implements AsyncDisposable {
   }
 
   async #tools(
-    used: ReadonlyMap<string, Held>,
+    used: ReadonlyMap<string, Used>,
     { taken = [], signal = new AbortController().signal }: ServerToolsOptions = {},
   ): Promise<Tool[]> {
     const lists = await Promise.all(
-      [...used].map(async ([name, { connection }]) => {
-        return { name, connection, listed: await connection.tools(signal) };
+      [...used].map(async ([name, one]) => {
+        const { held: { connection } } = one;
+        try {
+          one.listed = await connection.tools(signal);
+        } catch (thrown) {
+          // A run that has begun with it goes on without it: whoever calls its tools is told why.
+          if (one.listed === undefined || signal.aborted || connection.state === "closed") {
+            throw thrown;
+          }
+        }
+        return { name, connection, listed: one.listed };
       }),
     );
     const labels = new Set(taken);

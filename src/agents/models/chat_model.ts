@@ -1,6 +1,6 @@
 /** Models that speak OpenAI's protocol, over whatever carries its bytes: a URL, or the network. */
 
-import { type CancelTimer, type Clock, systemClock } from "../../base/clock.ts";
+import { type CancelTimer, type Clock, doneWithin, systemClock } from "../../base/clock.ts";
 import { describeError, type ErrorCode, NetworkError } from "../../base/errors.ts";
 import { AnswerInPieces, chatBody, MAX_ANSWER_BYTES, readAnswer, reasonIn } from "./chat_wire.ts";
 import { eventData } from "./event_stream.ts";
@@ -48,6 +48,9 @@ export interface ChatModelOptions {
   /** Makes what a server says fit to be told: it may repeat a key. */
   readonly censor?: (said: string) => string;
 }
+
+/** How long a body may go on behind what the model has said last. */
+const END_PATIENCE_MS = 1_000;
 
 /** What refusals mean, and what helps. */
 const REFUSALS: Readonly<Record<number, { code: ErrorCode; mend: string }>> = {
@@ -106,8 +109,12 @@ async function readPieces(
   patience: Patience,
 ): Promise<ModelAnswer> {
   const answer = new AnswerInPieces(action);
-  for await (const data of eventData(limited(body, action, patience), action)) {
-    if (data === "[DONE]") return answer.answer(true);
+  const events = eventData(limited(body, action, patience), action);
+  for await (const data of { [Symbol.asyncIterator]: () => events }) {
+    if (data === "[DONE]") {
+      await patience.forEnd(events.next());
+      return answer.answer(true);
+    }
     const said = answer.push(data);
     if (said === "") continue;
     const taken = onToken(said);
@@ -181,6 +188,17 @@ class Patience {
   /** Until it is renewed nobody waits. */
   rest(): void {
     this.#cancel();
+  }
+
+  /**
+   * Waits for the end of what has said its last, but not for long: who leaves before it leaves a
+   * model that has done all its work as if it had been stopped.
+   */
+  async forEnd(end: Promise<unknown>): Promise<void> {
+    this.rest();
+    // What goes wrong behind the answer is of no account.
+    const isOver = await doneWithin(this.#clock, END_PATIENCE_MS, end.catch(() => {}));
+    if (!isOver) this.#late.abort(new NetworkError("CANCELLED", "It has said its last."));
   }
 
   end(): void {

@@ -75,9 +75,15 @@ export const command: Command = {
       },
     });
     const typed = lines(new Response(Deno.stdin.readable));
+    const hint = (text: string) => terminal.error(terminal.style("dim", text));
     const typedHere = typedMessages(typed, {
       clock: systemClock,
-      onPaste: () => terminal.error(terminal.style("dim", "Enter sends what was pasted.")),
+      onPaste: () => hint("Enter sends what was pasted."),
+      onCut: () =>
+        hint(
+          "That line is as long as a terminal takes one, so its end may be missing. Part it into " +
+            'several, or give it as a file: hanzo-network run "PROMPT" --context FILE',
+        ),
     });
     const interrupt = () => {
       typedHere.drop();

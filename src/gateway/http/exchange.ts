@@ -21,6 +21,8 @@ export const LINGER_MS = 1_000;
 const LINGER_PAUSE_MS = 10;
 /** Turns of the queue of promises after which a piece of a body is not ready yet. */
 const READY_TURNS = 10;
+/** Answers that never have a body, and must not tell its length (RFC 9110, 8.6). */
+const BODILESS: ReadonlySet<number> = new Set([204, 304]);
 /** Node's own affair, whatever a handler sets. */
 const FRAMING = /^(connection|content-length|keep-alive|transfer-encoding)$/;
 
@@ -110,7 +112,8 @@ export class Exchange {
 
   async #sendWhole(status: number, head: string[], body: string | Uint8Array): Promise<void> {
     const length = typeof body === "string" ? Buffer.byteLength(body) : body.length;
-    this.#res.writeHead(status, [...head, "content-length", `${length}`]);
+    if (!BODILESS.has(status)) head.push("content-length", `${length}`);
+    this.#res.writeHead(status, head);
     await this.#end(this.#req.method === "HEAD" || length === 0 ? undefined : body);
   }
 

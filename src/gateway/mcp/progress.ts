@@ -21,7 +21,7 @@ export class Progress {
     const progressToken = this.#context._meta?.progressToken;
     if (progressToken === undefined || text === "") return;
     this.#waiting += text.slice(0, MAX_WAITING - this.#waiting.length);
-    this.#telling ??= this.#tellAll(progressToken).finally(() => this.#telling = undefined);
+    this.#telling ??= this.#tellAll(progressToken);
   }
 
   /** Resolves when all is told: nothing may come after the answer. */
@@ -40,8 +40,10 @@ export class Progress {
         await this.#context.notify({ method: "notifications/progress", params });
       } catch {
         // The client is gone; its end is noticed elsewhere.
-        return;
+        break;
       }
     }
+    // Not a turn later: what is said in between would wait for somebody to say more.
+    this.#telling = undefined;
   }
 }

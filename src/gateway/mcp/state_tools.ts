@@ -76,13 +76,14 @@ export function addStateTools(server: McpServer, find: FindNetwork): void {
   });
 }
 
-/** As many as are wanted and fit. */
+/** As many as are wanted and fit; one that is too large for the room that is left is passed over. */
 function firstOf(entries: readonly StateEntry[], limit: number): StateEntry[] {
   let room = MAX_LISTED_CHARACTERS;
   const shown: StateEntry[] = [];
   for (const { key, value } of entries.slice(0, limit)) {
-    room -= key.length + JSON.stringify(value).length;
-    if (room < 0) break;
+    const length = key.length + JSON.stringify(value).length;
+    if (length > room) continue;
+    room -= length;
     shown.push({ key, value });
   }
   return shown;

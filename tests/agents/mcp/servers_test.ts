@@ -77,6 +77,46 @@ Deno.test("a tool that fails says why; one that dies leaves its outcome unknown,
   assertEquals(await toolOf(tools, "echo").call({ text: "ho" }, running()), "ho");
 });
 
+Deno.test("a server that dies in the middle of a run leaves it its tools, which say what is with it", async () => {
+  await using servers = new McpServers({ clock: new ManualClock() });
+  const used = servers.use({ odd: odd("good") });
+  const tools = await used.tools();
+  await failure(() => toolOf(tools, "die").call({}, running()));
+
+  const later = await used.tools();
+
+  assertEquals(later.map(({ name }) => name), tools.map(({ name }) => name));
+  const down = await failure(() => toolOf(later, "echo").call({}, running()));
+  assertStringIncludes(down.message, 'MCP server "odd" is not there');
+  const fresh = await failure(() => servers.use({ odd: odd("good") }).tools());
+  assertEquals(fresh.message, down.message, "nobody begins with what is not there");
+  used.end();
+  assertEquals((await failure(() => used.tools())).code, "CANCELLED");
+});
+
+Deno.test("a tool whose answer is none has failed, and its server goes on", async () => {
+  await using servers = new McpServers();
+  const tools = await servers.use({ odd: odd("good") }).tools();
+  const call = (name: string) => toolOf(tools, name).call({ text: "hi" }, running());
+  const failed = await failure(() => call("odd_answer"));
+
+  assertEquals(failed.code, "AGENT_FAILED");
+  assertStringIncludes(
+    failed.message,
+    'Tool "odd answer" of MCP server "odd" answered what is no answer of a tool: ',
+  );
+  assert(failed.message.length < 500);
+  assertEquals(await call("echo"), "hi");
+});
+
+Deno.test("of a server that is not usable is not told that it ended when it was told to", async () => {
+  await using servers = new McpServers();
+  const { message } = await failure(() => servers.use({ odd: odd("oddList") }).tools());
+
+  assertStringIncludes(message, "Invalid result for tools/list");
+  assert(!message.includes("It ended"), message);
+});
+
 Deno.test("a call that is given up is cancelled there; one that takes too long is given up", async () => {
   await using servers = new McpServers();
   const tools = await servers.use({ odd: odd("good", { callTimeoutMs: 200 }) }).tools();

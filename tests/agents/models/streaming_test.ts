@@ -7,8 +7,10 @@ import { AnswerInPieces } from "../../../src/agents/models/chat_wire.ts";
 import { eventData } from "../../../src/agents/models/event_stream.ts";
 import type { ModelAnswer, ModelRequest } from "../../../src/agents/models/model.ts";
 import { createOpenAiModel } from "../../../src/agents/models/openai_model.ts";
+import { chatModel } from "../../../src/agents/models/chat_model.ts";
 import { createTool } from "../../../src/agents/tool.ts";
 import { NetworkError } from "../../../src/base/errors.ts";
+import { ManualClock } from "../../../src/base/manual_clock.ts";
 import type { EngineFault } from "../../support/engines/engine_server.ts";
 import { OpenAiEngine, type OpenAiEngineOptions } from "../../support/engines/open_ai_engine.ts";
 import { answerOf, callOf } from "../calls.ts";
@@ -160,6 +162,33 @@ Deno.test("an agent whose model is an engine's streams, calls tools, and is stop
   assertEquals(answer.output, "It is 42.");
   assertEquals(answer.usage?.modelCalls, 2);
   assertEquals(events, ["tool-call", "tool-result", "token", "token", "token"]);
+});
+
+Deno.test("a body that does not end behind the answer is left after a second", async () => {
+  const clock = new ManualClock();
+  const waiting = Promise.withResolvers<AbortSignal>();
+  async function* body(signal: AbortSignal) {
+    yield encoder.encode('data: {"choices": [{"delta": {"content": "Hi"}}]}\n\ndata: [DONE]\n\n');
+    waiting.resolve(signal);
+    await new Promise((_, reject) =>
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true })
+    );
+  }
+  const model = chatModel({
+    name: "m",
+    action: "Cannot",
+    clock,
+    send: ({ signal }) => Promise.resolve({ status: 200, body: body(signal) }),
+  });
+
+  const answer = model.generate({ messages: HELLO, onToken: () => {} });
+  const left = await waiting.promise;
+  await clock.advance(999);
+  assertEquals(left.aborted, false);
+  await clock.advance(1);
+
+  assertEquals((await answer).text, "Hi");
+  assertEquals(left.aborted, true);
 });
 
 const encoder = new TextEncoder();
