@@ -32,6 +32,21 @@ Deno.test("a node that accepts and never answers is given up after five seconds"
   while (await connection.read(buffer).catch(() => null) !== null);
 });
 
+Deno.test("a node has time to list a large state", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const clock = new ManualClock();
+  const { state } = new NodeClient({ api: `http://127.0.0.1:${port}`, token: "t" }, clock);
+  const listed = state.entries("");
+  listed.catch(() => {});
+  using connection = await listener.accept();
+  await connection.read(new Uint8Array(4_096));
+  await clock.advance(60_000);
+  const head = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n";
+  await connection.write(new TextEncoder().encode(`${head}[]`));
+  assertEquals(await listed, []);
+});
+
 Deno.test("of a change that a node does not answer in time it is not known whether it was done", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
