@@ -3,6 +3,7 @@
 import type { JsonValue } from "../base/bounded_json.ts";
 import type { Cancellation } from "../base/cancellation.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
+import { WholeCharacters } from "../base/whole_characters.ts";
 import type {
   Agent,
   AgentAnswer,
@@ -292,14 +293,20 @@ async function stream(
   // at a `yield`, even while `emit` is pending, or else as soon as it comes to one.
   const leave = () => generator.return(undefined);
   const forget = cancellation.onCancel(() => void leave().catch(() => {}));
+  const characters = new WholeCharacters();
   let streamed = "";
   try {
     for (let step = await generator.next();; step = await generator.next()) {
       cancellation.throwIfRequested();
-      if (step.done) return step.value === undefined ? { output: streamed } : toAnswer(step.value);
+      if (step.done) {
+        if (step.value !== undefined) return toAnswer(step.value);
+        const rest = characters.rest();
+        if (rest !== "") await emit({ type: "token", text: rest });
+        return { output: streamed };
+      }
       if (typeof step.value !== "string") throw new TypeError(`it yielded ${kindOf(step.value)}`);
       streamed += step.value;
-      const told = emit({ type: "token", text: step.value });
+      const told = emit({ type: "token", text: characters.with(step.value) });
       if (told !== undefined) await told;
     }
   } finally {

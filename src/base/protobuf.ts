@@ -21,9 +21,15 @@ export function bytesTag(field: number): number {
 }
 
 const textEncoder = new TextEncoder();
-const textDecoder = new TextDecoder();
+// A text may begin with a byte order mark, which is a part of it: without it, a key is another key.
+const textDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /** Up to here a string of ASCII is faster read and written by hand than by the system. */
 const SHORT = 64;
+
+/** What a field's bytes say. What is no UTF-8 becomes the replacement character. */
+export function textOfUtf8(bytes: Uint8Array): string {
+  return textDecoder.decode(bytes);
+}
 
 /** A writer that was made large by one message does not stay so. */
 const MOST_KEPT = 1024 * 1024;
@@ -207,7 +213,7 @@ export class ProtoReader {
       // In one call, not unit by unit: that would make a string of strings.
       if (all < 0x80) return String.fromCharCode.apply(null, this.#units(start, end));
     }
-    return textDecoder.decode(this.#bytes.subarray(start, end));
+    return textOfUtf8(this.#bytes.subarray(start, end));
   }
 
   /** Leaves out a field that is not known: a later version may have added it. */

@@ -33,6 +33,15 @@ export async function directFetch(url: URL, request: DirectRequest): Promise<Res
   return stoppable(await fetch(url, request), request.signal);
 }
 
+/** Whether {@linkcode directFetch} has failed before anything could be sent. */
+export function isUnsent(failure: unknown): boolean {
+  if (!(failure instanceof Error)) return false;
+  // The runtime's client tells it by words alone, and Node's by a code.
+  return /\(Connect\)/.test(failure.message) ||
+    "code" in failure && failure.code === "ECONNREFUSED" ||
+    isUnsent(failure.cause);
+}
+
 /** Node's client asks no proxy, and takes 40 ms longer to load. */
 async function nodeFetch(url: URL, { body, ...options }: DirectRequest): Promise<Response> {
   const [{ request }, { Readable }] = await Promise.all([

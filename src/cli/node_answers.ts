@@ -6,7 +6,7 @@ import { errorOfOpenAi } from "../dialects/openai/errors.ts";
 import type { ErrorBody } from "../gateway/control_api.ts";
 
 /** The lines of a body, as they come. */
-export async function* lines(response: Response): AsyncGenerator<string> {
+export async function* lines(response: Response): AsyncGenerator<string, void, void> {
   // The pieces of a line are joined once: a line may be megabytes long.
   let pieces: string[] = [];
   for await (const text of response.body!.pipeThrough(new TextDecoderStream())) {

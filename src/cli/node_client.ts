@@ -19,6 +19,7 @@ import type { NetworkModel } from "../network/catalog.ts";
 import { dataDirectory, runningNodes } from "../network/data_directory.ts";
 import type { Finding } from "../network/diagnosis_facts.ts";
 import type { ModelAlias } from "../network/models/model_names.ts";
+import { DEFAULT_TIMEOUT_MS } from "../network/run_options.ts";
 import type { EndedTask, NetworkStatus, PeerStatus, TaskStatus } from "../network/status.ts";
 import type { MapProgress } from "../tasks/map_prompts.ts";
 import { type ChatAnswer, chatAnswer } from "./chat_stream.ts";
@@ -144,7 +145,7 @@ export class NodeClient {
    * @throws {NetworkError} What the run failed with.
    */
   async *run(body: RunBody, signal?: AbortSignal): AsyncGenerator<RunEvent, void, void> {
-    for await (const line of this.#node.lines("run", signal, body)) {
+    for await (const line of this.#node.lines("run", signal, body, silenceOf(body))) {
       const event = JSON.parse(line) as RunEvent | ErrorBody;
       if ("error" in event) throw toError(event);
       yield event;
@@ -219,7 +220,8 @@ export class NodeClient {
     signal?: AbortSignal,
     onProgress?: (progress: MapProgress) => void,
   ): Promise<NodeOutcomeBody[]> {
-    for await (const text of this.#node.lines("run", signal, { ...body, all: true })) {
+    const asked = { ...body, all: true };
+    for await (const text of this.#node.lines("run", signal, asked, silenceOf(body))) {
       const line: RunAllLine = JSON.parse(text);
       if (line.type === "outcomes") return line.outcomes;
       onProgress?.(line);
@@ -233,12 +235,20 @@ export class NodeClient {
    * @throws {NetworkError} Why it cannot go on.
    */
   async *map(body: MapBody, signal?: AbortSignal): AsyncGenerator<MapLine, void, void> {
-    for await (const line of this.#node.lines("map", signal, body)) {
+    for await (const line of this.#node.lines("map", signal, body, silenceOf(body))) {
       const value = JSON.parse(line) as MapLine | ErrorBody;
       if (!("type" in value)) throw toError(value);
       yield value;
     }
   }
+}
+
+/** How much later than that a node may say that the time is over. */
+const GRACE_MS = 10_000;
+
+/** How long a node may say nothing of runs: it ends each of them when its time is over. */
+function silenceOf({ timeoutMs = DEFAULT_TIMEOUT_MS }: { readonly timeoutMs?: number }): number {
+  return timeoutMs + GRACE_MS;
 }
 
 function tooLate(model: string, timeoutMs: number): NetworkError {

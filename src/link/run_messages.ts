@@ -7,6 +7,7 @@ import type { AgentEvent, RunEvent } from "../agents/run_event.ts";
 import { type JsonValue, parseBoundedJson } from "../base/bounded_json.ts";
 import { NetworkError } from "../base/errors.ts";
 import { isLabel, safeName } from "../base/safe_text.ts";
+import { endsInHalf, WholeCharacters } from "../base/whole_characters.ts";
 import { enumValue, readRequirements } from "./agent_messages.ts";
 import { MAX_BODY_BYTES } from "./call.ts";
 import type { PlainMessage } from "./proto_codec.ts";
@@ -92,15 +93,12 @@ export function programRequest(asked: AskedOfProgram): PlainMessage {
 
 /** The messages of the events of one run. */
 export class RunEventMessages {
-  /** Half of a character that an agent has cut in two: by itself it is no text. */
-  #half = "";
+  readonly #characters = new WholeCharacters();
 
   /** The messages of the next event: of a long token several, of half a character none. */
   *of(event: RunEvent): Generator<PlainMessage, void, void> {
     if (event.type !== "token") return yield messageOf(event);
-    const text = this.#half + event.text;
-    this.#half = isHighSurrogate(text.charCodeAt(text.length - 1)) ? text.slice(-1) : "";
-    yield* pieces(text.slice(0, text.length - this.#half.length));
+    yield* pieces(this.#characters.with(event.text));
   }
 }
 
@@ -238,14 +236,10 @@ function attemptOf({ taskId, attempt, nodeId }: RunEvent & { type: "started" | "
 function* pieces(text: string): Generator<PlainMessage, void, void> {
   for (let at = 0; at < text.length;) {
     let end = Math.min(at + MAX_TOKEN_LENGTH, text.length);
-    if (end < text.length && isHighSurrogate(text.charCodeAt(end - 1))) end--;
+    if (end < text.length && endsInHalf(text, end)) end--;
     yield { token: { text: text.slice(at, end).toWellFormed() } };
     at = end;
   }
-}
-
-function isHighSurrogate(unit: number): boolean {
-  return unit >= 0xd800 && unit < 0xdc00;
 }
 
 /** An agent of this process may say what no JSON holds. */

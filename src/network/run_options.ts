@@ -138,7 +138,7 @@ export interface MapOptions
   onProgress?: (progress: MapProgress) => void;
 }
 
-const DEFAULT_TIMEOUT_MS = 300_000;
+export const DEFAULT_TIMEOUT_MS = 300_000;
 
 /**
  * The run of one agent that is asked for.

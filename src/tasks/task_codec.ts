@@ -12,6 +12,7 @@ import {
   type Encodable,
   ProtoReader,
   type ProtoWriter,
+  textOfUtf8,
   varintTag,
 } from "../base/protobuf.ts";
 import { isLabel, safeText } from "../base/safe_text.ts";
@@ -350,10 +351,8 @@ function fieldsOf(reader: ProtoReader): (Uint8Array | undefined)[] {
   return fields;
 }
 
-const decoder = new TextDecoder();
-
 function textOf(bytes: Uint8Array | undefined): string {
-  return bytes === undefined ? "" : decoder.decode(bytes);
+  return bytes === undefined ? "" : textOfUtf8(bytes);
 }
 
 function valueOf(bytes: Uint8Array | undefined): JsonValue {

@@ -61,6 +61,21 @@ Deno.test("what a generator yields is streamed in order, and is the answer", asy
   assertEquals(events, [{ type: "token", text: "Hel" }, { type: "token", text: "lo" }]);
 });
 
+Deno.test("a character that a generator cuts in two goes as one", async () => {
+  const events: AgentEvent[] = [];
+  const agent = agentOf(async function* () {
+    yield* "a\u{1f600}b\u{1f389}".split("");
+    yield "\ud83d";
+  });
+
+  const answer = await answerOf(agent, callOf({ emit: (event) => void events.push(event) }));
+
+  assertEquals(answer, { output: "a\u{1f600}b\u{1f389}\ud83d" });
+  const texts = events.map((event) => event.type === "token" ? event.text : event.type);
+  // What has no other half is told all the same, as it is in the answer.
+  assertEquals(texts.filter((text) => text !== ""), ["a", "\u{1f600}", "b", "\u{1f389}", "\ud83d"]);
+});
+
 Deno.test("what a generator returns is the answer instead of what it yielded", async () => {
   const agent = agentOf(async function* () {
     yield "thinking…";

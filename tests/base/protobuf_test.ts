@@ -12,3 +12,15 @@ Deno.test("what has no length is not written, and spoils nothing that was writte
   assertEquals([reader.number(), reader.string(), reader.atEnd], [bytesTag(1), "before", true]);
   assertThrows(() => encoded({ bound: Number.NaN, encode() {} }), TypeError);
 });
+
+Deno.test("a text is read as it was written, also one that begins with a byte order mark", () => {
+  const writer = new ProtoWriter();
+  for (
+    const text of ["\ufeffkey", "\ufeff", "a\ufeffb", "\ufeff\ufeff", `\ufeff${"long ".repeat(99)}`]
+  ) {
+    writer.reserve(3 * text.length + 16);
+    writer.string(bytesTag(1), text);
+    const reader = new ProtoReader("it", writer.take());
+    assertEquals([reader.number(), reader.string(), reader.atEnd], [bytesTag(1), text, true]);
+  }
+});

@@ -32,6 +32,79 @@ Deno.test("a node that accepts and never answers is given up after five seconds"
   while (await connection.read(buffer).catch(() => null) !== null);
 });
 
+Deno.test("a node has time to list a large state", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const clock = new ManualClock();
+  const { state } = new NodeClient({ api: `http://127.0.0.1:${port}`, token: "t" }, clock);
+  const listed = state.entries("");
+  listed.catch(() => {});
+  using connection = await listener.accept();
+  await connection.read(new Uint8Array(4_096));
+  await clock.advance(60_000);
+  const head = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n";
+  await connection.write(new TextEncoder().encode(`${head}[]`));
+  assertEquals(await listed, []);
+});
+
+Deno.test("of a change that a node does not answer in time it is not known whether it was done", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const clock = new ManualClock();
+  const { state } = new NodeClient({ api: `http://127.0.0.1:${port}`, token: "t" }, clock);
+  const refused = assertRejects(() => state.add({ key: "k", by: 1 }), NetworkError);
+  using _connection = await listener.accept();
+  await clock.advance(5_000);
+  const { code, message } = await refused;
+  assertEquals(code, "UNKNOWN_OUTCOME");
+  assertStringIncludes(message, "has not answered within 5 s, so whether it was done is not known");
+});
+
+Deno.test("of a change that a node was asked for when it died it is not known whether it was done", async () => {
+  await using node = dyingNode('{"key":');
+  const add = () => node.client.state.add({ key: "k", by: 1 });
+  assertEquals((await assertRejects(add, NetworkError)).code, "UNKNOWN_OUTCOME");
+  const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = silent.addr as Deno.NetAddr;
+  const client = new NodeClient({ api: `http://127.0.0.1:${port}`, token: "t" });
+  const asking = assertRejects(() => client.state.add({ key: "k", by: 1 }), NetworkError);
+  const connection = await silent.accept();
+  await connection.read(new Uint8Array(4_096));
+  connection.close();
+  assertEquals((await asking).code, "UNKNOWN_OUTCOME");
+  silent.close();
+  // Nobody was asked.
+  const gone = await assertRejects(() => client.state.add({ key: "k", by: 1 }), NetworkError);
+  assertEquals(gone.code, "UNAVAILABLE");
+});
+
+Deno.test("a node that hangs is given up when the time of what it runs is long over", async () => {
+  for (const beginning of [undefined, `${JSON.stringify({ type: "token", text: "a" })}\n`]) {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr as Deno.NetAddr;
+    const clock = new ManualClock();
+    const client = new NodeClient({ api: `http://127.0.0.1:${port}`, token: "t" }, clock);
+    const heard = Promise.withResolvers<void>();
+    const run = async () => {
+      for await (const _ of client.run({ prompt: "1", timeoutMs: 2_000 })) heard.resolve();
+    };
+    const refused = assertRejects(run, NetworkError);
+    using connection = await listener.accept();
+    await connection.read(new Uint8Array(4_096));
+    if (beginning !== undefined) {
+      const head = "HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n";
+      await connection.write(new TextEncoder().encode(head + beginning));
+      await heard.promise;
+    }
+    await clock.advance(11_999);
+    assertEquals(await Promise.race([refused, Promise.resolve("waits")]), "waits");
+    await clock.advance(1);
+    const { code, message } = await refused;
+    assertEquals(code, "UNKNOWN_OUTCOME");
+    assertStringIncludes(message, "has said nothing for 12 s");
+  }
+});
+
 /** A node that answers every request with this much, and then is gone. */
 function dyingNode(beginning: string) {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });

@@ -52,6 +52,13 @@ Deno.test("what is written on one node is on the other, and a killed one has it 
       { key: "visits", value: 3 },
     ]);
     assertStringIncludes(await state("A", "get", "greeting"), "NOT_FOUND");
+    for (const value of ["1e999", '{"sum": [-1e999]}']) {
+      assertStringIncludes(
+        await state("A", "set", "meanwhile", value),
+        "a number in it is too large",
+      );
+    }
+    assertEquals((await state("A", "get", "meanwhile")).value, "yes");
 
     const checkpoint = (...args: string[]) =>
       hanzo(["checkpoint", ...args, `--data-dir=${directory}`, "--node-id=A"]);

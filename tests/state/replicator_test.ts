@@ -1,6 +1,7 @@
 /** Who tells whom what: between replicas in memory, one of which may lie. */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import type { JsonValue } from "../../src/base/bounded_json.ts";
 import { encodeDelta, encodeStretch } from "../../src/state/delta_codec.ts";
 import type { Delta } from "../../src/state/intake.ts";
 import { DELTA_TOPIC, type Replicator, SEEN_TOPIC } from "../../src/state/replicator.ts";
@@ -33,6 +34,18 @@ Deno.test("what differs after a cut is exchanged, and nothing else", async () =>
   lan.pulls.length = 0;
   await lan.compare();
   assertEquals(lan.pulls, []);
+});
+
+Deno.test("a key is the same on all, also one that begins with a byte order mark", async () => {
+  const lan = new Lan();
+  const [a, b] = ["a", "b"].map((id) => lan.add(id));
+  await a.state.set("\ufeffkey", "\ufeffvalue");
+  await a.state.append("\ufeff", "item");
+  for (let i = 0; i < 3; i++) await lan.compare();
+  const expected: [string, JsonValue][] = [["\ufeff", ["item"]], ["\ufeffkey", "\ufeffvalue"]];
+  for (const { state } of [a, b]) {
+    assertEquals([...state.entries()], expected);
+  }
 });
 
 Deno.test("nobody tells what others have written", async () => {

@@ -31,7 +31,12 @@ function written(type: string, fields: Record<string, unknown>): Uint8Array {
   return message.encode(message.fromObject(fields)).finish();
 }
 
-const text = fc.oneof(fc.string(), fc.string({ unit: "grapheme", maxLength: 200 }));
+const text = fc.oneof(
+  fc.string(),
+  fc.string({ unit: "grapheme", maxLength: 200 }),
+  // As files of other systems begin: it is a part of the text.
+  fc.string().map((text) => `\ufeff${text}`),
+);
 const label = fc.stringMatching(/^[a-z][a-z0-9._-]{0,20}$/);
 const json = fc.jsonValue({ maxDepth: 3 }).map((value) =>
   JSON.parse(JSON.stringify(value)) as JsonValue

@@ -5,7 +5,7 @@ import { NetworkError } from "../../base/errors.ts";
 import { isGranted, needGranted } from "../../base/permissions.ts";
 import type { ErrorBody } from "../../gateway/control_api.ts";
 import type { RunningNode } from "../../network/data_directory.ts";
-import { directFetch } from "../direct_fetch.ts";
+import { directFetch, isUnsent } from "../direct_fetch.ts";
 import { lines, toError } from "../node_answers.ts";
 
 /** Where an API is and what it asks for. */
@@ -31,8 +31,9 @@ export class NodeConnection {
    *
    * @param path Below `/control/v1/`.
    * @param body Makes it a `POST`; a text goes as it is.
-   * @throws {NetworkError} What the node says; `UNAVAILABLE` when it says nothing within
-   * `patienceMs`; `CANCELLED` when the signal aborts.
+   * @throws {NetworkError} What the node says; when it says nothing within `patienceMs`,
+   * `UNAVAILABLE`, or of a `POST` `UNKNOWN_OUTCOME`, for it may have done it; `CANCELLED` when the
+   * signal aborts.
    */
   async answer<T>(
     path: string,
@@ -40,31 +41,67 @@ export class NodeConnection {
     body?: object | string,
     patienceMs = ANSWER_TIMEOUT_MS,
   ): Promise<T> {
-    return await this.#within(patienceMs, signal, async (both) => {
+    const late = () => this.#late(patienceMs, body !== undefined);
+    return await this.#within(patienceMs, signal, late, async (both) => {
       const response = await this.fetch(path, both, body);
-      return await this.whole(() => response.json() as Promise<T>, signal);
+      if (body === undefined) return await this.whole(() => response.json() as Promise<T>, signal);
+      try {
+        return await response.json() as T;
+      } catch (cause) {
+        throw signal?.aborted
+          ? cancelled(cause)
+          : this.#unknown("ended in the middle of it", cause);
+      }
     });
   }
 
   /** The same for an answer that is text, and may be long. */
   async text(path: string, signal?: AbortSignal): Promise<string> {
-    return await this.#within(LONG_ANSWER_TIMEOUT_MS, signal, async (both) => {
+    const patienceMs = LONG_ANSWER_TIMEOUT_MS;
+    return await this.#within(patienceMs, signal, () => this.#late(patienceMs), async (both) => {
       const response = await this.fetch(path, both);
       return await this.whole(() => response.text(), signal);
     });
   }
 
-  /** The lines of an answer, however it ends: a node may die in the middle of it. */
+  /**
+   * The lines of an answer, however it ends: a node may die in the middle of it.
+   *
+   * @param silenceMs How long there may be no next line, if that is known: then the node hangs.
+   */
   async *lines(
     path: string,
     signal?: AbortSignal,
     body?: object,
+    silenceMs?: number,
   ): AsyncGenerator<string, void, void> {
-    const response = await this.fetch(path, signal, body);
+    const impatience = new AbortController();
+    const both = AbortSignal.any([impatience.signal, ...(signal === undefined ? [] : [signal])]);
+    /** Only while the node is waited for: whoever reads may take as long as he likes. */
+    const inTime = async <T>(next: Promise<T>): Promise<T> => {
+      if (silenceMs === undefined || await doneWithin(this.#clock, silenceMs, next)) {
+        return await next;
+      }
+      next.catch(() => {});
+      impatience.abort();
+      throw this.#unknown(`has said nothing for ${silenceMs / 1000} s`);
+    };
+    const response = await inTime(this.fetch(path, both, body));
+    const all = lines(response);
     try {
-      yield* lines(response);
+      for (;;) {
+        const next = await inTime(all.next());
+        if (next.done) return;
+        yield next.value;
+      }
     } catch (cause) {
-      throw signal?.aborted ? cancelled(cause) : this.brokenOff(cause);
+      if (signal?.aborted) throw cancelled(cause);
+      if (impatience.signal.aborted) throw cause;
+      throw body === undefined ? this.#ended(cause) : this.brokenOff(cause);
+    } finally {
+      // Whoever reads no further ends the answer; one that hangs is not waited for.
+      if (impatience.signal.aborted) all.return().catch(() => {});
+      else await all.return();
     }
   }
 
@@ -85,12 +122,7 @@ export class NodeConnection {
       return await read();
     } catch (cause) {
       if (signal?.aborted) throw cancelled(cause);
-      throw new NetworkError(
-        "UNAVAILABLE",
-        `Cannot reach the node at ${this.#endpoint.api}: it ended in the middle of its answer. ` +
-          "Is it still running?",
-        { cause },
-      );
+      throw this.#ended(cause);
     }
   }
 
@@ -127,6 +159,7 @@ export class NodeConnection {
       });
     } catch (cause) {
       if (signal?.aborted) throw cancelled(cause);
+      if (body !== undefined && !isUnsent(cause)) throw this.#unknown("has not answered", cause);
       throw new NetworkError(
         "UNAVAILABLE",
         `Cannot reach the node at ${api}: it does not answer. Is it still running?`,
@@ -144,6 +177,7 @@ export class NodeConnection {
   async #within<T>(
     patienceMs: number,
     signal: AbortSignal | undefined,
+    late: () => NetworkError,
     work: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const impatience = new AbortController();
@@ -152,10 +186,35 @@ export class NodeConnection {
     if (await doneWithin(this.#clock, patienceMs, answer)) return await answer;
     answer.catch(() => {});
     impatience.abort();
-    throw new NetworkError(
+    throw late();
+  }
+
+  #ended(cause: unknown): NetworkError {
+    return new NetworkError(
+      "UNAVAILABLE",
+      `Cannot reach the node at ${this.#endpoint.api}: it ended in the middle of its answer. ` +
+        "Is it still running?",
+      { cause },
+    );
+  }
+
+  #late(patienceMs: number, isChange = false): NetworkError {
+    const seconds = patienceMs / 1000;
+    if (isChange) return this.#unknown(`has not answered within ${seconds} s`);
+    return new NetworkError(
       "UNAVAILABLE",
       `Cannot reach the node at ${this.#endpoint.api}: it runs, but has not answered within ` +
-        `${patienceMs / 1000} s. Is it stopped, or very busy?`,
+        `${seconds} s. Is it stopped, or very busy?`,
+    );
+  }
+
+  /** Of what changes something, or does some work: whether it has been done. */
+  #unknown(what: string, cause?: unknown): NetworkError {
+    return new NetworkError(
+      "UNKNOWN_OUTCOME",
+      `The node at ${this.#endpoint.api} was asked, and ${what}, so whether it was done is not ` +
+        "known. Is the node stopped, or very busy? Look whether it was done before you do it again.",
+      { cause },
     );
   }
 }

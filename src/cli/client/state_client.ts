@@ -21,7 +21,8 @@ export class StateClient {
 
   /** What the shared state holds under keys that begin so. */
   entries(prefix: string, signal?: AbortSignal): Promise<StateEntry[]> {
-    return this.#node.answer(`state?${new URLSearchParams({ prefix })}`, signal);
+    const path = `state?${new URLSearchParams({ prefix })}`;
+    return this.#node.answer(path, signal, undefined, LONG_ANSWER_TIMEOUT_MS);
   }
 
   /**

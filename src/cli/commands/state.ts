@@ -156,10 +156,24 @@ const ACTIONS: Record<string, Action> = {
 
 /** JSON, or else a text as it is: who writes `hello` means "hello". */
 function parsed(text: string): JsonValue {
+  const finite = (_: string, value: JsonValue) => {
+    // JSON may say it, and would carry it as null.
+    if (typeof value === "number" && !Number.isFinite(value)) {
+      const asked = safeName(text, 64);
+      throw new UsageError(
+        `Cannot use ${asked}: a number in it is too large. --text makes it a text.`,
+      );
+    }
+    return value;
+  };
   try {
-    return JSON.parse(text);
-  } catch {
-    return text;
+    return JSON.parse(text, finite);
+  } catch (thrown) {
+    if (thrown instanceof SyntaxError) return text;
+    if (thrown instanceof RangeError) {
+      throw new UsageError("Cannot use the value: it nests too deep.");
+    }
+    throw thrown;
   }
 }
 
