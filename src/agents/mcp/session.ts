@@ -19,7 +19,8 @@ import { type McpServerOptions, withVariables } from "./server_options.ts";
 
 /** Of a list of tools. */
 const MAX_TOOLS = 256;
-const MAX_PAGES = 16;
+/** A page may have one tool. */
+const MAX_PAGES = MAX_TOOLS;
 /** The library's own limits: ours come first, by the node's clock. */
 const NO_LIMIT_MS = 2 ** 31 - 1;
 const START_TIMEOUT_MS = 60_000;
