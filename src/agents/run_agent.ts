@@ -224,17 +224,17 @@ class Run {
     const callId = this.#callIds.next(options?.callId);
     await emit({ type: "tool-call", callId, tool: name, arguments: args });
     this.#throwIfOver(`tool "${name}"`);
-    let result: JsonValue;
     try {
-      result = await tool.call(args, { signal: cancellation.signal });
+      const result = await tool.call(args, { signal: cancellation.signal });
+      this.#throwIfOver(`tool "${name}"`);
+      // What cannot be told is no result: it is too long, or no JSON.
+      await emit({ type: "tool-result", callId, tool: name, result });
+      return result;
     } catch (thrown) {
       this.#throwIfOver(`tool "${name}"`);
       await emit({ type: "tool-error", callId, tool: name, reason: describeError(thrown) });
       throw thrown;
     }
-    this.#throwIfOver(`tool "${name}"`);
-    await emit({ type: "tool-result", callId, tool: name, result });
-    return result;
   }
 
   async callAgent(

@@ -2,6 +2,7 @@
 
 import { CallLabels } from "../agents/call_labels.ts";
 import { describeError, NetworkError } from "../base/errors.ts";
+import { named } from "../base/named.ts";
 import { safeLine, safeName, safeText } from "../base/safe_text.ts";
 import type { ChatEvent, ChatQuestion, ChatTarget, ChatTurn } from "./chat_partner.ts";
 import type { Terminal } from "./terminal.ts";
@@ -142,7 +143,7 @@ export class ChatSession {
     }
     // Models go by other names, too: whether there is such a one is known when it is asked.
     if (kind === "agent" && !names.includes(name)) {
-      return this.#tell(`No node has agent "${name}". There are: ${names.join(", ")}.`);
+      return this.#tell(`No node has agent "${name}". There are: ${named(names)}.`);
     }
     this.#target = { kind, name };
   }

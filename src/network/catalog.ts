@@ -3,6 +3,7 @@
 import type { AgentDescription } from "../agents/agent.ts";
 import type { ModelDescription } from "../engines/model.ts";
 import { NetworkError } from "../base/errors.ts";
+import { named } from "../base/named.ts";
 import type { Membership } from "../membership/membership.ts";
 import type { ModelSpeed } from "./models/model_times.ts";
 import type { NodeDescription } from "../membership/node_description.ts";
@@ -110,7 +111,7 @@ export function withSpeeds(
 export function agentFinder(sources: CatalogSources): FindAgent {
   let index = new Map<string, AgentDescription>();
   let madeFrom: { version: number; self: NodeDescription } | undefined;
-  return (named) => {
+  return (wanted) => {
     const { self, membership: { version } } = sources;
     const description = self();
     if (madeFrom?.version !== version || madeFrom.self !== description) {
@@ -120,7 +121,7 @@ export function agentFinder(sources: CatalogSources): FindAgent {
         for (const agent of agents) if (!index.has(agent.name)) index.set(agent.name, agent);
       }
     }
-    const name = typeof named === "object" ? named.name : named;
+    const name = typeof wanted === "object" ? wanted.name : wanted;
     if (name === undefined) return theOnlyOne(sources);
     const found = index.get(name);
     if (found !== undefined) return found;
@@ -141,7 +142,7 @@ function theOnlyOne(sources: CatalogSources): AgentDescription {
 }
 
 function names(sources: CatalogSources): string {
-  return catalog(sources).slice(0, 20).map(({ agent }) => agent.name).join(", ");
+  return named(catalog(sources).map(({ agent }) => agent.name));
 }
 
 function* descriptions(

@@ -460,3 +460,28 @@ Deno.test("an agent that runs alone has a state of its own, with what it was ask
     agentResults: [],
   });
 });
+
+Deno.test("a tool whose result cannot be told has failed, and its call has an end", async () => {
+  const circle: Record<string, unknown> = {};
+  circle.around = circle;
+  const odd = createTool({ name: "odd", description: "", handler: () => circle as never });
+  const agent = createAgent({
+    name: "a",
+    description: "",
+    tools: [odd],
+    run: ({ callTool }) => callTool("odd", {}).then(() => "told", () => "failed"),
+  });
+  const events: string[] = [];
+
+  const { output } = await answerOf(
+    agent,
+    callOf({
+      emit: (event) => {
+        JSON.stringify(event);
+        events.push(event.type);
+      },
+    }),
+  );
+
+  assertEquals([output, events], ["failed", ["tool-call", "tool-error"]]);
+});

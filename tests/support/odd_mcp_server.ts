@@ -56,7 +56,12 @@ async function take({ id, method, params }: Message): Promise<void> {
   if (method === "tools/list") {
     const schema = { type: "object", properties: { text: { type: "string" } } };
     const names: unknown[] = mode === "oddList" ? [5] : tools;
-    reply({ tools: names.map((name) => ({ name, inputSchema: schema })) });
+    const at = Number(params?.cursor ?? 0);
+    const page = mode === "pages" ? [`tool ${at}`] : names;
+    reply({
+      tools: page.map((name) => ({ name, inputSchema: schema })),
+      ...(mode === "pages" && at < 39 && { nextCursor: `${at + 1}` }),
+    });
   }
   if (method === "notifications/cancelled") cancelled.push(params!.requestId);
   if (method === "tools/call") await call(reply, params!);
@@ -97,6 +102,7 @@ async function call(reply: (result: unknown) => void, params: Params): Promise<v
 
 interface Params {
   name?: string;
+  cursor?: string;
   protocolVersion?: string;
   requestId?: unknown;
   arguments?: Record<string, unknown>;

@@ -7,14 +7,13 @@ import { describeError, NetworkError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { withTimeLimit } from "../../base/time_limit.ts";
 import type { McpServerOptions } from "./server_options.ts";
+import { reasonOf, statusOf } from "./reason.ts";
 import { openSession, type Session } from "./session.ts";
 import { toolResult } from "./tool_result.ts";
 
 const CALL_TIMEOUT_MS = 120_000;
 /** Ours comes first, by the node's clock. */
 const NO_LIMIT_MS = 2 ** 31 - 1;
-/** Of what is wrong with an answer, so much is told. */
-const MAX_REASON_LENGTH = 300;
 /** How long after it has died, or did not start, it is started again; twice as long each time. */
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
@@ -69,7 +68,7 @@ export class McpConnection {
    * Calls a tool by the server's own name for it.
    *
    * @throws {NetworkError} `AGENT_FAILED` with what the tool says, or when that is no answer, `INVALID_ARGUMENT` when it does
-   * not take the arguments, `DEADLINE_EXCEEDED`, the signal's reason, or `UNKNOWN_OUTCOME` when the
+   * not take the arguments, `RESOURCE_EXHAUSTED` when its server has too much to do, `DEADLINE_EXCEEDED`, the signal's reason, or `UNKNOWN_OUTCOME` when the
    * server died meanwhile.
    */
   async call(tool: string, args: Record<string, unknown>, signal: AbortSignal): Promise<JsonValue> {
@@ -197,12 +196,12 @@ export class McpConnection {
     const { ProtocolError, ProtocolErrorCode, SdkError, SdkErrorCode } = await import(
       "@modelcontextprotocol/client"
     );
-    const reason = describeError(thrown);
+    const reason = reasonOf(thrown);
     if (thrown instanceof ProtocolError) {
       const isArgument = thrown.code === ProtocolErrorCode.InvalidParams;
       return new NetworkError(
         isArgument ? "INVALID_ARGUMENT" : "AGENT_FAILED",
-        `${called} refused the call: ${reason}`,
+        `${called} refused the call: ${describeError(thrown)}`,
         { cause: thrown },
       );
     }
@@ -213,11 +212,19 @@ export class McpConnection {
     ) {
       return new NetworkError(
         "AGENT_FAILED",
-        `${called} answered what is no answer of a tool: ${reason.slice(0, MAX_REASON_LENGTH)}`,
+        `${called} answered what is no answer of a tool: ${reason}`,
         { cause: thrown },
       );
     }
     if (this.#state.is === "closed") return this.#closed();
+    const status = statusOf(thrown) ?? 0;
+    if (status === 429 || status === 503) {
+      return new NetworkError(
+        "RESOURCE_EXHAUSTED",
+        `${called} was not called, its server has too much to do: ${reason}. Try again later.`,
+        { cause: thrown },
+      );
+    }
     // Over HTTP nobody says that a server has ended: it is asked anew the next time.
     const state = this.#state;
     if (state.is === "open" && state.session === session) {
@@ -249,5 +256,5 @@ export class McpConnection {
 /** Whether a server over HTTP has refused a call because it does not know the session. */
 async function isForgotten(thrown: unknown): Promise<boolean> {
   const { SdkHttpError } = await import("@modelcontextprotocol/client");
-  return thrown instanceof SdkHttpError && thrown.status === 404;
+  return thrown instanceof SdkHttpError && statusOf(thrown) === 404;
 }

@@ -14,11 +14,13 @@ import type { Logger } from "../../base/log.ts";
 import { withTimeLimit } from "../../base/time_limit.ts";
 import { boundedFetch } from "./http_fetch.ts";
 import { ProcessTransport } from "./process_transport.ts";
+import { reasonOf } from "./reason.ts";
 import { type McpServerOptions, withVariables } from "./server_options.ts";
 
 /** Of a list of tools. */
 const MAX_TOOLS = 256;
-const MAX_PAGES = 16;
+/** A page may have one tool. */
+const MAX_PAGES = MAX_TOOLS;
 /** The library's own limits: ours come first, by the node's clock. */
 const NO_LIMIT_MS = 2 ** 31 - 1;
 const START_TIMEOUT_MS = 60_000;
@@ -86,7 +88,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     new NetworkError(
       "DEADLINE_EXCEEDED",
       `Cannot use MCP server "${name}": it was not ready within ${limitMs / 1000} s.` +
-        `${obituary(transport)} Give it longer by startTimeoutMs, or start it by hand to see why.`,
+        `${obituary(transport)} Give it longer by startTimeoutMs. ${mendOf(server)}`,
     );
   try {
     await withTimeLimit({ clock, limitMs, error, signal }, async (signal) => {
@@ -152,6 +154,12 @@ function obituary(transport: Transport): string {
   return transport instanceof ProcessTransport ? transport.obituary() : "";
 }
 
+function mendOf(server: McpServerOptions): string {
+  return "command" in server
+    ? "Start it by hand to see why."
+    : `Is it running at ${server.url}, and does it let this device in?`;
+}
+
 function failure(
   name: string,
   server: McpServerOptions,
@@ -159,12 +167,9 @@ function failure(
   transport: Transport,
 ): NetworkError {
   if (thrown instanceof NetworkError) return thrown;
-  const mend = "command" in server
-    ? "Start it by hand to see why."
-    : `Is it running at ${server.url}, and does it let this device in?`;
   return new NetworkError(
     "UNAVAILABLE",
-    `Cannot use MCP server "${name}": ${describeError(thrown)}.${obituary(transport)} ${mend}`,
+    `Cannot use MCP server "${name}": ${reasonOf(thrown)}.${obituary(transport)} ${mendOf(server)}`,
     { cause: thrown },
   );
 }

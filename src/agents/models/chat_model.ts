@@ -110,7 +110,7 @@ async function readPieces(
 ): Promise<ModelAnswer> {
   const answer = new AnswerInPieces(action);
   const events = eventData(limited(body, action, patience), action);
-  for await (const data of { [Symbol.asyncIterator]: () => events }) {
+  for await (const data of events) {
     if (data === "[DONE]") {
       await patience.forEnd(events.next());
       return answer.answer(true);

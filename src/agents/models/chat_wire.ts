@@ -99,8 +99,8 @@ export function readAnswer(bytes: Uint8Array, action: string): ModelAnswer {
     "PROTOCOL",
     action,
   );
-  const calls = (message.tool_calls ?? []).map(({ id, function: called }, i) =>
-    toCall(id, called?.name, called?.arguments, i)
+  const calls = (message.tool_calls ?? []).map(({ id, function: called }) =>
+    toCall(id, called?.name, called?.arguments)
   );
   return toAnswer(message.content ?? "", calls, usage, finish);
 }
@@ -174,7 +174,7 @@ export class AnswerInPieces {
         `${this.#action}: its answer broke off. Try again, or look into the server's log.`,
       );
     }
-    const calls = this.#calls.map(({ id, name, arguments: json }, i) => toCall(id, name, json, i));
+    const calls = this.#calls.map(({ id, name, arguments: json }) => toCall(id, name, json));
     return toAnswer(this.#text, calls, this.#usage, this.#finish);
   }
 
@@ -230,7 +230,7 @@ function toAnswer(
 ): ModelAnswer {
   return {
     text,
-    toolCalls,
+    toolCalls: toldApart(toolCalls),
     ...(usage && { usage: toUsage(usage) }),
     ...(finish === "length" && { isCut: true }),
   };
@@ -244,9 +244,21 @@ function toCall(
   id: string | null | undefined,
   name: string | null | undefined,
   args: string | Record<string, unknown> | null | undefined,
-  at: number,
 ): ModelToolCall {
-  return { id: id || `call_${at + 1}`, name: name ?? "", arguments: argumentsIn(args ?? "") };
+  return { id: id ?? "", name: name ?? "", arguments: argumentsIn(args ?? "") };
+}
+
+/** Results are told by the ids of their calls; some engines give none, and some the same to all. */
+function toldApart(calls: readonly ModelToolCall[]): ModelToolCall[] {
+  const given = new Set(calls.map(({ id }) => id));
+  const taken = new Set([""]);
+  let made = 0;
+  return calls.map((call) => {
+    let { id } = call;
+    while (taken.has(id) || (id !== call.id && given.has(id))) id = `call_${++made}`;
+    taken.add(id);
+    return id === call.id ? call : { ...call, id };
+  });
 }
 
 /** What a model writes as JSON need not be any; whoever called it judges what it wrote. */

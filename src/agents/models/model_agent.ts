@@ -153,7 +153,8 @@ class ModelRun {
       throw new NetworkError(
         "AGENT_FAILED",
         `Agent "${this.#means.agent}" has no answer that fits its schema: ${read.fault}, twice. ` +
-          "Use a larger model, or a simpler schema.",
+          "Use a larger model, or a simpler schema" +
+          `${answer.isCut ? ", or let it say more with maxTokens" : ""}.`,
       );
     }
     return { output: JSON.stringify(read.value) ?? "null", data: read.value, usage: this.#usage };

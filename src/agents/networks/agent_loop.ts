@@ -2,6 +2,7 @@
 
 import type { Clock } from "../../base/clock.ts";
 import { describeError, NetworkError } from "../../base/errors.ts";
+import { named } from "../../base/named.ts";
 import type { AgentAnswer } from "../agent.ts";
 import { keptResult, toAgentResult } from "../agent_result.ts";
 import type { AgentUsage } from "../models/model.ts";
@@ -250,8 +251,7 @@ class Going {
   }
 
   #whoIsThere(): string {
-    const names = this.#loop.agents().slice(0, 20).map(({ name }) => name);
-    return `There are: ${names.join(", ")}.`;
+    return `There are: ${named(this.#loop.agents().map(({ name }) => name))}.`;
   }
 
   async #call(step: number, agent: string, prompt: string): Promise<RunResult> {

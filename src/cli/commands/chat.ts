@@ -2,6 +2,7 @@
 
 import { systemClock } from "../../base/clock.ts";
 import { NetworkError } from "../../base/errors.ts";
+import { named } from "../../base/named.ts";
 import { safeLine } from "../../base/safe_text.ts";
 import { askPartner, type ChatTarget } from "../chat_partner.ts";
 import { ChatSession } from "../chat_session.ts";
@@ -142,9 +143,7 @@ async function needTarget(
   if (names.includes(name)) return;
   throw new NetworkError(
     "NOT_FOUND",
-    `Cannot talk to agent "${name}": no node of the network has it. There are: ${
-      names.join(", ")
-    }.`,
+    `Cannot talk to agent "${name}": no node of the network has it. There are: ${named(names)}.`,
   );
 }
 

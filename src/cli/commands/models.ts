@@ -6,6 +6,7 @@ import { type Command, type Invocation, NODE_OPTIONS } from "../command.ts";
 import { findNode } from "../node_client.ts";
 import { showCount, showMilliseconds, showSize } from "../show.ts";
 import { table } from "../table.ts";
+import { cutToWidth } from "../width.ts";
 
 export const command: Command = {
   positionals: "",
@@ -25,21 +26,7 @@ export const command: Command = {
       );
       return 0;
     }
-    const headings = [
-      "MODEL",
-      "NODE",
-      "LOADED",
-      "SIZE",
-      "PARAMETERS",
-      "CONTEXT",
-      "QUANTIZATION",
-      "CAN",
-      "ENGINE",
-    ];
-    const isMeasured = models.some(({ devices }) => devices.some(hasSpeed));
-    if (isMeasured) headings.push("FIRST TOKEN", "TOKENS/S");
-    const cells = models.flatMap((model) => rows(model, isMeasured));
-    for (const line of table(headings, cells, terminal.columns)) terminal.line(line);
+    for (const line of modelTable(models, terminal.columns)) terminal.line(line);
     if (aliases.length === 0) return 0;
     terminal.line();
     const meanings = aliases.map(({ name, models }) => [name, models.join(", ") || "no model now"]);
@@ -47,6 +34,27 @@ export const command: Command = {
     return 0;
   },
 };
+
+/** A line for each device that has a model. By its name it is asked, so that is cut last. */
+export function modelTable(models: readonly NetworkModel[], columns: number): string[] {
+  const headings = [
+    "MODEL",
+    "NODE",
+    "LOADED",
+    "SIZE",
+    "PARAMETERS",
+    "CONTEXT",
+    "QUANTIZATION",
+    "CAN",
+    "ENGINE",
+  ];
+  const isMeasured = models.some(({ devices }) => devices.some(hasSpeed));
+  if (isMeasured) headings.push("FIRST TOKEN", "TOKENS/S");
+  const mostOfName = Math.floor(columns / 2);
+  const cells = models.flatMap((model) => rows(model, isMeasured))
+    .map(([name, ...rest]) => [cutToWidth(name, mostOfName), ...rest]);
+  return table(headings, cells, columns, 1);
+}
 
 /** The names of the node that stand for a model, alone or among others. */
 function namesOf({ name }: NetworkModel, aliases: readonly ModelAlias[]): string[] {

@@ -1,6 +1,7 @@
 /** Which models there are, as each API lists them. */
 
 import { NetworkError } from "../../base/errors.ts";
+import { named } from "../../base/named.ts";
 import {
   type ListedModel,
   listedModel,
@@ -51,7 +52,7 @@ export function listings(
     const [meant] = typeof name === "string" ? network.modelsMeant(name) : [];
     const model = network.models().find((one) => one.name === meant);
     if (model !== undefined) return listed(model);
-    const names = network.models().slice(0, 20).map((model) => model.name).join(", ");
+    const names = named(network.models().map((model) => model.name));
     throw new NetworkError(
       "NOT_FOUND",
       `Cannot show model ${JSON.stringify(name ?? "")}: no device of the network has it. ` +

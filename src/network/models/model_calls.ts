@@ -4,6 +4,7 @@ import type { AgentDescription } from "../../agents/agent.ts";
 import type { RunEvent, RunResult } from "../../agents/run_event.ts";
 import { streamRun } from "../../agents/run_stream.ts";
 import { type ErrorCode, NetworkError } from "../../base/errors.ts";
+import { named } from "../../base/named.ts";
 import type { Clock } from "../../base/clock.ts";
 import { safeLine } from "../../base/safe_text.ts";
 import type { DialectName } from "../../dialects/dialect.ts";
@@ -97,8 +98,6 @@ const NEXT_MAY: ReadonlySet<ErrorCode> = new Set([
 ]);
 /** Below this no engine is too small. */
 const SHORT_TOKENS = 2_048;
-/** Of what there is, so many are named. */
-const MAX_TOLD = 20;
 /** More models than a network has. */
 const MAX_CIRCUITS = 1_024;
 
@@ -188,14 +187,12 @@ export class ModelCalls {
     const meant = modelsMeant(asked, use, sources);
     if (meant.length > 0) return meant;
     const names = sources.models.map(({ name }) => name);
-    const told = names.slice(0, MAX_TOLD).join(", ");
     throw new NetworkError(
       "NOT_FOUND",
       `Cannot ask model "${safeLine(asked)}": no device of the network has it. ` +
         (names.length === 0
           ? "None has any model: start Ollama, or another engine, on one of them."
-          : `There ${names.length === 1 ? "is" : "are"}: ${told}` +
-            (names.length > MAX_TOLD ? `, and ${names.length - MAX_TOLD} more.` : ".")),
+          : `There ${names.length === 1 ? "is" : "are"}: ${named(names)}.`),
     );
   }
 

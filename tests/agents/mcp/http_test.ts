@@ -59,11 +59,67 @@ Deno.test("a server that lets nobody in, and one that is none, are told of", asy
     new Response("<html>", { headers: { "content-type": "text/html" } })
   );
   await using servers = new McpServers();
-  for (const { url } of [shut, none]) {
+  for (const [{ url }, says] of [[shut, "(status 401)"], [none, "text/html"]] as const) {
     const error = await assertRejects(() => servers.use({ odd: { url } }).tools(), NetworkError);
     assertEquals((error as NetworkError).code, "UNAVAILABLE");
+    assertStringIncludes((error as Error).message, says);
     assertStringIncludes((error as Error).message, "does it let this device in?");
   }
+});
+
+Deno.test("of a page that a server refuses with the beginning is told", async () => {
+  await using server = serve(() => new Response("page ".repeat(10_000), { status: 500 }));
+  await using servers = new McpServers();
+  const { url } = server;
+  const error = await assertRejects(() => servers.use({ odd: { url } }).tools(), NetworkError);
+
+  assert((error as Error).message.length < 600);
+});
+
+Deno.test("a server that is not ready in time is told of as one that cannot be started by hand", async () => {
+  const stuck = Promise.withResolvers<Response>();
+  await using server = serve(() => stuck.promise);
+  await using servers = new McpServers();
+  const odd = { url: server.url, startTimeoutMs: 50 };
+  const error = await assertRejects(() => servers.use({ odd }).tools(), NetworkError);
+  stuck.resolve(new Response());
+
+  assertEquals((error as NetworkError).code, "DEADLINE_EXCEEDED");
+  assertStringIncludes((error as Error).message, `Is it running at ${server.url}`);
+});
+
+Deno.test("a server that has too much to do fails a call, and is not given up", async () => {
+  let isBusy = true;
+  const begun: string[] = [];
+  await using server = serve(async (request) => {
+    if (request.method !== "POST") return new Response(null, { status: 405 });
+    const { id, method, params } = await request.json();
+    begun.push(method);
+    const serverInfo = { name: "odd", version: "1" };
+    const results: Record<string, unknown> = {
+      "initialize": {
+        protocolVersion: params?.protocolVersion,
+        capabilities: { tools: {} },
+        serverInfo,
+      },
+      "tools/list": { tools: [{ name: "look", inputSchema: { type: "object" } }] },
+      "tools/call": { content: [{ type: "text", text: "seen" }] },
+    };
+    if (method === "tools/call" && isBusy) return new Response("later", { status: 429 });
+    const result = results[method];
+    return result === undefined
+      ? new Response(null, { status: 202 })
+      : Response.json({ jsonrpc: "2.0", id, result });
+  });
+  await using servers = new McpServers();
+  const [look] = await servers.use({ odd: { url: server.url } }).tools();
+  const call = () => look.call({}, { signal: new AbortController().signal });
+  const error = await assertRejects(call, NetworkError);
+  isBusy = false;
+
+  assertEquals((error as NetworkError).code, "RESOURCE_EXHAUSTED");
+  assertEquals(await call(), "seen");
+  assertEquals(begun.filter((method) => method === "initialize").length, 1);
 });
 
 Deno.test("an answer is given up with its call, also after a collection of garbage", async () => {

@@ -117,6 +117,14 @@ Deno.test("of a server that is not usable is not told that it ended when it was 
   assert(!message.includes("It ended"), message);
 });
 
+Deno.test("a list of tools may come in many pages", async () => {
+  await using servers = new McpServers();
+  const tools = await servers.use({ odd: odd("pages") }).tools();
+
+  assertEquals(tools.length, 40);
+  assertEquals(tools.at(-1)!.name, "tool_39");
+});
+
 Deno.test("a call that is given up is cancelled there; one that takes too long is given up", async () => {
   await using servers = new McpServers();
   const tools = await servers.use({ odd: odd("good", { callTimeoutMs: 200 }) }).tools();

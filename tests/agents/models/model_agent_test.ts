@@ -376,7 +376,7 @@ Deno.test("an answer that does not fit is asked for once more, with what is wron
 for (
   const [what, line, says] of [
     ["no JSON", "Oslo is in Norway.", "no JSON"],
-    ["cut off", { text: '{"town": "Os', isCut: true }, "cut off"],
+    ["cut off", { text: '{"town": "Os', isCut: true }, "let it say more with maxTokens"],
     ["nothing", "", "no JSON"],
   ] as const
 ) {

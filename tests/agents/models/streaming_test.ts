@@ -3,7 +3,7 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
 import { createAgent } from "../../../src/agents/agent.ts";
-import { AnswerInPieces } from "../../../src/agents/models/chat_wire.ts";
+import { AnswerInPieces, readAnswer } from "../../../src/agents/models/chat_wire.ts";
 import { eventData } from "../../../src/agents/models/event_stream.ts";
 import type { ModelAnswer, ModelRequest } from "../../../src/agents/models/model.ts";
 import { createOpenAiModel } from "../../../src/agents/models/openai_model.ts";
@@ -189,6 +189,20 @@ Deno.test("a body that does not end behind the answer is left after a second", a
 
   assertEquals((await answer).text, "Hi");
   assertEquals(left.aborted, true);
+});
+
+Deno.test("calls of tools have ids of their own, whatever the engine calls them", () => {
+  const ids = (...given: (string | null)[]) => {
+    const tool_calls = given.map((id) => ({ id, function: { name: "look", arguments: "{}" } }));
+    const answer = { choices: [{ message: { content: null, tool_calls } }] };
+    const { toolCalls } = readAnswer(encoder.encode(JSON.stringify(answer)), "Cannot");
+    return toolCalls.map(({ id }) => id);
+  };
+
+  assertEquals(ids("a", "b"), ["a", "b"]);
+  assertEquals(ids(null, ""), ["call_1", "call_2"]);
+  assertEquals(ids("0", "0", "0"), ["0", "call_1", "call_2"]);
+  assertEquals(ids(null, "call_1", "call_1"), ["call_2", "call_1", "call_3"]);
 });
 
 const encoder = new TextEncoder();
