@@ -205,7 +205,6 @@ const STRATEGIES: readonly unknown[] = Object.values(RoutingStrategy);
  */
 function checkKinds(options: Omit<RunOptions, "router" | "hedgeAfterMs">): void {
   const { context, nodeId, strategy, workload, priority, near, signal } = options;
-  const isOneOf = (all: readonly unknown[], one: unknown) => one === undefined || all.includes(one);
   const wrong = context !== undefined && typeof context !== "string"
     ? ["context", context, "a string"]
     : nodeId !== undefined && typeof nodeId !== "string"
@@ -232,6 +231,10 @@ function checkKinds(options: Omit<RunOptions, "router" | "hedgeAfterMs">): void 
     "INVALID_ARGUMENT",
     `Cannot run an agent: ${option} is ${what}, expected ${expected}.`,
   );
+}
+
+function isOneOf(all: readonly unknown[], one: unknown): boolean {
+  return one === undefined || all.includes(one);
 }
 
 /**
