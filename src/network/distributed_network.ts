@@ -26,6 +26,7 @@ import { type NetworkKeys, networkKeys } from "./network_keys.ts";
 import type { NetworkParts } from "./parts.ts";
 import {
   checkConcurrency,
+  checkOrder,
   checkPrompts,
   everyDevice,
   type MapOptions,
@@ -517,6 +518,7 @@ export class DistributedNetwork implements AsyncDisposable {
     const { dispatcher, clock, random } = this.#parts;
     const { concurrency, order = "input", onProgress, ...rest } = options;
     if (concurrency !== undefined) checkConcurrency(concurrency);
+    checkOrder(order);
     checkPrompts(prompts);
     const request = this.#request("", { ...rest, initialAgent: agent });
     return mapPrompts(prompts, {

@@ -4,17 +4,23 @@ import type { Agent, AgentDescription } from "../agents/agent.ts";
 import type { AgentNetwork } from "../agents/networks/agent_network.ts";
 import type { AgentRouter, RouterFunction } from "../agents/networks/agent_router.ts";
 import type { NetworkHooks } from "../agents/networks/network_hooks.ts";
-import { checkRequirements, type Requirements, type Workload } from "../agents/requirements.ts";
+import {
+  checkRequirements,
+  type Requirements,
+  type Workload,
+  WORKLOADS,
+} from "../agents/requirements.ts";
 import type { RunResult } from "../agents/run_event.ts";
 import type { JsonValue } from "../base/bounded_json.ts";
 import { NetworkError } from "../base/errors.ts";
+import { safeName } from "../base/safe_text.ts";
 import type { Candidate } from "../routing/candidate.ts";
 import { unmet } from "../routing/filter.ts";
-import type { RoutingStrategy } from "../routing/strategy.ts";
+import { RoutingStrategy } from "../routing/strategy.ts";
 import { type MapOrder, type MapProgress, MAX_CONCURRENCY } from "../tasks/map_prompts.ts";
 import type { RunRequest } from "../tasks/run_request.ts";
 import { MAX_TIMEOUT_MS } from "../tasks/task.ts";
-import type { Priority } from "../tasks/waiting_line.ts";
+import { PRIORITIES, type Priority } from "../tasks/waiting_line.ts";
 import type { FindAgent } from "./catalog.ts";
 
 /** What a run can be told. */
@@ -167,8 +173,9 @@ export function stepRequest(
   options: Omit<RunOptions, "router" | "hedgeAfterMs">,
 ): Omit<RunRequest, "agent"> {
   if (typeof prompt !== "string") throw noPrompt(prompt);
+  checkKinds(options);
   const { timeoutMs = DEFAULT_TIMEOUT_MS, context = "", nodeId, strategy, signal } = options;
-  if (!(timeoutMs >= 1 && timeoutMs <= MAX_TIMEOUT_MS)) {
+  if (typeof timeoutMs !== "number" || !(timeoutMs >= 1 && timeoutMs <= MAX_TIMEOUT_MS)) {
     throw new NetworkError(
       "INVALID_ARGUMENT",
       `Cannot run an agent: timeoutMs is ${timeoutMs}, expected 1 to ${MAX_TIMEOUT_MS}.`,
@@ -188,6 +195,46 @@ export function stepRequest(
     explain,
     signal,
   };
+}
+
+const STRATEGIES: readonly unknown[] = Object.values(RoutingStrategy);
+
+/**
+ * Programs without a check of types give what they like: an `AbortController` for its signal is
+ * common, and would be found out in the middle of a link's work, or of another node's.
+ */
+function checkKinds(options: Omit<RunOptions, "router" | "hedgeAfterMs">): void {
+  const { context, nodeId, strategy, workload, priority, near, signal } = options;
+  const wrong = context !== undefined && typeof context !== "string"
+    ? ["context", context, "a string"]
+    : nodeId !== undefined && typeof nodeId !== "string"
+    ? ["nodeId", nodeId, "a string"]
+    : !isOneOf(STRATEGIES, strategy)
+    ? ["strategy", strategy, STRATEGIES.join(", ")]
+    : !isOneOf(WORKLOADS, workload)
+    ? ["workload", workload, WORKLOADS.join(", ")]
+    : !isOneOf(PRIORITIES, priority)
+    ? ["priority", priority, PRIORITIES.join(", ")]
+    : near !== undefined && !(Array.isArray(near) && near.every((one) => typeof one === "string"))
+    ? ["near", near, "a list of node ids"]
+    : signal !== undefined && typeof signal?.removeEventListener !== "function"
+    ? ["signal", signal, "an AbortSignal"]
+    : undefined;
+  if (wrong === undefined) return;
+  const [option, given, expected] = wrong;
+  const what = typeof given === "string"
+    ? JSON.stringify(safeName(given, 64))
+    : given === null
+    ? "null"
+    : `of the type ${typeof given}`;
+  throw new NetworkError(
+    "INVALID_ARGUMENT",
+    `Cannot run an agent: ${option} is ${what}, expected ${expected}.`,
+  );
+}
+
+function isOneOf(all: readonly unknown[], one: unknown): boolean {
+  return one === undefined || all.includes(one);
 }
 
 /**
@@ -228,6 +275,15 @@ export function checkPrompts(prompts: unknown): void {
     "INVALID_ARGUMENT",
     `Cannot run an agent: the prompts are of the type ${typeof prompts}, expected a list, or ` +
       `another iterable, of strings.`,
+  );
+}
+
+/** @throws {NetworkError} `INVALID_ARGUMENT` when items cannot be told in that order. */
+export function checkOrder(order: MapOrder): void {
+  if (order === "input" || order === "completion") return;
+  throw new NetworkError(
+    "INVALID_ARGUMENT",
+    `Cannot run an agent: order is ${JSON.stringify(order)}, expected input or completion.`,
   );
 }
 

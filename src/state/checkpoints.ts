@@ -157,6 +157,7 @@ export class Checkpoints {
   }
 
   async #restore(name: string): Promise<Restored> {
+    checkName(name);
     const action = `restore checkpoint "${safeName(name, 64)}"`;
     const wanted = await this.#contentOf(name, action);
     const { snapshot, state, room } = this.#options;
@@ -172,6 +173,7 @@ export class Checkpoints {
 
   /** Removes one; returns whether there was one. */
   async delete(name: string): Promise<boolean> {
+    checkName(name);
     try {
       await Deno.remove(await this.#pathOf(name));
       if (this.#latest?.name === name) await this.#find();
@@ -293,13 +295,7 @@ export class Checkpoints {
 
   /** Names are data: nothing of one is a part of the path. */
   async #pathOf(name: string): Promise<string> {
-    const bytes = typeof name === "string" && name.isWellFormed() ? bytesOf(name) : 0;
-    if (bytes === 0 || bytes > MAX_NAME_BYTES) {
-      throw new NetworkError(
-        "INVALID_ARGUMENT",
-        `Cannot use a checkpoint of that name: it is a text of 1 to ${MAX_NAME_BYTES} bytes.`,
-      );
-    }
+    checkName(name);
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(name)));
     return `${this.#options.directory}/${digest.toHex().slice(0, 40)}${SUFFIX}`;
   }
@@ -338,4 +334,14 @@ function fileError(action: string, thrown: unknown): NetworkError {
     ? "RESOURCE_EXHAUSTED"
     : "FAILED_PRECONDITION";
   return NetworkError.from(thrown, code, `Cannot ${action}`);
+}
+
+/** @throws {NetworkError} `INVALID_ARGUMENT` when no checkpoint can have that name. */
+function checkName(name: string): void {
+  const bytes = typeof name === "string" && name.isWellFormed() ? bytesOf(name) : 0;
+  if (bytes > 0 && bytes <= MAX_NAME_BYTES) return;
+  throw new NetworkError(
+    "INVALID_ARGUMENT",
+    `Cannot use a checkpoint of that name: it is a text of 1 to ${MAX_NAME_BYTES} bytes.`,
+  );
 }

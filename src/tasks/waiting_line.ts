@@ -11,7 +11,8 @@ export interface Waiter {
 }
 
 /** The first that wait come first, but of so many in a row the last is one that waits behind them. */
-const ORDER: readonly Priority[] = ["high", "normal", "low"];
+/** All of them, the one that goes first first. */
+export const PRIORITIES: readonly Priority[] = ["high", "normal", "low"];
 const TURNS = 8;
 
 /** Of one priority: the callers in turn, each with what it has sent, in order. */
@@ -19,7 +20,9 @@ type Turns<W> = Map<string, W[]>;
 
 /** See the top of the file. */
 export class WaitingLine<W extends Waiter> {
-  readonly #turns = new Map<Priority, Turns<W>>(ORDER.map((priority) => [priority, new Map()]));
+  readonly #turns = new Map<Priority, Turns<W>>(
+    PRIORITIES.map((priority) => [priority, new Map()]),
+  );
   #length = 0;
   #taken = 0;
 
@@ -45,7 +48,7 @@ export class WaitingLine<W extends Waiter> {
   /** Takes out whose turn it is. */
   next(): W | undefined {
     if (this.#length === 0) return undefined;
-    const waiting = ORDER.filter((priority) => this.#turns.get(priority)!.size > 0);
+    const waiting = PRIORITIES.filter((priority) => this.#turns.get(priority)!.size > 0);
     const turns = this.#turns.get(waiting[this.#whoseTurn(waiting.length)])!;
     const [[caller, waiters]] = turns;
     const waiter = waiters.shift()!;
@@ -83,8 +86,8 @@ export class WaitingLine<W extends Waiter> {
    * newcomer itself has to go.
    */
   displacedBy({ caller, priority }: Waiter): W | undefined {
-    const rank = ORDER.indexOf(priority);
-    for (const lower of ORDER.slice(rank + 1).reverse()) {
+    const rank = PRIORITIES.indexOf(priority);
+    for (const lower of PRIORITIES.slice(rank + 1).reverse()) {
       const most = longest(this.#turns.get(lower)!);
       if (most !== undefined) return most.at(-1);
     }

@@ -32,6 +32,19 @@ Deno.test("a node that accepts and never answers is given up after five seconds"
   while (await connection.read(buffer).catch(() => null) !== null);
 });
 
+Deno.test("a node that never begins to tell changes is given up after five seconds", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const clock = new ManualClock();
+  const { state } = new NodeClient({ api: `http://127.0.0.1:${port}`, token: "t" }, clock);
+  const refused = assertRejects(() => Array.fromAsync(state.watch("")), NetworkError);
+  using _connection = await listener.accept();
+  await clock.advance(5_000);
+  const { code, message } = await refused;
+  assertEquals(code, "UNAVAILABLE");
+  assertStringIncludes(message, "has not answered within 5 s");
+});
+
 Deno.test("a node has time to list a large state", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;

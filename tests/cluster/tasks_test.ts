@@ -3,7 +3,13 @@
 import { Deadlines } from "../../src/base/deadlines.ts";
 import { AT_EASE } from "../../src/device/condition.ts";
 import { UNKNOWN_DEVICE } from "../../src/device/capabilities.ts";
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { createAgent, describeAgent, type FunctionAgentOptions } from "../../src/agents/agent.ts";
 import { createTool } from "../../src/agents/tool.ts";
 import type { Requirements, Workload } from "../../src/agents/requirements.ts";
@@ -490,6 +496,39 @@ Deno.test("runAll rejects when the request itself is wrong", async () => {
     NetworkError,
     "the prompt is of the type number, expected a string",
   );
+});
+
+Deno.test("an option of the wrong kind is refused by its name, and costs no link", async () => {
+  await using fleet = new MemoryFleet(115);
+  const echo = createAgent({ name: "echo", description: "", run: ({ prompt }) => prompt });
+  const { a } = await startAll(fleet, { a: {}, b: { agents: [echo] } });
+  const wrong: [Record<string, unknown>, string][] = [
+    [{ signal: new AbortController() }, "signal is of the type object, expected an AbortSignal"],
+    [{ context: 5 }, "context is of the type number, expected a string"],
+    [{ context: null }, "context is null, expected a string"],
+    [{ priority: "urgent" }, 'priority is "urgent", expected high, normal, low'],
+    [{ workload: "constructor" }, 'workload is "constructor", expected heavy, light, background'],
+    [{ strategy: "toString" }, 'strategy is "toString", expected capability-based, '],
+    [{ nodeId: 5 }, "nodeId is of the type number, expected a string"],
+    [{ near: "b" }, 'near is "b", expected a list of node ids'],
+    [{ timeoutMs: "5" }, "timeoutMs is 5, expected 1 to 604800000"],
+  ];
+  for (const [options, message] of wrong) {
+    const { code } = await assertRejects(
+      () => a.network.run("p", { initialAgent: "echo", ...options }),
+      NetworkError,
+      message,
+    );
+    assertEquals(code, "INVALID_ARGUMENT");
+  }
+  assertThrows(
+    // deno-lint-ignore no-explicit-any
+    () => a.network.map("echo", ["1"], { order: "random" as any }),
+    NetworkError,
+    'order is "random", expected input or completion',
+  );
+  const run = a.network.run("p", { initialAgent: "echo" });
+  assertEquals((await fleet.wait(run)).output, "p");
 });
 
 const ROUTERS: Record<string, [CustomRouter, chosen: string, report?: string]> = {

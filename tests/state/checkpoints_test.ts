@@ -91,8 +91,11 @@ Deno.test("names are data, and those that there are are listed, the newest first
     for await (const { name } of Deno.readDir(directory)) {
       assert(/^[0-9a-f]{40}\.checkpoint$/.test(name));
     }
-    for (const name of ["", "x".repeat(257), "\ud800"]) {
+    // What programs without a check of types give, too.
+    for (const name of ["", "x".repeat(257), "\ud800", null as unknown as string]) {
       await fails("INVALID_ARGUMENT", "1 to 256 bytes", () => checkpoints.save(name));
+      await fails("INVALID_ARGUMENT", "1 to 256 bytes", () => checkpoints.restore(name));
+      await fails("INVALID_ARGUMENT", "1 to 256 bytes", () => checkpoints.delete(name));
     }
     assertEquals([await checkpoints.delete("/"), await checkpoints.delete("/")], [true, false]);
     await fails("NOT_FOUND", "there is none", () => checkpoints.restore("/"));

@@ -67,7 +67,8 @@ export class NodeConnection {
   /**
    * The lines of an answer, however it ends: a node may die in the middle of it.
    *
-   * @param silenceMs How long there may be no next line, if that is known: then the node hangs.
+   * @param silenceMs How long there may be no next line, if that is known: then the node hangs. A
+   * question without a body is answered at once, by the beginning at least.
    */
   async *lines(
     path: string,
@@ -86,7 +87,10 @@ export class NodeConnection {
       impatience.abort();
       throw this.#unknown(`has said nothing for ${silenceMs / 1000} s`);
     };
-    const response = await inTime(this.fetch(path, both, body));
+    const late = () => this.#late(ANSWER_TIMEOUT_MS);
+    const response = body === undefined
+      ? await this.#within(ANSWER_TIMEOUT_MS, both, late, (begun) => this.fetch(path, begun))
+      : await inTime(this.fetch(path, both, body));
     const all = lines(response);
     try {
       for (;;) {
