@@ -156,11 +156,11 @@ export function runRequest(
   options: Omit<RunOptions, "router">,
   findAgent: FindAgent,
 ): RunRequest {
+  checkOptions(prompt, options);
   const { hedgeAfterMs, initialAgent } = options;
-  const common = stepRequest(prompt, options);
   const agent = findAgent(initialAgent);
   if (hedgeAfterMs !== undefined) checkHedging(hedgeAfterMs, agent, options.nodeId);
-  return { ...common, agent, hedgeAfterMs };
+  return new AgentRequest(prompt, options, agent);
 }
 
 /**
@@ -172,29 +172,64 @@ export function stepRequest(
   prompt: string,
   options: Omit<RunOptions, "router" | "hedgeAfterMs">,
 ): Omit<RunRequest, "agent"> {
+  checkOptions(prompt, options);
+  return new StepRequest(prompt, options);
+}
+
+/** Classes, since one is made for each run: see docs/decisions/0013, What a run costs. */
+class StepRequest implements Omit<RunRequest, "agent"> {
+  readonly prompt: string;
+  readonly context: string;
+  readonly timeoutMs: number;
+  readonly nodeId: RunRequest["nodeId"];
+  readonly strategy: RunRequest["strategy"];
+  readonly workload: RunRequest["workload"];
+  readonly requirements: RunRequest["requirements"];
+  readonly near: RunRequest["near"];
+  readonly priority: RunRequest["priority"];
+  readonly explain: RunRequest["explain"];
+  readonly signal: RunRequest["signal"];
+
+  constructor(prompt: string, options: StepOptions) {
+    const { timeoutMs = DEFAULT_TIMEOUT_MS, context = "", requirements } = options;
+    this.prompt = prompt;
+    this.context = context;
+    this.timeoutMs = timeoutMs;
+    this.nodeId = options.nodeId;
+    this.strategy = options.strategy;
+    this.workload = options.workload;
+    this.requirements = requirements && checkRequirements(requirements);
+    this.near = options.near;
+    this.priority = options.priority;
+    this.explain = options.explain;
+    this.signal = options.signal;
+  }
+}
+
+class AgentRequest extends StepRequest implements RunRequest {
+  readonly agent: RunRequest["agent"];
+  readonly hedgeAfterMs: RunRequest["hedgeAfterMs"];
+
+  constructor(prompt: string, options: Omit<RunOptions, "router">, agent: RunRequest["agent"]) {
+    super(prompt, options);
+    this.agent = agent;
+    this.hedgeAfterMs = options.hedgeAfterMs;
+  }
+}
+
+type StepOptions = Omit<RunOptions, "router" | "hedgeAfterMs">;
+
+/** @throws {NetworkError} `INVALID_ARGUMENT` naming what cannot be. */
+function checkOptions(prompt: string, options: StepOptions): void {
   if (typeof prompt !== "string") throw noPrompt(prompt);
   checkKinds(options);
-  const { timeoutMs = DEFAULT_TIMEOUT_MS, context = "", nodeId, strategy, signal } = options;
+  const { timeoutMs = DEFAULT_TIMEOUT_MS } = options;
   if (typeof timeoutMs !== "number" || !(timeoutMs >= 1 && timeoutMs <= MAX_TIMEOUT_MS)) {
     throw new NetworkError(
       "INVALID_ARGUMENT",
       `Cannot run an agent: timeoutMs is ${timeoutMs}, expected 1 to ${MAX_TIMEOUT_MS}.`,
     );
   }
-  const { workload, requirements, near, priority, explain } = options;
-  return {
-    prompt,
-    context,
-    timeoutMs,
-    nodeId,
-    strategy,
-    workload,
-    requirements: requirements && checkRequirements(requirements),
-    near,
-    priority,
-    explain,
-    signal,
-  };
 }
 
 const STRATEGIES: readonly unknown[] = Object.values(RoutingStrategy);

@@ -22,6 +22,8 @@ export interface Stoppable {
   stop: ((reason: NetworkError) => void) | undefined;
 }
 
+const NONE: readonly string[] = [];
+
 /** A task that goes on. It holds no text of its caller's, however long it is remembered. */
 export class AskedTask implements Stoppable, Placed {
   place = -1;
@@ -32,8 +34,10 @@ export class AskedTask implements Stoppable, Placed {
   readonly priority: Priority;
   /** When it was asked for, by the monotonic clock, in milliseconds. */
   readonly askedAt: number;
-  /** The nodes that were asked, one for each attempt; the last one has it now. */
-  readonly nodeIds: string[] = [];
+  /** The node that was asked last, which has it now. */
+  #nodeId: string | undefined;
+  /** Those that were asked before. Nearly always none, and a list for each task would have its price. */
+  #before: readonly string[] = NONE;
   /** Why the last one was chosen. */
   reason = "";
   /** What that was chosen from; undefined while none was, and where that were too many to keep. */
@@ -66,9 +70,15 @@ export class AskedTask implements Stoppable, Placed {
     this.since = now;
   }
 
+  /** The nodes that were asked, one for each attempt; the last one has it now. */
+  get nodeIds(): readonly string[] {
+    return this.#nodeId === undefined ? NONE : [...this.#before, this.#nodeId];
+  }
+
   /** It goes to a node, where it waits at first. */
   sent(nodeId: string, reason: string, ranking: Ranking, now: number): void {
-    this.nodeIds.push(nodeId);
+    if (this.#nodeId !== undefined) this.#before = this.nodeIds;
+    this.#nodeId = nodeId;
     this.reason = reason;
     this.ranking = ranking.verdicts.length <= MOST_CONSIDERED ? ranking : undefined;
     this.isRunning = false;
@@ -112,11 +122,19 @@ export interface RecentTask {
   readonly endedAt: number;
 }
 
-interface Ended {
+/** One that has ended, as it is remembered. */
+class Ended {
   readonly task: AskedTask;
   readonly outcome: TaskOutcome;
   readonly serviceMs: number | null;
   readonly endedAt: number;
+
+  constructor(task: AskedTask, outcome: TaskOutcome, serviceMs: number | null, endedAt: number) {
+    this.task = task;
+    this.outcome = outcome;
+    this.serviceMs = serviceMs;
+    this.endedAt = endedAt;
+  }
 }
 
 /** See the top of the file. */
@@ -146,7 +164,7 @@ export class TaskHistory {
     // What it held on to is not kept with it.
     task.stop = undefined;
     task.remote = undefined;
-    this.#ended[this.#next] = { task, outcome, serviceMs, endedAt };
+    this.#ended[this.#next] = new Ended(task, outcome, serviceMs, endedAt);
     this.#next = (this.#next + 1) % MOST_ENDED;
     if (this.#goesOn.size === 0 && this.#onIdle.length > 0) {
       for (const resolve of this.#onIdle.splice(0)) resolve();
