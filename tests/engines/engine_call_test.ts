@@ -13,11 +13,10 @@ import {
   type EngineLimits,
 } from "../../src/engines/engine_call.ts";
 import { parseEngine } from "../../src/engines/place.ts";
+import { collectGarbage } from "../support/garbage.ts";
 import type { EngineServer } from "../support/engines/engine_server.ts";
 import { OllamaEngine } from "../support/engines/ollama_engine.ts";
 import { OpenAiEngine } from "../support/engines/open_ai_engine.ts";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { soon } from "../support/soon.ts";
 
 interface Setting {
@@ -261,8 +260,6 @@ each("no path leads to another host, and no redirection is followed", async (ask
 });
 
 each("an answer is stopped by its signal, also after a collection of garbage", async (ask) => {
-  setFlagsFromString("--expose-gc");
-  const collect: () => void = runInNewContext("gc");
   await using engine = await new OpenAiEngine().start();
   engine.fault = { type: "stall", afterTokens: 1 };
   const stop = new AbortController();
@@ -276,7 +273,7 @@ each("an answer is stopped by its signal, also after a collection of garbage", a
   // The first collection is after the turn in which the head came.
   for (let i = 0; i < 3; i++) {
     await new Promise((resolve) => setTimeout(resolve, 1));
-    collect();
+    collectGarbage();
   }
   stop.abort(new Error("enough"));
   assertEquals(await soon(end, "the end of the answer"), "CANCELLED");

@@ -13,6 +13,7 @@ import { Membership } from "../../src/membership/membership.ts";
 import { NetworkKey } from "../../src/security/network_key.ts";
 import { DatagramSealer } from "../../src/security/sealed_datagram.ts";
 import type { DatagramReceiver, DatagramTransport } from "../../src/transport/datagram.ts";
+import { heldBytes } from "./garbage.ts";
 import { TIMES } from "./membership_times.ts";
 
 /** What came of a flood. */
@@ -26,7 +27,7 @@ export interface FloodOutcome {
   readonly foreign: number;
   /** True beacons that were among them, and how many of these were taken. */
   readonly honest: { readonly sent: number; readonly heard: number };
-  /** Growth of the heap in bytes, after the first tenth; garbage may be among it. */
+  /** Growth of the heap in bytes, after the first tenth. */
   readonly heapGrowth: number;
 }
 
@@ -90,7 +91,7 @@ export async function flood(
   });
   let heapBefore = 0;
   for (let i = 0; i < count; i++) {
-    if (i === Math.floor(count / 10)) heapBefore = Deno.memoryUsage().heapUsed;
+    if (i === Math.floor(count / 10)) heapBefore = heldBytes();
     const { bytes, host } = attack.next();
     receive(bytes, { host, port: 1 + below(random, 65_535) });
     if (i % attack.perSecond === attack.perSecond - 1) await clock.advance(1_000);
@@ -101,7 +102,7 @@ export async function flood(
     peers: membership.peers().length,
     foreign: foreign.list().length,
     honest: attack.honest(),
-    heapGrowth: Deno.memoryUsage().heapUsed - heapBefore,
+    heapGrowth: heldBytes() - heapBefore,
   };
   await discovery.stop();
   membership.stop();

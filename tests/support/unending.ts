@@ -5,8 +5,7 @@
  * @module
  */
 
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
+import { collectGarbage } from "./garbage.ts";
 import { soon } from "./soon.ts";
 
 /** See the top of the file. */
@@ -55,10 +54,8 @@ export class UnendingServer implements AsyncDisposable {
 
 /** Collects garbage after the turns in which heads come that are under way. */
 async function forgetSignals(): Promise<void> {
-  setFlagsFromString("--expose-gc");
-  const collect: () => void = runInNewContext("gc");
   for (let i = 0; i < 5; i++) {
     await new Promise((resolve) => setTimeout(resolve, 2));
-    collect();
+    collectGarbage();
   }
 }
