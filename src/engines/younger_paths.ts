@@ -6,14 +6,11 @@
 
 import type { EngineClient, EngineReply } from "./engine_client.ts";
 
-/** Below `/v1`. */
-export const YOUNGER_PATHS = ["/responses", "/messages"] as const;
+/** One of these paths, below `/v1`. */
+export type YoungerPath = "/responses" | "/messages";
 
 /** Who says this has not looked at the question: it is locked, full, or starts. */
 const SAYS_NOTHING: ReadonlySet<number> = new Set([401, 403, 408, 429, 503]);
-
-/** One of {@linkcode YOUNGER_PATHS}. */
-export type YoungerPath = typeof YOUNGER_PATHS[number];
 
 /** Which of them one engine has. */
 export class YoungerPaths {

@@ -163,6 +163,8 @@ export function runRequest(
   return new AgentRequest(prompt, options, agent);
 }
 
+type StepOptions = Omit<RunOptions, "router" | "hedgeAfterMs">;
+
 /**
  * What is the same for every agent of a run.
  *
@@ -170,7 +172,7 @@ export function runRequest(
  */
 export function stepRequest(
   prompt: string,
-  options: Omit<RunOptions, "router" | "hedgeAfterMs">,
+  options: StepOptions,
 ): Omit<RunRequest, "agent"> {
   checkOptions(prompt, options);
   return new StepRequest(prompt, options);
@@ -217,8 +219,6 @@ class AgentRequest extends StepRequest implements RunRequest {
   }
 }
 
-type StepOptions = Omit<RunOptions, "router" | "hedgeAfterMs">;
-
 /** @throws {NetworkError} `INVALID_ARGUMENT` naming what cannot be. */
 function checkOptions(prompt: string, options: StepOptions): void {
   if (typeof prompt !== "string") throw noPrompt(prompt);
@@ -238,7 +238,7 @@ const STRATEGIES: readonly unknown[] = Object.values(RoutingStrategy);
  * Programs without a check of types give what they like: an `AbortController` for its signal is
  * common, and would be found out in the middle of a link's work, or of another node's.
  */
-function checkKinds(options: Omit<RunOptions, "router" | "hedgeAfterMs">): void {
+function checkKinds(options: StepOptions): void {
   const { context, nodeId, strategy, workload, priority, near, signal } = options;
   const wrong = context !== undefined && typeof context !== "string"
     ? ["context", context, "a string"]
